@@ -1,0 +1,45 @@
+# Each target does its own set-up in .venv. On Linux, add the index of torch's CPU builds to avoid
+# several GB of CUDA libraries:   make lab TORCH_INDEX=https://download.pytorch.org/whl/cpu
+PYTHON ?= python3
+TORCH_INDEX ?=
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+LAB := $(BIN)/jupyter lab --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
+
+.PHONY: lab run test lint format clean
+
+lab: .venv/course.done  ## the course in JupyterLab
+	$(LAB) notebooks/00_start_here.ipynb
+
+run: .venv/course.done  ## every notebook, headless, to HTML in output/
+	$(BIN)/tsnb run --output output
+
+test: lint .venv/transformers5.done  ## everything that CI checks
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: .venv/test.done
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: .venv/test.done
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+clean:
+	rm -rf .venv output
+
+.venv/course.done: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0] + ". Name another: make lab PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) --editable .
+	touch $@
+
+.venv/test.done: .venv/course.done
+	$(PIP) --editable '.[test]'
+	touch $@
+
+# A second transformers, beside the first, for the tests of what version 5 changed.
+.venv/transformers5.done: .venv/test.done tests/transformers5.txt
+	$(PIP) --quiet --no-deps --target .venv/transformers5 --upgrade --requirement tests/transformers5.txt
+	touch $@

@@ -1,0 +1,128 @@
+"""What a trace promises: the names, shapes and versions that belong to it, as data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from tsnb.words import say
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import nn
+
+Axis = int | str  # a fixed size, or what it follows: "batch", "length" or "other"
+Shape = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a caller must know of a trace; saved inside the `.pt` file.
+
+    Taught in notebooks 02 and 03.
+
+    Attributes
+    ----------
+    input_names
+        In the order of the model's `forward`.
+    output_names
+        One for each tensor that the trace returns.
+    dtypes
+        Of each input, such as `int64`.
+    batch_size, length
+        The shape that was traced; `None` where the inputs have no such dimension.
+    output_axes
+        For each output, each dimension's size, or what it follows (`"batch"`, `"length"`,
+        `"other"`), found by running the model at a second shape.
+    pad_token_id, max_positions
+        Of the model's configuration; `None` where it has none.
+    model_id
+        What the model was loaded from, or the name of its class.
+    versions
+        Of Python and of the packages that made the trace.
+    verified
+        Shapes `(batch, length)` at which trace and model were compared and agreed.
+    fixed_shape
+        Whether only the traced shape is accepted, as in a Neuron graph.
+    known
+        Whether tsnb made the trace; a contract read off somebody else's file says `False`.
+    """
+
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...] = ()
+    dtypes: Mapping[str, str] = field(default_factory=dict)
+    batch_size: int | None = None
+    length: int | None = None
+    output_axes: tuple[tuple[Axis, ...], ...] = ()
+    pad_token_id: int | None = None
+    max_positions: int | None = None
+    model_id: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    verified: tuple[Shape, ...] = ()
+    fixed_shape: bool = False
+    known: bool = True
+
+    def to_json(self) -> str:
+        """Return the contract as JSON text, readable by C++ and by people.
+
+        >>> Contract.from_json(Contract(("input_ids",)).to_json()).input_names
+        ('input_ids',)
+        """
+        return json.dumps(asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> Contract:
+        """Return the contract that `to_json` wrote.
+
+        Raises
+        ------
+        ValueError, TypeError
+            The text is not such JSON.
+        """
+        return cls(**{name: _tuples(value) for name, value in json.loads(text).items()})
+
+    def with_verified(self, shapes: Sequence[Shape]) -> Contract:
+        """Return the same contract with more shapes recorded as verified."""
+        return replace(self, verified=tuple(sorted({*self.verified, *shapes})))
+
+    def __str__(self) -> str:
+        rows = ((name, value) for name, value in asdict(self).items() if name != "known")
+        note = "" if self.known else "\n" + say("contract.unknown")
+        return "\n".join(f"{name:<13} {_readable(value)}" for name, value in rows) + note
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that decide what a trace does; looks nothing up that is not installed.
+
+    >>> sorted(versions())
+    ['python', 'torch', 'transformers', 'tsnb']
+    """
+    import platform
+    from importlib.metadata import version
+
+    packages = {name: version(name) for name in ("torch", "transformers", "tsnb")}
+    return {"python": platform.python_version(), **packages}
+
+
+def model_id(model: nn.Module) -> str:
+    """Return what a model was loaded from, or the name of its class."""
+    return str(getattr(model, "name_or_path", "") or type(model).__name__)
+
+
+def _tuples(value: Any) -> Any:
+    """Turn JSON's lists into tuples, at every depth."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _readable(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {held}" for name, held in value.items())
+    if isinstance(value, (tuple, list)):
+        return ", ".join(map(_shape, value))
+    return "-" if value is None else str(value)
+
+
+def _shape(item: Any) -> str:
+    return " × ".join(map(str, item)) if isinstance(item, (tuple, list)) else str(item)

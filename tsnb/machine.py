@@ -1,0 +1,76 @@
+"""What this process may use of the machine: cores by the container's quota, memory by its limit."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import psutil
+
+CGROUP = Path("/sys/fs/cgroup")
+MIB = 2**20
+
+
+def _numbers(path: Path) -> list[float]:
+    """Return the numbers of a control-group file; `max` counts as infinite, no file as none."""
+    try:
+        words = path.read_text(encoding="ascii").split()
+    except OSError:
+        return []
+    return [math.inf if word == "max" else float(word) for word in words]
+
+
+def cpu_quota(cgroup: Path = CGROUP) -> float:
+    """Return how many cores the container may use; infinity where nothing limits it.
+
+    Reads `cpu.max` (cgroup v2) or `cpu.cfs_quota_us` and `cpu.cfs_period_us` (v1), the quota in
+    microseconds of CPU time per period (Linux kernel, Documentation/admin-guide/cgroup-v2.rst).
+
+    Examples
+    --------
+    >>> cpu_quota() > 0
+    True
+    """
+    first = _numbers(cgroup / "cpu.max") or [
+        *_numbers(cgroup / "cpu/cpu.cfs_quota_us"),
+        *_numbers(cgroup / "cpu/cpu.cfs_period_us"),
+    ]
+    if len(first) != 2 or first[0] <= 0:  # noqa: PLR2004, a quota and a period
+        return math.inf
+    return first[0] / first[1]
+
+
+def usable_cores(cgroup: Path = CGROUP) -> int:
+    """Return the number of threads worth starting: at least one.
+
+    The smaller of the cores this process may be scheduled on and the container's quota, rounded up.
+
+    Examples
+    --------
+    >>> 1 <= usable_cores() <= os.cpu_count()
+    True
+    """
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return max(1, math.ceil(min(cores, cpu_quota(cgroup))))
+
+
+def memory_limit(cgroup: Path = CGROUP) -> float:
+    """Return how many MiB this process may use: the container's limit or the machine's memory."""
+    limits = _numbers(cgroup / "memory.max") or _numbers(cgroup / "memory/memory.limit_in_bytes")
+    return min([*limits, float(psutil.virtual_memory().total)]) / MIB
+
+
+def respect_quota() -> None:
+    """Make torch use no more threads than the container's quota, unless OMP_NUM_THREADS is set.
+
+    torch counts the cores of the host, so that in a container with a quota its threads wait for
+    each other. Taught in notebook 04.
+    """
+    import torch
+
+    if "OMP_NUM_THREADS" not in os.environ and torch.get_num_threads() > usable_cores():
+        torch.set_num_threads(usable_cores())

@@ -1,0 +1,239 @@
+"""Load a model and its tokenizer: an embedded one, a folder, or a hub id.
+
+What depends on the `torchscript` flag of transformers 4 is kept in this module and `tied_weights`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from tsnb import hub, tiny_bert
+from tsnb.errors import ModelError, suggest
+from tsnb.machine import respect_quota
+from tsnb.words import say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import nn
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Head = Literal[
+    "encoder", "masked-lm", "sequence-classification", "token-classification", "question-answering"
+]
+CLASSES = {
+    "encoder": "AutoModel",
+    "masked-lm": "AutoModelForMaskedLM",
+    "sequence-classification": "AutoModelForSequenceClassification",
+    "token-classification": "AutoModelForTokenClassification",
+    "question-answering": "AutoModelForQuestionAnswering",
+}
+EMBEDDED = "tiny-bert"
+MINI = "bert-mini"
+MINI_GEOMETRY = {
+    "hidden_size": 384,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 12,
+    "intermediate_size": 1536,
+}
+SEED = 0
+
+
+class NewWeightsWarning(UserWarning):
+    """Weights that the head needs are not in the checkpoint, so they are random."""
+
+
+def load(
+    name: str | Path, head: Head = "masked-lm", *, torchscript: bool = False
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a model in eval mode, and its tokenizer.
+
+    Opens no socket unless `name` is a hub id that is not in the local cache.
+
+    Parameters
+    ----------
+    name
+        `"tiny-bert"` (embedded and trained), `"bert-mini"` (6 layers, 384 wide, seeded random
+        weights, for timings), a folder, or a hub id `owner/name`.
+    head
+        What stands on the encoder. A head that the checkpoint lacks gets seeded random weights and
+        a `NewWeightsWarning`.
+    torchscript
+        Set the flag of transformers 4: unties the embeddings and returns tuples. That it took
+        effect is checked.
+
+    Returns
+    -------
+    tuple
+        Model and tokenizer.
+
+    Raises
+    ------
+    ModelError
+        Unknown name or head, folder without weights, no way to the hub, a head that the model
+        cannot have, or a flag that did nothing.
+
+    Examples
+    --------
+    >>> model, tokenizer = load("tiny-bert", head="masked-lm", torchscript=True)
+    >>> model.config.vocab_size == len(tokenizer)
+    True
+
+    Taught in notebooks 00 and 01.
+    """
+    if head not in get_args(Head):
+        raise ModelError("models.unknown-head", given=head, near=suggest(head, get_args(Head)))
+    respect_quota()
+    with quiet_transformers():
+        model = (
+            _mini(head, torchscript=torchscript)
+            if name == MINI
+            else _from_folder(_folder(name), head, torchscript=torchscript)
+        )
+        tokenizer = _tokenizer(_folder(EMBEDDED if name == MINI else name))
+    model.name_or_path = str(name)
+    if torchscript:
+        verify_flag(model)
+    return model.eval(), tokenizer
+
+
+def verify_flag(model: PreTrainedModel) -> None:
+    """Check that `torchscript=True` did what it says; transformers 5 accepts it and does nothing.
+
+    Raises
+    ------
+    ModelError
+        The embeddings are still tied, or the model still returns a dict.
+    """
+    import transformers
+
+    ends = model.get_input_embeddings(), model.get_output_embeddings()
+    tied = None not in ends and ends[0].weight.data_ptr() == ends[1].weight.data_ptr()
+    if tied or getattr(model.config, "use_return_dict", True):
+        raise ModelError("models.flag-ignored", version=transformers.__version__)
+
+
+@contextmanager
+def tuple_outputs(model: nn.Module) -> Iterator[None]:
+    """Make a Transformers model return tuples within the block; other modules are left alone.
+
+    `torch.jit.trace` refuses a dict. The flag gives tuples too, but also unties weights.
+    """
+    config = getattr(model, "config", None)
+    before = getattr(config, "return_dict", None)
+    if config is None or before is None:
+        yield
+        return
+    config.return_dict = False
+    try:
+        yield
+    finally:
+        config.return_dict = before
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Silence the log of transformers, whose remarks on loading are said better by ours."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+def _folder(name: str | Path) -> Path:
+    """Return the folder that holds a model, fetching it from the hub where `name` is a hub id."""
+    if name == EMBEDDED:
+        return tiny_bert.FOLDER
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not hub.has_weights(folder):
+            raise ModelError("models.no-weights", given=folder)
+        return folder
+    if isinstance(name, Path) or name.startswith((".", "/", "~")):
+        raise ModelError("models.no-folder", given=name)
+    if name.count("/") != 1:
+        raise ModelError("models.unknown-name", given=name, near=suggest(name, (EMBEDDED, MINI)))
+    return hub.fetch(name)
+
+
+def _from_folder(folder: Path, head: str, *, torchscript: bool) -> PreTrainedModel:
+    """Load a checkpoint; weights that it lacks are drawn from `SEED` and warned of."""
+    config = _config(folder)
+    config.torchscript = torchscript
+    with _seeded():
+        model, info = _factory(config, head).from_pretrained(
+            folder, config=config, local_files_only=True, output_loading_info=True
+        )
+    _warn_of_new_weights(model, info["missing_keys"])
+    return model
+
+
+def _mini(head: str, *, torchscript: bool) -> PreTrainedModel:
+    """Make the `bert-mini` geometry with random weights from `SEED`."""
+    from transformers import BertConfig
+
+    vocabulary = _config(_folder(EMBEDDED)).vocab_size
+    config = BertConfig(vocab_size=vocabulary, torchscript=torchscript, **MINI_GEOMETRY)
+    with _seeded():
+        return _factory(config, head).from_config(config)
+
+
+def _config(folder: Path) -> Any:
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ModelError("models.no-config", given=folder, why=error) from error
+
+
+def _factory(config: Any, head: str) -> Any:
+    """Return the Auto class for a head, if this kind of model can have it."""
+    import transformers
+
+    fitting = [
+        known
+        for known, factory in CLASSES.items()
+        if type(config) in getattr(transformers, factory)._model_mapping  # noqa: SLF001
+    ]
+    if head not in fitting:
+        raise ModelError(
+            "models.no-such-head", kind=config.model_type, given=head, fitting=", ".join(fitting)
+        )
+    return getattr(transformers, CLASSES[head])
+
+
+def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ModelError("models.no-tokenizer", given=folder) from error
+
+
+def _warn_of_new_weights(model: PreTrainedModel, missing: list[str]) -> None:
+    """Name the weights that were not in the checkpoint and are no copy of one that was."""
+    output = model.get_output_embeddings()
+    copied = getattr(output, "weight", None)
+    new = [name for name in sorted(missing) if model.get_parameter_or_buffer(name) is not copied]
+    if new:
+        text = say("models.new-weights", names=", ".join(new), seed=SEED)
+        warnings.warn(text, NewWeightsWarning, stacklevel=4)
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """Draw from `SEED` within the block and leave the reader's own random state as it was."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        yield

@@ -1,0 +1,53 @@
+"""What the package says to a reader, kept apart from the logic: one TOML file a language.
+
+`say("names.and", items="a", last="b")` looks the sentence up and fills its gaps. The language is
+`TSNB_LANGUAGE` (default `en`); a sentence that a language lacks is said in English.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from functools import cache
+from importlib.resources import files
+
+FALLBACK = "en"
+
+
+@cache
+def sentences(language: str) -> dict[str, str]:
+    """Return every sentence of a language by its key, `table.name`."""
+    path = files(__package__) / f"{language}.toml"
+    if not path.is_file():
+        return {}
+    tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    return {
+        f"{table}.{name}": " ".join(text.split())
+        for table, entries in tables.items()
+        for name, text in entries.items()
+    }
+
+
+def say(key: str, /, **gaps: object) -> str:
+    """Return a sentence in the reader's language with its gaps filled.
+
+    Parameters
+    ----------
+    key
+        `table.name` in the language's TOML file.
+    **gaps
+        Values for the sentence's `{gaps}`.
+
+    Raises
+    ------
+    KeyError
+        No language has the key: a mistake in tsnb, not the reader's.
+
+    Examples
+    --------
+    >>> say("names.and", items="a, b", last="c")
+    'a, b and c'
+    """
+    language = os.environ.get("TSNB_LANGUAGE", FALLBACK)
+    text = sentences(language).get(key) or sentences(FALLBACK)[key]
+    return text.format(**gaps)
