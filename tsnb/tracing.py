@@ -235,7 +235,7 @@ def _grouped(caught: list[warnings.WarningMessage]) -> tuple[TraceWarning, ...]:
     counts = Counter(
         (warning.filename, warning.lineno, str(warning.message))
         for warning in caught
-        if issubclass(warning.category, torch.jit.TracerWarning  # type: ignore[attr-defined])
+        if warning.category is torch.jit.TracerWarning  # type: ignore[attr-defined]
     )
     return tuple(
         TraceWarning(f"{file}:{line}", linecache.getline(file, line).strip(), message, count)
