@@ -84,7 +84,7 @@ def load_traced(path: str | Path) -> Traced:
     Raises
     ------
     ArtifactError
-        No such file, or not a TorchScript file.
+        No such file, not a TorchScript file, or a contract that cannot be read.
 
     Taught in notebook 03.
     """
@@ -95,13 +95,21 @@ def load_traced(path: str | Path) -> Traced:
     try:
         with quiet_jit() as jit:
             module = jit.load(str(path), _extra_files=extra)
-        text = extra[MEMBER]
-        contract = Contract.from_json(text) if text else _contract_of(module)
     except (RuntimeError, ValueError, TypeError) as error:
         raise ArtifactError(
             "artifacts.not-torchscript", path=path, size=path.stat().st_size
         ) from error
-    return Traced(module, contract)
+    return Traced(module, _contract(path, module, extra[MEMBER]))
+
+
+def _contract(path: Path, module: Any, text: str) -> Contract:
+    """Return the contract that travelled in a file, or what the graph says where none did."""
+    if not text:
+        return _contract_of(module)
+    try:
+        return Contract.from_json(text)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ArtifactError("artifacts.bad-contract", path=path, why=error) from error
 
 
 def _contract_of(module: Any) -> Contract:

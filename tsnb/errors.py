@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tsnb.words import say
@@ -33,6 +34,9 @@ class TsnbError(Exception):
         super().__init__(say(key, **gaps))
         self.key = key
         self.gaps = gaps
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return partial(type(self), self.key, **self.gaps), ()
 
 
 class ModelError(TsnbError, ValueError):

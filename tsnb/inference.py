@@ -98,25 +98,32 @@ class Runner:
                     tokens=length,
                     length=contract.length,
                 )
+        kept = [self._kept(length) for length in lengths]
         tensors = encoded.convert_to_tensors("pt")
         outputs = self.traced(**{name: tensors[name] for name in contract.input_names})
-        return [_cut(outputs, contract, row, lengths[row]) for row in range(len(batch))]
+        return [_cut(outputs, contract, row, kept[row]) for row in range(len(batch))]
+
+    def _kept(self, length: int) -> slice:
+        """Return where a text of `length` tokens stands in its row; some tokenizers pad before it."""
+        if self.tokenizer.padding_side == "left":
+            return slice((self.traced.contract.length or 0) - length, None)
+        return slice(length)
 
 
 def _check(index: int, text: object) -> None:
     parts = text if isinstance(text, tuple) else (text,)
-    if not all(isinstance(part, str) for part in parts):
+    if len(parts) not in (1, 2) or not all(isinstance(part, str) for part in parts):
         raise InputError("inference.not-text", index=index, given=type(text).__name__)
     if not all(str(part).strip() for part in parts):
         raise InputError("inference.empty-text", index=index)
 
 
-def _cut(outputs: Result, contract: Contract, row: int, length: int) -> Result:
+def _cut(outputs: Result, contract: Contract, row: int, kept: slice) -> Result:
     """Take one row out of a batch of outputs and remove its padding."""
     cut = {}
     for (name, tensor), axes in zip(outputs.items(), contract.output_axes, strict=True):
         window = [
-            row if axis == "batch" else slice(length if axis == "length" else None) for axis in axes
+            row if axis == "batch" else kept if axis == "length" else slice(None) for axis in axes
         ]
         cut[name] = tensor[tuple(window)]
     return cut

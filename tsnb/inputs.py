@@ -140,8 +140,8 @@ def max_positions(model: nn.Module) -> int | None:
     return None
 
 
-def _checked_texts(text: Text) -> tuple[str, ...]:
-    texts = (text,) if isinstance(text, str) else tuple(text)
+def _checked_texts(text: object) -> tuple[str, ...]:
+    texts = tuple(text) if isinstance(text, (tuple, list)) else (text,)
     if len(texts) not in (1, 2) or not all(isinstance(part, str) for part in texts):
         raise InputError("inputs.not-text", given=type(text).__name__)
     if not all(part.strip() for part in texts):

@@ -168,9 +168,13 @@ def _from_folder(folder: Path, head: str, *, torchscript: bool) -> PreTrainedMod
     config = _config(folder)
     config.torchscript = torchscript
     with _seeded():
-        model, info = _factory(config, head).from_pretrained(
-            folder, config=config, local_files_only=True, output_loading_info=True
-        )
+        factory = _factory(config, head)
+        try:
+            model, info = factory.from_pretrained(
+                folder, config=config, local_files_only=True, output_loading_info=True
+            )
+        except Exception as error:  # each file format has errors of its own
+            raise ModelError("models.bad-weights", given=folder, why=error) from error
     _warn_of_new_weights(model, info["missing_keys"])
     return model
 
@@ -215,7 +219,7 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a missing file may end in an ImportError, a broken one in any
         raise ModelError("models.no-tokenizer", given=folder) from error
 
 

@@ -143,15 +143,21 @@ def _by_storage(named: Named) -> list[list[str]]:
 
 def _embedding_pair(model: nn.Module, named: Named) -> list[tuple[str, str]]:
     """Return the names of a language model's input and output embeddings, where it has both."""
-    ends = [
-        getattr(model, getter, lambda: None)()
-        for getter in ("get_input_embeddings", "get_output_embeddings")
-    ]
+    ends = [_end(model, f"get_{side}_embeddings") for side in ("input", "output")]
     names = [
         name for end in ends for name, held in named.items() if held is getattr(end, "weight", None)
     ]
     first, last = names[:1], names[-1:]
     return list(zip(first, last, strict=True)) if None not in ends and first != last else []
+
+
+def _end(model: nn.Module, getter: str) -> nn.Module | None:
+    """Return the embeddings that a model names, if it does; one with two encoders may not."""
+    try:
+        found: nn.Module | None = getattr(model, getter, lambda: None)()
+    except NotImplementedError:
+        return None
+    return found
 
 
 def _replace_by_copy(model: nn.Module, name: str) -> None:

@@ -6,6 +6,7 @@ Taught in notebook 02.
 from __future__ import annotations
 
 import linecache
+import re
 import warnings
 from collections import Counter
 from collections.abc import Mapping
@@ -156,7 +157,9 @@ def named_outputs(output: Any, names: tuple[str, ...]) -> dict[str, torch.Tensor
 
 
 def largest_difference(first: list[torch.Tensor], second: list[torch.Tensor]) -> float:
-    """Return the largest absolute difference between two outputs; infinite where shapes differ.
+    """Return the largest absolute difference between two outputs.
+
+    Infinite where shapes differ, or where only one of the two is NaN or infinite.
 
     >>> import torch
     >>> largest_difference([torch.zeros(2)], [torch.ones(2)])
@@ -165,11 +168,22 @@ def largest_difference(first: list[torch.Tensor], second: list[torch.Tensor]) ->
     if [tensor.shape for tensor in first] != [tensor.shape for tensor in second]:
         return float("inf")
     pairs = zip(first, second, strict=True)
-    return max((float((a - b).abs().max()) for a, b in pairs if a.numel()), default=0.0)
+    return max((_difference(a, b) for a, b in pairs if a.numel()), default=0.0)
+
+
+def _difference(first: torch.Tensor, second: torch.Tensor) -> float:
+    """Return the largest absolute difference of two tensors; NaN equals NaN at the same place."""
+    import torch
+
+    wide = torch.promote_types(first.dtype, torch.float64)  # holds bool and uint8 without overflow
+    equal = (first == second) | (first.isnan() & second.isnan())
+    apart = (first.to(wide) - second.to(wide)).abs().masked_fill(equal, 0.0)
+    return float(apart.nan_to_num(nan=float("inf"), posinf=float("inf")).max())
 
 
 def check_inputs(contract: Contract, inputs: Tensors) -> None:
     """Raise an InputError where inputs do not have the contract's names and dtypes."""
+    _check_tensors(inputs)
     for name, tensor in inputs.items():
         if name not in contract.input_names:
             near = suggest(name, contract.input_names)
@@ -203,14 +217,18 @@ def _check_eval(model: nn.Module) -> None:
 
 
 def _checked_tensors(inputs: object) -> Tensors:
-    import torch
-
     if not isinstance(inputs, Mapping) or not inputs:
         raise InputError("inputs.not-named", given=type(inputs).__name__)
+    _check_tensors(inputs)
+    return inputs
+
+
+def _check_tensors(inputs: Mapping[str, object]) -> None:
+    import torch
+
     for name, tensor in inputs.items():
         if not isinstance(tensor, torch.Tensor):
             raise InputError("inputs.not-tensor", name=name, given=type(tensor).__name__)
-    return inputs
 
 
 def _record(model: nn.Module, inputs: Tensors) -> tuple[Any, tuple[TraceWarning, ...]]:
@@ -224,8 +242,13 @@ def _record(model: nn.Module, inputs: Tensors) -> tuple[Any, tuple[TraceWarning,
                 model, example_kwarg_inputs=dict(inputs), check_trace=False
             )
         except (RuntimeError, ValueError, TypeError) as error:
-            raise TraceError("tracing.failed", why=error) from error
+            raise TraceError("tracing.failed", why=_without_numbers(str(error))) from error
     return module, _grouped(caught)
+
+
+def _without_numbers(text: str) -> str:
+    """Leave out the elements of tensors, of which the tracer prints pages."""
+    return re.sub(r"tensor\([^()]*\)", "tensor(…)", text)
 
 
 def _grouped(caught: list[warnings.WarningMessage]) -> tuple[TraceWarning, ...]:
