@@ -104,7 +104,7 @@ class Runner:
         return [_cut(outputs, contract, row, kept[row]) for row in range(len(batch))]
 
     def _kept(self, length: int) -> slice:
-        """Return where a text of `length` tokens stands in its row; some tokenizers pad before it."""
+        """Return where in its row a text of `length` tokens stands; some tokenizers pad before."""
         if self.tokenizer.padding_side == "left":
             return slice((self.traced.contract.length or 0) - length, None)
         return slice(length)
