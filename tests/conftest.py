@@ -1,0 +1,82 @@
+"""Models that are loaded once, and fresh Python processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import tsnb
+
+ROOT = Path(__file__).parents[1]
+Load = Callable[..., tuple[Any, Any]]
+
+torch.set_num_threads(1)  # tiny models: two threads would only wait for each other
+os.environ.pop("TSNB_LANGUAGE", None)
+
+
+@pytest.fixture(scope="session")
+def load() -> Load:
+    """Load a model once and quietly; a test that changes its model loads one of its own."""
+
+    @cache
+    def loaded(
+        name: str = "tiny-bert", head: Any = "masked-lm", *, torchscript: bool = False
+    ) -> tuple[Any, Any]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", tsnb.models.NewWeightsWarning)
+            return tsnb.load(name, head, torchscript=torchscript)
+
+    return loaded
+
+
+@pytest.fixture(scope="session")
+def traced(load: Load) -> Callable[..., tsnb.Traced]:
+    """Trace the embedded model with a head, once for each shape."""
+
+    @cache
+    def trace(head: str = "masked-lm", length: int = 24, size: int = 1) -> tsnb.Traced:
+        model, tokenizer = load(head=head)
+        return tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, None, length, size))
+
+    return trace
+
+
+@pytest.fixture(scope="session")
+def python() -> Callable[..., str]:
+    """Run code in a fresh Python with environment variables of its own; return what it prints."""
+
+    def run(code: str, *arguments: object, **variables: object) -> str:
+        inherited = {
+            name: text for name, text in os.environ.items() if not name.startswith(("HF_", "TSNB_"))
+        }
+        given = {name: str(value) for name, value in variables.items()}
+        done = subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            env=inherited | {"OMP_NUM_THREADS": "1"} | given,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def transformers5() -> Path:
+    """Where `make test` puts transformers 5, for the PYTHONPATH of a fresh Python."""
+    folder = ROOT / ".venv/transformers5"
+    assert (folder / "transformers").is_dir(), "make test installs it"
+    return folder
