@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from tsnb.machine import MIB
 from tsnb.words import say
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class TiedPair:
 
     def __str__(self) -> str:
         key = "tying.tied" if self.tied else "tying.apart"
-        return say(key, first=self.first, second=self.second, mib=f"{self.bytes / MIB:.2f}")
+        return say(key, first=self.first, second=self.second, bytes=f"{self.bytes:,}")
 
 
 @dataclass(frozen=True)

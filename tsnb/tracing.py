@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsnb.contract import Axis, Contract, model_id, versions
 from tsnb.errors import InputError, TraceError, suggest
-from tsnb.inputs import in_forward_order, max_positions, parameters
+from tsnb.inputs import in_forward_order, max_positions
 from tsnb.models import quiet_transformers, tuple_outputs
 
 if TYPE_CHECKING:
@@ -82,9 +82,9 @@ class Traced:
         import torch
 
         check_inputs(self.contract, inputs)
-        ordered = {name: inputs[name] for name in self.contract.input_names}
+        ordered = [inputs[name] for name in self.contract.input_names]
         with torch.inference_mode():
-            return named_outputs(self.module(**ordered), self.contract.output_names)
+            return named_outputs(self.module(*ordered), self.contract.output_names)
 
 
 def trace(model: nn.Module, inputs: Tensors) -> Traced:
@@ -238,9 +238,7 @@ def _record(model: nn.Module, inputs: Tensors) -> tuple[Any, tuple[TraceWarning,
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            module = torch.jit.trace(  # type: ignore[no-untyped-call]
-                model, example_kwarg_inputs=dict(inputs), check_trace=False
-            )
+            module = torch.jit.trace(model, example_kwarg_inputs=dict(inputs), check_trace=False)
         except (RuntimeError, ValueError, TypeError) as error:
             raise TraceError("tracing.failed", why=_without_numbers(str(error))) from error
     return module, _grouped(caught)
@@ -258,7 +256,7 @@ def _grouped(caught: list[warnings.WarningMessage]) -> tuple[TraceWarning, ...]:
     counts = Counter(
         (warning.filename, warning.lineno, str(warning.message))
         for warning in caught
-        if warning.category is torch.jit.TracerWarning  # type: ignore[attr-defined]
+        if warning.category is torch.jit.TracerWarning
     )
     return tuple(
         TraceWarning(f"{file}:{line}", linecache.getline(file, line).strip(), message, count)
@@ -286,9 +284,10 @@ def _contract(model: nn.Module, inputs: Tensors, eager: list[torch.Tensor]) -> C
 def _output_names(model: nn.Module, inputs: Tensors, count: int) -> tuple[str, ...]:
     """Return the names a Transformers model gives its outputs, or numbers."""
     import torch
+    from transformers import PreTrainedModel
 
     names: list[str] = []
-    if "return_dict" in parameters(model):
+    if isinstance(model, PreTrainedModel):
         with torch.no_grad():
             named = model(**inputs, return_dict=True)
         names = [name for name, value in named.items() for _ in flatten(value)]

@@ -21,6 +21,8 @@ GEOMETRY = {
     "max_position_embeddings": 512,
 }
 DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+PURE = 0.6  # share of the steps with pairs only; mixed from the start, copying is not learnt
+ALONE, UNTYPED = 0.2, 0.4  # limits of the draw: answers alone, then pairs without token types
 IGNORED = -100  # the label that PyTorch's cross-entropy leaves out
 
 
@@ -58,17 +60,26 @@ def mask(
     return ids.masked_fill(hidden, mask_id), ids.masked_fill(~hidden, IGNORED)
 
 
-def batch(tokenizer: BertTokenizerFast, rng: random.Random, size: int) -> dict[str, torch.Tensor]:
-    """Draw `size` question-and-answer pairs as tensors; `names` marks the pieces of names."""
+def batch(
+    tokenizer: BertTokenizerFast, rng: random.Random, size: int, *, mixed: bool = False
+) -> dict[str, torch.Tensor]:
+    """Draw `size` question-and-answer pairs as tensors; `names` marks the pieces of names.
+
+    If `mixed`, one batch in five comes without token types and one without the questions, so that
+    the model learns to do without them.
+    """
+    way = rng.random() if mixed else 1.0
     pairs = [corpus.pair(rng) for _ in range(size)]
+    answers = [drawn.answer for drawn in pairs]
     encoded = tokenizer(
-        [drawn.question for drawn in pairs],
-        [drawn.answer for drawn in pairs],
+        *([answers] if way < ALONE else [[drawn.question for drawn in pairs], answers]),
         padding=True,
         return_tensors="pt",
         return_special_tokens_mask=True,
     )
     special = encoded.pop("special_tokens_mask").bool()
+    if way < UNTYPED:
+        encoded["token_type_ids"].zero_()
     person = torch.tensor(
         [tokenizer.convert_tokens_to_ids([drawn.first, drawn.last]) for drawn in pairs]
     )
@@ -87,8 +98,8 @@ def train(steps: int, size: int = 64, seed: int = 0, peak: float = 1.5e-3) -> Be
     rng, generator = random.Random(seed), torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=peak)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=peak, total_steps=steps)
-    for _ in (bar := tqdm(range(steps), unit="step", mininterval=5)):
-        inputs = batch(tokenizer, rng, size)
+    for step in (bar := tqdm(range(steps), unit="step", mininterval=5)):
+        inputs = batch(tokenizer, rng, size, mixed=step >= PURE * steps)
         masked, labels = mask(
             inputs.pop("input_ids"), inputs.pop("names"), generator, tokenizer.mask_token_id
         )

@@ -1,0 +1,39 @@
+"""What the claims are measured on: the embedded model and the sentence of the notebooks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+from tsnb.models import quiet_transformers
+from tsnb.tiny_bert import FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+
+QUESTION, ANSWER = "Who was Jim Henson ?", "Jim [MASK] was a puppeteer"
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Any:
+    return AutoTokenizer.from_pretrained(FOLDER, local_files_only=True)
+
+
+@pytest.fixture
+def inputs(tokenizer: Any) -> dict[str, torch.Tensor]:
+    return dict(tokenizer(QUESTION, ANSWER, return_tensors="pt"))
+
+
+@pytest.fixture
+def masked_lm() -> Callable[..., Any]:
+    """Load the masked-language model with plain transformers, quietly."""
+
+    def load(**options: Any) -> Any:
+        with quiet_transformers():
+            return AutoModelForMaskedLM.from_pretrained(FOLDER, **options).eval()
+
+    return load

@@ -1,0 +1,155 @@
+"""Claims of notebook 02."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from transformers import BertConfig, BertModel
+
+import tsnb
+from tsnb.tiny_bert import FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Load = Callable[..., Any]
+    Inputs = dict[str, torch.Tensor]
+
+pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+MASKED = 8
+
+
+@pytest.fixture
+def bert() -> Any:
+    return BertModel.from_pretrained(FOLDER, torchscript=True).eval()
+
+
+def _difference(first: torch.Tensor, second: torch.Tensor) -> float:
+    return float((first - second).abs().max())
+
+
+def _trace(model: Any, inputs: Any) -> Any:
+    return torch.jit.trace(model, inputs, check_trace=False)
+
+
+@pytest.mark.claim("tokenizer-order-differs-from-forward")
+def test_the_tokenizer_and_forward_order_their_tensors_differently(
+    inputs: Inputs, masked_lm: Load
+) -> None:
+    forward = list(inspect.signature(masked_lm().forward).parameters)
+    assert list(inputs)[1] == "token_type_ids"
+    assert forward[1] == "attention_mask"
+
+
+@pytest.mark.claim("trace-forgets-the-other-branch")
+def test_a_trace_keeps_only_the_branch_that_ran() -> None:
+    def shrink(x: torch.Tensor) -> torch.Tensor:
+        return x / 2 if x.sum() > 0 else x * 100
+
+    with pytest.warns(torch.jit.TracerWarning, match="Converting a tensor to a Python boolean"):
+        recorded = torch.jit.trace(shrink, torch.ones(3), check_trace=False)
+    assert torch.equal(recorded(-torch.ones(3)), -torch.ones(3) / 2)
+    assert torch.equal(shrink(-torch.ones(3)), -torch.ones(3) * 100)
+
+
+@pytest.mark.claim("bert-warning-is-harmless")
+def test_the_only_warning_freezes_a_number_that_no_shape_changes(tokenizer: Any) -> None:
+    model, _ = tsnb.load("tiny-bert", torchscript=True)
+    traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=24))
+    [warning] = traced.warnings
+    assert "torch.tensor(1.0" in warning.code
+    for batch, length in ((1, 14), (3, 20), (2, 130), (1, 512)):
+        other = tsnb.dummy_inputs(tokenizer, model, max_length=length, batch_size=batch)
+        with torch.no_grad():
+            assert _difference(traced(**other)["logits"], model(**other)[0]) <= 1e-4
+
+
+@pytest.mark.claim("snippet-segments-become-the-mask")
+def test_by_position_the_segments_are_the_attention_mask(bert: Any, inputs: Inputs) -> None:
+    tokens, segments = inputs["input_ids"], inputs["token_type_ids"]
+    got = _trace(bert, [tokens, segments])(tokens, segments)[0]
+    assert _difference(got, bert(input_ids=tokens, attention_mask=segments)[0]) <= 1e-5
+    assert _difference(got, bert(input_ids=tokens, token_type_ids=segments)[0]) > 1
+
+
+@pytest.mark.claim("snippet-answer-is-wrong")
+def test_by_position_the_answer_is_not_henson(
+    masked_lm: Load, inputs: Inputs, tokenizer: Any
+) -> None:
+    model = masked_lm(torchscript=True)
+    tokens, segments = inputs["input_ids"], inputs["token_type_ids"]
+    right = model(input_ids=tokens, token_type_ids=segments)[0][0, MASKED].softmax(-1)
+    wrong = model(tokens, segments)[0][0, MASKED].softmax(-1)
+    henson = tokenizer.convert_tokens_to_ids("henson")
+    assert right.argmax() == henson
+    assert right[henson] >= 0.9
+    assert wrong.argmax() != henson
+    assert wrong[henson] < 0.05
+
+
+@pytest.mark.claim("all-encoder-layers-is-the-last")
+def test_the_first_output_is_the_last_hidden_state(bert: Any, inputs: Inputs) -> None:
+    tokens = inputs["input_ids"]
+    first = _trace(bert, [tokens, inputs["token_type_ids"]])(tokens, inputs["token_type_ids"])[0]
+    everything = bert(tokens, inputs["token_type_ids"], output_hidden_states=True, return_dict=True)
+    assert first.shape == everything.hidden_states[-1].shape
+    assert _difference(first, everything.hidden_states[-1]) <= 1e-5
+
+
+@pytest.mark.claim("old-vocab-argument-is-ignored")
+def test_the_old_name_of_the_vocabulary_size_is_ignored() -> None:
+    assert BertConfig(vocab_size_or_config_json_file=32000).vocab_size == 30_522
+
+
+@pytest.mark.claim("names-are-kept")
+def test_names_work_in_any_order_after_loading(bert: Any, inputs: Inputs, tmp_path: Path) -> None:
+    traced = torch.jit.trace(bert, example_kwarg_inputs=inputs, check_trace=False)
+    torch.jit.save(traced, tmp_path / "named.pt")
+    loaded = torch.jit.load(tmp_path / "named.pt")
+    backwards = dict(reversed(inputs.items()))
+    assert list(backwards) != list(inputs)
+    assert _difference(loaded(**backwards)[0], bert(**inputs)[0]) <= 1e-5
+
+
+@pytest.mark.claim("padding-needs-the-mask")
+def test_padding_shifts_the_result_only_without_a_mask(masked_lm: Load, tokenizer: Any) -> None:
+    model = masked_lm(torchscript=True)
+    padded = tsnb.dummy_inputs(tokenizer, model, max_length=64)
+    exact = model(**tsnb.dummy_inputs(tokenizer, model, max_length=14))[0]
+    unmasked = {**padded, "attention_mask": torch.ones_like(padded["attention_mask"])}
+    assert _difference(model(**padded)[0][:, :14], exact) <= 1e-4
+    assert _difference(model(**unmasked)[0][:, :14], exact) > 1e-2
+
+
+@pytest.mark.claim("bert-trace-runs-other-lengths")
+@pytest.mark.parametrize(("batch", "length"), [(1, 14), (2, 14), (2, 40), (3, 21), (2, 512)])
+def test_a_trace_of_bert_equals_bert_at_other_shapes(
+    masked_lm: Load, tokenizer: Any, batch: int, length: int
+) -> None:
+    model = masked_lm(torchscript=True)
+    traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=24))
+    other = tsnb.dummy_inputs(tokenizer, model, max_length=length, batch_size=batch)
+    with torch.no_grad():
+        assert _difference(traced(**other)["logits"], model(**other)[0]) <= 1e-4
+
+
+@pytest.mark.claim("over-the-limit-raises")
+def test_past_the_position_limit_trace_and_model_raise(masked_lm: Load, tokenizer: Any) -> None:
+    model = masked_lm(torchscript=True)
+    traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=24))
+    longer = dict.fromkeys(traced.contract.input_names, torch.ones(1, 513, dtype=torch.long))
+    with pytest.raises(RuntimeError, match="513"):
+        traced(**longer)
+    with pytest.raises((RuntimeError, IndexError)):
+        model(**longer)
+
+
+@pytest.mark.claim("dropout-is-baked-in")
+def test_eval_on_a_trace_does_not_take_dropout_out(bert: Any, inputs: Inputs) -> None:
+    traced = _trace(bert.train(), [inputs["input_ids"]]).eval()
+    first, second = (traced(inputs["input_ids"])[0] for _ in range(2))
+    assert _difference(first, second) > 1e-2
