@@ -15,6 +15,7 @@ import pytest
 import torch
 
 import tsnb
+from tsnb.models import NewWeightsWarning
 
 ROOT = Path(__file__).parents[1]
 Load = Callable[..., tuple[Any, Any]]
@@ -32,7 +33,7 @@ def load() -> Load:
         name: str = "tiny-bert", head: Any = "masked-lm", *, torchscript: bool = False
     ) -> tuple[Any, Any]:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", tsnb.models.NewWeightsWarning)
+            warnings.simplefilter("ignore", NewWeightsWarning)
             return tsnb.load(name, head, torchscript=torchscript)
 
     return loaded

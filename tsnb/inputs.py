@@ -101,16 +101,12 @@ def in_forward_order(model: nn.Module, named: Mapping[str, Value]) -> dict[str, 
     {'input1': 1, 'input2': 2}
     """
     known = parameters(model)
-    plain = [name for name, found in known.items() if found.kind != found.VAR_KEYWORD]
+    rest = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    plain = [name for name, found in known.items() if found.kind not in rest]
     for name in named:
         if name not in plain:
             raise InputError("inputs.misnamed", given=name, near=suggest(name, plain))
-    required = [
-        name
-        for name in plain
-        if known[name].default is inspect.Parameter.empty
-        and known[name].kind != inspect.Parameter.VAR_POSITIONAL
-    ]
+    required = [name for name in plain if known[name].default is inspect.Parameter.empty]
     missing = [name for name in required if name not in named]
     if missing:
         raise InputError("inputs.missing", names=", ".join(missing), given=", ".join(named))
