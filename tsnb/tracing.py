@@ -283,16 +283,26 @@ def _contract(model: nn.Module, inputs: Tensors, eager: list[torch.Tensor]) -> C
 
 def _output_names(model: nn.Module, inputs: Tensors, count: int) -> tuple[str, ...]:
     """Return the names a Transformers model gives its outputs, or numbers."""
-    import torch
     from transformers import PreTrainedModel
 
     names: list[str] = []
     if isinstance(model, PreTrainedModel):
-        with torch.no_grad():
-            named = model(**inputs, return_dict=True)
-        names = [name for name, value in named.items() for _ in flatten(value)]
+        names = _named_by(model, inputs)
     fitting = len(names) == count == len(set(names))
     return tuple(names) if fitting else tuple(f"output_{number}" for number in range(count))
+
+
+def _named_by(model: nn.Module, inputs: Tensors) -> list[str]:
+    """Ask a Transformers model for a dict of outputs; one of the reader's own may not give any."""
+    import torch
+
+    try:
+        with torch.no_grad():
+            named = model(**inputs, return_dict=True)
+    except TypeError:
+        return []
+    pairs = named.items() if isinstance(named, Mapping) else ()
+    return [name for name, value in pairs for _ in flatten(value)]
 
 
 def _output_axes(
@@ -305,6 +315,8 @@ def _output_axes(
         with torch.no_grad(), tuple_outputs(model):
             other = flatten(model(**_resized(inputs)))
     except Exception:  # noqa: BLE001, whatever a model raises at a shape it cannot run
+        other = eager
+    if [tensor.ndim for tensor in other] != [tensor.ndim for tensor in eager]:
         other = eager
     pairs = zip(eager, other, strict=True)
     return tuple(tuple(map(_axis, before.shape, after.shape)) for before, after in pairs)

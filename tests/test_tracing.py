@@ -1,0 +1,365 @@
+from __future__ import annotations
+
+import linecache
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from torch import nn
+from transformers import BertConfig, BertModel, GPT2Config, GPT2LMHeadModel, PreTrainedModel
+
+import tsnb
+from tsnb import tracing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+INF, NAN = float("inf"), float("nan")
+AXES = {
+    "encoder": (("batch", "length", 128), ("batch", 128)),
+    "masked-lm": (("batch", "length", 623),),
+    "sequence-classification": (("batch", 2),),
+    "token-classification": (("batch", "length", 2),),
+    "question-answering": (("batch", "length"), ("batch", "length")),
+}
+NAMES = {
+    "encoder": ("last_hidden_state", "pooler_output"),
+    "question-answering": ("start_logits", "end_logits"),
+}
+
+
+class Noisy(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.rand_like(x)
+
+
+class Undefined(nn.Module):
+    """0 / 0, and a second output that differs from run to run where `wrong` says so."""
+
+    def __init__(self, *, wrong: bool) -> None:
+        super().__init__()
+        self.wrong = wrong
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x, torch.rand_like(x) if self.wrong else x * 0 / 0
+
+
+class Deciding(nn.Module):
+    """Let Python decide on a tensor's value, three times on one line."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for _ in range(3):
+            x = x + 1 if bool(x.sum() > 0) else x - 1
+        return x
+
+
+class Nested(nn.Module):
+    def forward(self, x: torch.Tensor) -> Any:
+        return x, (x + 1, [x + 2, x > 0])
+
+
+class Rows(nn.Module):
+    """Give as many outputs as there are rows, so that nothing is known of other batch sizes."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(x)
+
+
+class Own(PreTrainedModel):  # type: ignore[misc]
+    """A Transformers model of the reader's own, whose forward knows nothing of dicts."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__(config)
+        self.layer = nn.Embedding(8, 4)
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.layer(input_ids)
+        return found
+
+
+class Tuple(Own):
+    """Another, that gives a tuple whatever it is asked."""
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        return_dict: Any = None,  # noqa: ARG002
+    ) -> Any:
+        return (self.layer(input_ids),)
+
+
+def gpt2(*, use_cache: bool) -> GPT2LMHeadModel:
+    config = GPT2Config(vocab_size=8, n_embd=4, n_layer=1, n_head=1, use_cache=use_cache)
+    return GPT2LMHeadModel(config).eval()
+
+
+def untraceable(model: nn.Module, inputs: Any) -> tsnb.TraceError:
+    with pytest.raises(tsnb.TraceError) as caught:
+        tsnb.trace(model, inputs)
+    return caught.value
+
+
+def refused(call: Callable[[], object]) -> tsnb.InputError:
+    with pytest.raises(tsnb.InputError) as caught:
+        call()
+    return caught.value
+
+
+@pytest.mark.parametrize("head", AXES)
+def test_a_trace_equals_its_model_by_name(
+    load: Callable[..., Any], traced: Callable[..., tsnb.Traced], head: str
+) -> None:
+    model, tokenizer = load(head=head)
+    inputs = tsnb.dummy_inputs(tokenizer, model, "jim henson", max_length=9, batch_size=2)
+    with torch.no_grad():
+        expected = model(**inputs)
+    outputs = traced(head)(**inputs)
+    assert list(outputs) == list(expected)
+    for name, tensor in outputs.items():
+        assert torch.allclose(tensor, expected[name], atol=tracing.TOLERANCE)
+
+
+@pytest.mark.parametrize("head", AXES)
+def test_axes_and_names_of_every_head(traced: Callable[..., tsnb.Traced], head: str) -> None:
+    contract = traced(head).contract
+    assert contract.output_axes == AXES[head]
+    assert contract.output_names == NAMES.get(head, ("logits",))
+
+
+def test_the_contract_holds_what_was_traced(traced: Callable[..., tsnb.Traced]) -> None:
+    contract = traced("masked-lm", 24, 2).contract
+    names = ("input_ids", "attention_mask", "token_type_ids")
+    assert (contract.input_names, contract.dtypes) == (names, dict.fromkeys(names, "int64"))
+    assert (contract.batch_size, contract.length, contract.verified) == (2, 24, ((2, 24),))
+    assert (contract.pad_token_id, contract.max_positions) == (0, 512)
+    assert (contract.model_id, contract.known, contract.fixed_shape) == ("tiny-bert", True, False)
+
+
+def test_the_order_of_the_inputs_does_not_matter(load: Callable[..., Any]) -> None:
+    model, tokenizer = load()
+    inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16)
+    backwards = dict(reversed(inputs.items()))
+    traced = tsnb.trace(model, backwards)
+    assert traced.contract.input_names == tuple(inputs)
+    assert torch.equal(traced(**inputs)["logits"], traced(**backwards)["logits"])
+
+
+@pytest.mark.parametrize("torchscript", [False, True])
+def test_a_trace_has_as_many_weights_as_its_model(
+    load: Callable[..., Any], *, torchscript: bool
+) -> None:
+    model, tokenizer = load(torchscript=torchscript)
+    module = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16)).module
+    places = [{held.data_ptr() for held in each.parameters()} for each in (module, model)]
+    assert places[0] == places[1]
+
+
+def test_a_model_that_returns_a_dict_is_traced_to_a_tuple_and_stays_tied() -> None:
+    model, tokenizer = tsnb.load("tiny-bert")
+    inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16)
+    output = tsnb.trace(model, inputs).module(**inputs)
+    assert isinstance(output, tuple)
+    assert tsnb.tying(model).pairs[0].tied
+    assert isinstance(model(**inputs), dict)
+
+
+def test_a_module_of_the_readers_own_with_one_float_input() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU()).eval()
+    traced = tsnb.trace(model, {"input": torch.rand(2, 3)})
+    assert (traced.contract.input_names, traced.contract.output_names) == (
+        ("input",),
+        ("output_0",),
+    )
+    assert (traced.contract.dtypes, traced.contract.model_id) == (
+        {"input": "float32"},
+        "Sequential",
+    )
+    x = torch.rand(5, 3)
+    assert torch.equal(traced(input=x)["output_0"], model(x))
+
+
+def test_nested_outputs_are_numbered() -> None:
+    traced = tsnb.trace(Nested().eval(), {"x": torch.zeros(2, 2)})
+    assert list(traced(x=torch.zeros(2, 2))) == [f"output_{number}" for number in range(4)]
+
+
+def test_hidden_states_share_a_name_so_they_are_numbered() -> None:
+    sizes = {"hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 8}
+    config = BertConfig(vocab_size=8, num_hidden_layers=2, output_hidden_states=True, **sizes)
+    traced = tsnb.trace(BertModel(config).eval(), {"input_ids": torch.tensor([[1, 2, 3]])})
+    assert traced.contract.output_names == tuple(f"output_{number}" for number in range(5))
+
+
+@pytest.mark.parametrize("kind", [Own, Tuple])
+def test_a_transformers_model_that_gives_no_dict(kind: type[Own]) -> None:
+    traced = tsnb.trace(kind(BertConfig()).eval(), {"input_ids": torch.tensor([[1, 2, 3]])})
+    assert traced.contract.output_names == ("output_0",)
+    assert traced.contract.output_axes == (("batch", "length", 4),)
+
+
+def test_another_number_of_outputs_at_another_shape_is_no_axis() -> None:
+    traced = tsnb.trace(Rows().eval(), {"x": torch.zeros(2, 3)})
+    assert traced.contract.output_axes == ((3,), (3,))
+
+
+def test_one_token_is_enough() -> None:
+    model, tokenizer = tsnb.load("tiny-bert")
+    traced = tsnb.trace(model, {"input_ids": torch.tensor([[tokenizer.mask_token_id]])})
+    assert (traced.contract.length, traced.contract.output_axes) == (1, (("batch", 1, 623),))
+
+
+def test_warnings_are_grouped_by_line_of_source() -> None:
+    [warning] = tsnb.trace(Deciding().eval(), {"x": torch.ones(2)}).warnings
+    file, _, line = warning.source.rpartition(":")
+    assert (file, warning.count) == (__file__, 3)
+    assert warning.code == linecache.getline(file, int(line)).strip()
+    assert warning.code.startswith("x = x + 1 if bool(")
+    assert "Python boolean" in warning.message
+    assert str(warning).splitlines()[0] == f"{warning.source} (3 ×)"
+
+
+def test_a_warning_points_into_the_model(traced: Callable[..., tsnb.Traced]) -> None:
+    for warning in traced().warnings:
+        assert Path(warning.source.rpartition(":")[0]).is_file()
+        assert "transformers" in warning.source
+
+
+@pytest.mark.parametrize("part", ["", "bert.encoder.layer.1.output"])
+def test_a_model_in_training_mode_is_refused(part: str) -> None:
+    model, tokenizer = tsnb.load("tiny-bert")
+    model.get_submodule(part).train()
+    error = untraceable(model, tsnb.dummy_inputs(tokenizer, model))
+    assert (error.key, error.gaps["first"]) == ("tracing.training", part or "BertForMaskedLM")
+
+
+def test_a_random_model_disagrees_with_its_trace() -> None:
+    error = untraceable(Noisy().eval(), {"x": torch.zeros(4, 4)})
+    assert (error.key, float(error.gaps["difference"]) > 0.01) == ("tracing.disagrees", True)  # type: ignore[arg-type]
+
+
+def test_nan_that_model_and_trace_share_is_no_disagreement() -> None:
+    traced = tsnb.trace(Undefined(wrong=False).eval(), {"x": torch.zeros(3)})
+    assert traced(x=torch.zeros(3))["output_1"].isnan().all()
+
+
+def test_nan_in_one_output_hides_no_disagreement_in_another() -> None:
+    assert untraceable(Undefined(wrong=True).eval(), {"x": torch.zeros(3)}).key == (
+        "tracing.disagrees"
+    )
+
+
+@pytest.mark.parametrize(
+    ("use_cache", "words"), [(True, "DynamicCache"), (False, "unordered_map::at")]
+)
+def test_a_model_that_cannot_be_traced_says_torchs_words(*, use_cache: bool, words: str) -> None:
+    error = untraceable(gpt2(use_cache=use_cache), {"input_ids": torch.tensor([[1, 2]])})
+    assert error.key == "tracing.failed"
+    assert words in str(error)
+    assert len(str(error)) < 500  # and not every number of every tensor
+    assert isinstance(error.__cause__, RuntimeError)
+
+
+def test_an_input_that_forward_does_not_have(load: Callable[..., Any]) -> None:
+    model, tokenizer = load()
+    inputs = tsnb.dummy_inputs(tokenizer, model)
+    inputs["input_idz"] = inputs.pop("input_ids")
+    error = refused(lambda: tsnb.trace(model, inputs))
+    assert (error.key, error.gaps["near"]) == ("inputs.misnamed", "Did you mean input_ids?")
+
+
+def test_an_input_that_is_missing() -> None:
+    x = torch.zeros(1, 2)
+    error = refused(lambda: tsnb.trace(nn.Bilinear(2, 2, 2).eval(), {"input1": x}))
+    assert (error.key, error.gaps["names"]) == ("inputs.missing", "input2")
+
+
+@pytest.mark.parametrize("inputs", [torch.zeros(1, 2), [torch.zeros(1, 2)], {}, None])
+def test_inputs_without_names(inputs: Any) -> None:
+    error = refused(lambda: tsnb.trace(nn.Linear(2, 2).eval(), inputs))
+    assert (error.key, error.gaps["given"]) == ("inputs.not-named", type(inputs).__name__)
+
+
+@pytest.mark.parametrize("value", [[[1, 2]], None, 3])
+def test_an_input_that_is_no_tensor(traced: Callable[..., tsnb.Traced], value: Any) -> None:
+    errors = [
+        refused(lambda: tsnb.trace(nn.Linear(2, 2).eval(), {"input": value})),
+        refused(lambda: traced()(input_ids=value)),
+    ]
+    assert {error.key for error in errors} == {"inputs.not-tensor"}
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"position_ids": torch.zeros(1, 24, dtype=torch.int64)}, "inputs.misnamed"),
+        ({"input_ids": torch.zeros(1, 24)}, "inputs.wrong-dtype"),
+    ],
+)
+def test_calling_a_trace_with_other_inputs(
+    traced: Callable[..., tsnb.Traced], change: dict[str, torch.Tensor], key: str
+) -> None:
+    names = traced().contract.input_names
+    inputs = dict.fromkeys(names, torch.ones(1, 24, dtype=torch.int64))
+    assert refused(lambda: traced()(**(inputs | change))).key == key
+
+
+def test_calling_a_trace_with_too_few_inputs(traced: Callable[..., tsnb.Traced]) -> None:
+    error = refused(lambda: traced()(input_ids=torch.ones(1, 24, dtype=torch.int64)))
+    assert error.gaps["names"] == "attention_mask, token_type_ids"
+
+
+def test_no_deprecation_reaches_the_reader(load: Callable[..., Any], tmp_path: Path) -> None:
+    model, tokenizer = load()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
+        loaded = tsnb.load_traced(tsnb.save(traced, tmp_path / "bert.pt"))
+        tsnb.Runner(loaded, tokenizer)(["jim henson"])
+    assert [str(warning.message) for warning in caught] == []
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+def test_gradients_are_left_as_they_were(*, enabled: bool) -> None:
+    model = nn.Linear(2, 2).eval()
+    model.bias.requires_grad_(False)
+    with torch.set_grad_enabled(enabled):
+        tsnb.trace(model, {"input": torch.zeros(1, 2)})
+        assert torch.is_grad_enabled() == enabled
+    assert (model.weight.requires_grad, model.bias.requires_grad) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "difference"),
+    [
+        ([1.0, 2.0], [1.0, 2.5], 0.5),
+        ([1.0, NAN], [1.0, NAN], 0.0),
+        ([1.0, NAN], [3.0, NAN], 2.0),
+        ([1.0, NAN], [1.0, 2.0], INF),
+        ([NAN, 1.0], [1.0, NAN], INF),
+        ([INF, -INF], [INF, -INF], 0.0),
+        ([INF], [-INF], INF),
+        ([True, False], [True, True], 1.0),
+        ([2, 3], [2, 7], 4.0),
+        ([1.0], [1.0, 1.0], INF),
+        ([], [], 0.0),
+    ],
+)
+def test_largest_difference(first: list[Any], second: list[Any], difference: float) -> None:
+    assert tracing.largest_difference([torch.tensor(first)], [torch.tensor(second)]) == difference
+
+
+def test_largest_difference_of_small_unsigned_numbers() -> None:
+    zero, one = (torch.tensor([held], dtype=torch.uint8) for held in (0, 1))
+    assert tracing.largest_difference([zero], [one]) == 1.0
+
+
+def test_largest_difference_where_only_the_first_output_is_undefined() -> None:
+    first = [torch.tensor([1.0]), torch.tensor([NAN])]
+    second = [torch.tensor([1.0]), torch.tensor([2.0])]
+    assert tracing.largest_difference(first, second) == INF
+
+
+def test_another_number_of_outputs_is_a_difference() -> None:
+    assert tracing.largest_difference([torch.zeros(1)], []) == INF
