@@ -33,6 +33,11 @@ class Runner:
     tokenizer
         The tokenizer of the model that was traced.
 
+    Raises
+    ------
+    InputError
+        A contract that is not known, or a tokenizer that makes other inputs or cannot pad.
+
     Examples
     --------
     >>> import tsnb
@@ -48,6 +53,7 @@ class Runner:
     def __init__(self, traced: Traced, tokenizer: PreTrainedTokenizerBase) -> None:
         if not traced.contract.known or traced.contract.length is None:
             raise InputError("inference.unknown-contract")
+        _check_tokenizer(tokenizer, traced.contract)
         self.traced = traced
         self.tokenizer = tokenizer
         respect_quota()
@@ -108,6 +114,15 @@ class Runner:
         if self.tokenizer.padding_side == "left":
             return slice((self.traced.contract.length or 0) - length, None)
         return slice(length)
+
+
+def _check_tokenizer(tokenizer: PreTrainedTokenizerBase, contract: Contract) -> None:
+    made = tokenizer.model_input_names
+    missing = [name for name in contract.input_names if name not in made]
+    if missing:
+        raise InputError("inference.other-inputs", missing=", ".join(missing), made=", ".join(made))
+    if tokenizer.pad_token is None:
+        raise InputError("inference.no-pad-token", length=contract.length)
 
 
 def _check(index: int, text: object) -> None:

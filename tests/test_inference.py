@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, get_args
+
+import pytest
+import torch
+
+import tsnb
+from tsnb import models
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tsnb.inputs import Text
+
+    Traces = Callable[..., tsnb.Traced]
+
+HEADS = get_args(models.Head)
+SIZES = [1, 4]
+LENGTH = 24
+TEXTS: list[Text] = [
+    "jim [MASK] was a puppeteer",
+    ("who was jim henson ?", "jim henson was a puppeteer"),
+    "henson",
+    ("where was mary smith born ?", "mary smith was born in seoul"),
+    "in seoul mary smith made a lamp",
+    "jim [MASK] was a puppeteer",
+]
+
+
+def encode(tokenizer: Any, text: Any) -> Any:
+    return tokenizer(*(text if isinstance(text, tuple) else (text,)), return_tensors="pt")
+
+
+def refused(runner: tsnb.Runner, texts: Any) -> tsnb.InputError:
+    with pytest.raises(tsnb.InputError) as caught:
+        runner(texts)
+    return caught.value
+
+
+@pytest.fixture(scope="session")
+def runners(load: Callable[..., Any], traced: Traces) -> Callable[..., tsnb.Runner]:
+    def runner(head: str = "masked-lm", size: int = 4) -> tsnb.Runner:
+        return tsnb.Runner(traced(head, LENGTH, size), load(head=head)[1])
+
+    return runner
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("head", HEADS)
+def test_the_results_equal_the_model_text_by_text(
+    load: Callable[..., Any], runners: Callable[..., tsnb.Runner], head: str, size: int
+) -> None:
+    model, tokenizer = load(head=head)
+    results = runners(head, size)(TEXTS)
+    assert len(results) == len(TEXTS)
+    for text, result in zip(TEXTS, results, strict=True):
+        with torch.no_grad():
+            eager = model(**encode(tokenizer, text))
+        assert list(result) == list(eager)
+        for name, tensor in result.items():
+            assert tensor.shape == eager[name][0].shape  # the text's own length: no padding
+            assert torch.allclose(tensor, eager[name][0], atol=1e-4)
+
+
+def test_the_order_is_that_of_the_texts(runners: Callable[..., tsnb.Runner]) -> None:
+    forwards = runners()(TEXTS)
+    backwards = runners()(TEXTS[::-1])
+    for first, second in zip(forwards, reversed(backwards), strict=True):
+        assert torch.allclose(first["logits"], second["logits"], atol=1e-5)
+
+
+@pytest.mark.parametrize("texts", [[], ()])
+def test_no_texts_give_no_results(runners: Callable[..., tsnb.Runner], texts: Any) -> None:
+    assert runners()(texts) == []
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 5, 8, 9])
+def test_any_number_of_texts(runners: Callable[..., tsnb.Runner], count: int) -> None:
+    results = runners("sequence-classification")(["jim henson"] * count)
+    assert [result["logits"].shape for result in results] == [(2,)] * count
+
+
+def test_a_tokenizer_that_pads_on_the_left(runners: Callable[..., tsnb.Runner]) -> None:
+    _, tokenizer = tsnb.load("tiny-bert")
+    tokenizer.padding_side = "left"
+    traced = runners().traced
+    text = "jim henson"
+    [result] = tsnb.Runner(traced, tokenizer)([text])
+    row = tokenizer(text, padding="max_length", max_length=LENGTH, return_tensors="pt")
+    whole = traced(**{name: row[name].repeat(4, 1) for name in traced.contract.input_names})
+    assert torch.equal(result["logits"], whole["logits"][0, -4:])
+
+
+def test_a_saved_trace_runs_too(
+    runners: Callable[..., tsnb.Runner], tmp_path: Any, load: Callable[..., Any]
+) -> None:
+    traced = tsnb.load_traced(tsnb.save(runners().traced, tmp_path / "bert.pt"))
+    [again], [before] = tsnb.Runner(traced, load()[1])(TEXTS[:1]), runners()(TEXTS[:1])
+    assert torch.allclose(again["logits"], before["logits"], atol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [5, None, b"jim", ["jim"], (), ("a", "b", "c"), ("a", 5), {"a": 1}])
+def test_what_is_no_text_is_named_by_its_index(
+    runners: Callable[..., tsnb.Runner], bad: object
+) -> None:
+    error = refused(runners(), ["jim", "henson", bad])
+    assert (error.key, error.gaps) == (
+        "inference.not-text",
+        {"index": 2, "given": type(bad).__name__},
+    )
+
+
+@pytest.mark.parametrize("bad", ["", " \n", ("who was jim ?", "")])
+def test_an_empty_text_is_named_by_its_index(
+    runners: Callable[..., tsnb.Runner], bad: object
+) -> None:
+    error = refused(runners(), ["jim", bad, "henson"])
+    assert (error.key, error.gaps) == ("inference.empty-text", {"index": 1})
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("bad", ["jim " * 23, ("jim " * 12, "jim " * 10)])
+def test_a_text_over_the_length_is_named_by_its_index(
+    runners: Callable[..., tsnb.Runner], size: int, bad: object
+) -> None:
+    error = refused(runners(size=size), ["jim", "henson", bad, "jim"])
+    gaps = {"index": 2, "tokens": LENGTH + 1, "length": LENGTH}
+    assert (error.key, error.gaps) == ("inference.too-long", gaps)
+
+
+def test_a_text_of_the_full_length_fits(runners: Callable[..., tsnb.Runner]) -> None:
+    [result] = runners()(["jim " * 22])
+    assert result["logits"].shape == (LENGTH, 623)
+
+
+def test_one_text_is_no_list(runners: Callable[..., tsnb.Runner]) -> None:
+    assert refused(runners(), "jim henson").key == "inference.one-text"
+
+
+@pytest.mark.parametrize("change", [{"known": False}, {"length": None}])
+def test_a_trace_of_which_too_little_is_known(
+    runners: Callable[..., tsnb.Runner], change: dict[str, Any]
+) -> None:
+    traced = runners().traced
+    unknown = replace(traced, contract=replace(traced.contract, **change))
+    with pytest.raises(tsnb.InputError) as caught:
+        tsnb.Runner(unknown, runners().tokenizer)
+    assert caught.value.key == "inference.unknown-contract"
+
+
+def test_a_tokenizer_that_makes_other_inputs(runners: Callable[..., tsnb.Runner]) -> None:
+    _, tokenizer = tsnb.load("tiny-bert")
+    tokenizer.model_input_names = ["input_ids", "attention_mask"]
+    with pytest.raises(tsnb.InputError) as caught:
+        tsnb.Runner(runners().traced, tokenizer)
+    missing = {"missing": "token_type_ids", "made": "input_ids, attention_mask"}
+    assert (caught.value.key, caught.value.gaps) == ("inference.other-inputs", missing)
+
+
+def test_a_tokenizer_that_cannot_pad(runners: Callable[..., tsnb.Runner]) -> None:
+    _, tokenizer = tsnb.load("tiny-bert")
+    tokenizer.pad_token = None
+    with pytest.raises(tsnb.InputError) as caught:
+        tsnb.Runner(runners().traced, tokenizer)
+    assert caught.value.key == "inference.no-pad-token"
