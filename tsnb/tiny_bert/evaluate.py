@@ -70,7 +70,7 @@ def _hits(
     with torch.inference_mode():
         scores = model(input_ids=batch, token_type_ids=types.expand_as(batch))[0]
     best = scores[torch.arange(len(places)), places].argmax(-1)
-    return (best == ids[places]).tolist()
+    return [bool(hit) for hit in best == ids[places]]
 
 
 def main() -> None:
