@@ -1,8 +1,8 @@
 from . import neuron as neuron
 from .artifacts import load_traced as load_traced
 from .artifacts import save as save
+from .checkup import doctor as doctor
 from .contract import Contract as Contract
-from .doctor import doctor as doctor
 from .errors import ArtifactError as ArtifactError
 from .errors import InputError as InputError
 from .errors import ModelError as ModelError

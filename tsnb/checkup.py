@@ -1,0 +1,246 @@
+"""Look at the machine before the course does: versions, cores, memory, tools, a model."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import textwrap
+from dataclasses import dataclass
+from html import escape
+from importlib import metadata
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal
+from unicodedata import east_asian_width
+
+import psutil
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+from tqdm.auto import tqdm
+
+from tsnb.machine import MIB, memory_limit, usable_cores
+from tsnb.words import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Status = Literal["ok", "warning", "problem"]
+Finding = tuple[Status, str, str]  # status, what was found, what to do
+
+SYMBOLS: dict[Status, str] = {"ok": "✓", "warning": "!", "problem": "✗"}
+NEEDED_MIB = 700  # the most that a notebook's kernel takes; `tsnb run` measures it
+COMPILERS = ("c++", "g++", "clang++", "cl")
+NEURON = ("torch_neuronx", "torch_neuron")
+TEXT_WIDTH = 60
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes
+    ----------
+    name
+        What was looked at.
+    status
+        `"ok"`, `"warning"` (part of the course needs it) or `"problem"` (the course needs it).
+    found
+        What is there.
+    advice
+        What to do; empty where there is nothing to do.
+    """
+
+    name: str
+    status: Status
+    found: str
+    advice: str = ""
+
+    @property
+    def symbol(self) -> str:
+        """`✓`, `!` or `✗`."""
+        return SYMBOLS[self.status]
+
+
+@dataclass(frozen=True, repr=False)
+class Report:
+    """Every check; prints as aligned text, and shows as a table in a notebook."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no problem; warnings do not count."""
+        return all(check.status != "problem" for check in self.checks)
+
+    def __str__(self) -> str:
+        width = max((_width(check.name) for check in self.checks), default=0)
+        lines = [line for check in self.checks for line in _lines(check, width)]
+        return "\n".join([*lines, "", self._verdict()])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = "".join(map(_row, self.checks))
+        return f"<table><tbody>{rows}</tbody></table><p>{escape(self._verdict())}</p>"
+
+    def _verdict(self) -> str:
+        return say("checkup.ready" if self.ok else "checkup.not-ready")
+
+
+def doctor() -> Report:
+    """Check that this machine can run the course; never raises, opens no socket.
+
+    Importing torch and loading the embedded model take a few seconds, under a progress bar.
+
+    Returns
+    -------
+    Report
+        `.ok` is false where there is a problem; `.checks` holds what was found and what to do.
+
+    Examples
+    --------
+    >>> import tsnb
+    >>> tsnb.doctor().checks[0].status
+    'ok'
+
+    Taught in notebook 00.
+    """
+    checks = []
+    with tqdm(CHECKS.items(), leave=False) as bar:
+        for key, look in bar:
+            name = say(f"checkup.name-{key}")
+            bar.set_description(name)
+            checks.append(_guarded(name, look))
+    return Report(tuple(checks))
+
+
+def _guarded(name: str, look: Callable[[], Finding]) -> Check:
+    """Make a check of what `look` finds; where it raises, the error is the problem found."""
+    try:
+        return Check(name, *look())
+    except Exception as error:  # noqa: BLE001, a doctor must not fall ill
+        return Check(name, "problem", f"{type(error).__name__}: {error}", say("checkup.raised"))
+
+
+def _pins() -> dict[str, Requirement]:
+    """Return what tsnb's own metadata asks for, by name, extras left out."""
+    wanted = map(Requirement, metadata.requires("tsnb") or ())
+    return {pin.name: pin for pin in wanted if pin.marker is None}
+
+
+def _python() -> Finding:
+    found = platform.python_version()
+    allowed = metadata.metadata("tsnb")["Requires-Python"]
+    if SpecifierSet(allowed).contains(found, prereleases=True):
+        return "ok", found, ""
+    return "problem", found, say("checkup.python", allowed=allowed)
+
+
+def _package(name: str) -> Finding:
+    """Compare an installed version with the pin; a local part such as `+cpu` does not count."""
+    pin = _pins()[name]
+    try:
+        found = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "problem", say("checkup.not-installed"), say("checkup.install", pin=pin)
+    if pin.specifier.contains(found, prereleases=True):
+        return "ok", found, ""
+    return "warning", found, say("checkup.other-version", pin=pin)
+
+
+def _transformers() -> Finding:
+    """Compare as for any package; version 5 has no torchscript flag, and accepts it in silence."""
+    status, found, advice = _package("transformers")
+    if status == "warning" and Version(found).major >= 5:  # noqa: PLR2004, where the flag ended
+        return "problem", found, say("checkup.no-flag", pin=_pins()["transformers"])
+    return status, found, advice
+
+
+def _memory() -> Finding:
+    limit = memory_limit()
+    available = min(psutil.virtual_memory().available / MIB, limit)
+    found = say("checkup.memory-found", available=f"{available:,.0f}", limit=f"{limit:,.0f}")
+    if limit < NEEDED_MIB:
+        return "problem", found, say("checkup.memory-limit", needed=NEEDED_MIB)
+    if available < NEEDED_MIB:
+        return "warning", found, say("checkup.memory-available", needed=NEEDED_MIB)
+    return "ok", found, ""
+
+
+def _build_tools() -> Finding:
+    """Look for the compiler that CMake would take (`CXX` first), and for CMake itself."""
+    named = os.environ.get("CXX", "").split()[:1]
+    compiler = next(filter(None, map(shutil.which, (*named, *COMPILERS))), None)
+    tools = {say("checkup.compiler"): compiler, "cmake": shutil.which("cmake")}
+    found = ", ".join(path or say("checkup.no-tool", name=name) for name, path in tools.items())
+    if all(tools.values()):
+        return "ok", found, ""
+    return "warning", found, say("checkup.build-tools")
+
+
+def _neuron() -> Finding:
+    present = [name for name in NEURON if find_spec(name)]
+    if present:
+        return "ok", ", ".join(present), ""
+    return "ok", say("checkup.not-installed"), say("checkup.neuron")
+
+
+def _threads() -> Finding:
+    """Compare torch's threads with the cores; ask before `load`, which lowers their number."""
+    import torch
+
+    threads, cores = torch.get_num_threads(), usable_cores()
+    found = say("checkup.threads-found", threads=threads, cores=cores)
+    if threads <= cores:
+        return "ok", found, ""
+    return "warning", found, say("checkup.threads", cores=cores)
+
+
+def _model() -> Finding:
+    from tsnb.models import EMBEDDED, load
+
+    model, _ = load(EMBEDDED)
+    return "ok", say("checkup.model-found", name=EMBEDDED, count=f"{model.num_parameters():,}"), ""
+
+
+CHECKS: dict[str, Callable[[], Finding]] = {  # quick ones first; those after Neuron import torch
+    "python": _python,
+    "torch": lambda: _package("torch"),
+    "transformers": _transformers,
+    "jupyterlab": lambda: _package("jupyterlab"),
+    "ipywidgets": lambda: _package("ipywidgets"),
+    "memory": _memory,
+    "build-tools": _build_tools,
+    "neuron": _neuron,
+    "threads": _threads,
+    "model": _model,
+}
+
+
+def _lines(check: Check, width: int) -> list[str]:
+    """Return a check as text: symbol, name, what was found, and the advice below it."""
+    padding = " " * (width - _width(check.name))
+    first, *others = [
+        line for text in (check.found, check.advice) for line in textwrap.wrap(text, TEXT_WIDTH)
+    ] or [""]
+    head = f"{check.symbol} {check.name}{padding}  {first}".rstrip()
+    return [head, *(" " * (width + 4) + line for line in others)]
+
+
+def _width(text: str) -> int:
+    """Return the columns a text takes in a terminal, where Korean letters are two wide.
+
+    >>> _width("메모리"), _width("memory")
+    (6, 6)
+    """
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def _row(check: Check) -> str:
+    """Return a check as a row of HTML, in the colours of the page around it."""
+    status = say(f"checkup.status-{check.status}")
+    symbol = f'<span role="img" aria-label="{escape(status)}">{check.symbol}</span>'
+    texts = (check.name, check.found, check.advice)
+    cells = "".join(f'<td style="text-align:left">{escape(text)}</td>' for text in texts)
+    return f"<tr><td>{symbol}</td>{cells}</tr>"
