@@ -182,6 +182,8 @@ def test_a_download_that_broke_off_starts_again(python: Callable[..., str], tmp_
     with served(Stand) as endpoint:
         printed = python(FETCH, "someone/tiny", HF_ENDPOINT=endpoint, HF_HOME=tmp_path)
     assert printed == f"fetched {COMMIT}\n"
+    [weights] = tmp_path.rglob("snapshots/*/model.safetensors")
+    assert weights.read_bytes() == Stand.files["model.safetensors"]
 
 
 def test_pickled_weights_are_fetched_where_there_are_no_others(
