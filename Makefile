@@ -4,12 +4,11 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
-LAB := $(BIN)/jupyter lab --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 
 .PHONY: lab run test lint format clean
 
 lab: .venv/course.done  ## the course in JupyterLab
-	$(LAB) notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
 
 run: .venv/course.done  ## every notebook, headless, to HTML in output/
 	$(BIN)/tsnb run --output output
@@ -33,6 +32,7 @@ clean:
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0] + ". Name another: make lab PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) --editable .
+	$(BIN)/jupyter labextension disable --level=sys_prefix "@jupyterlab/apputils-extension:announcements"  # asks nobody
 	touch $@
 
 .venv/test.done: .venv/course.done
