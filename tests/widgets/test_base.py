@@ -1,0 +1,66 @@
+"""What every view does: words and a picture beside the widget, rows that wrap."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from ipywidgets import HTML, IntSlider
+from traitlets import HasTraits, Int
+
+from tsnb.widgets import base
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+class Count(HasTraits):  # type: ignore[misc]  # traitlets is not followed
+    """The least state there can be."""
+
+    count = Int(3)
+
+    def __str__(self) -> str:
+        return f"count: {self.count}"
+
+
+@pytest.fixture
+def view() -> base.View:
+    return base.View(Count(), base.row(IntSlider()), HTML("<svg></svg>"), HTML("<p>three</p>"))
+
+
+def test_a_view_prints_its_state(view: base.View) -> None:
+    assert repr(view) == str(view) == "count: 3"
+
+
+def test_a_view_brings_words_and_a_picture(view: base.View) -> None:
+    bundle = view._repr_mimebundle_()
+    assert bundle[WIDGET]["model_id"] == view.model_id
+    assert bundle["text/plain"] == "count: 3"
+    assert bundle["text/html"] == "<svg></svg>\n<p>three</p>"
+
+
+def test_the_words_are_those_of_now_and_whole(view: base.View) -> None:
+    view.state.count = int("9" * 200)
+    assert view._repr_mimebundle_()["text/plain"] == "count: " + "9" * 200
+
+
+def test_a_view_fits_the_page(view: base.View) -> None:
+    assert view.layout.width == "100%"
+    assert view.children[0].layout.flex_flow == "row wrap"
+
+
+def test_figures_are_escaped() -> None:
+    found = base.figures([("a < b", "1 & 2")])
+    assert "a &lt; b" in found
+    assert "1 &amp; 2" in found
+
+
+def test_figures_take_the_colours_of_the_page() -> None:
+    assert "color" not in base.figures([("a", "1")])
+
+
+def test_importing_the_widgets_imports_no_ipywidgets(python: Callable[..., str]) -> None:
+    code = "import sys, tsnb.widgets; print('ipywidgets' in sys.modules)"
+    assert python(code) == "False\n"

@@ -1,0 +1,85 @@
+"""What the views share: words and a picture beside the widget, rows that wrap, figures as HTML.
+
+A view holds a state, a plain `HasTraits` whose `str` says everything in words. The view sets the
+`value` of its HTML parts when the state changes, so that nothing flickers:
+
+    class Example(View):
+        def __init__(self, state: ExampleState) -> None:
+            self.slider = IntSlider(description=say("example.size"), style=LABELS)
+            self.picture = HTML()
+            super().__init__(state, row(self.slider), self.picture)
+            link((state, "size"), (self.slider, "value"))
+            state.observe(lambda _: self.draw(), "size")
+            self.draw()
+
+        def draw(self) -> None:
+            self.picture.value = svg(self.state.figure(), str(self.state))
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from ipywidgets import HTML, Box, Layout, VBox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ipywidgets import Widget
+    from traitlets import HasTraits
+
+LABELS = {"description_width": "initial"}  # a `style` that never cuts a label
+GRID = (
+    "display: grid; grid-template-columns: repeat(auto-fill, minmax(13em, 1fr)); gap: 0.6em 1.5em"
+)
+
+
+class View(VBox):  # type: ignore[misc]  # ipywidgets is not typed
+    """A widget that says its state in words wherever there is no front end for widgets.
+
+    Parameters
+    ----------
+    state
+        What is shown; its `str` is the text form.
+    *children
+        Rows of controls, and the `ipywidgets.HTML` parts that are shown without a front end too.
+    """
+
+    def __init__(self, state: HasTraits, *children: Widget) -> None:
+        self.state = state
+        super().__init__(children, layout=Layout(width="100%", grid_gap="8px"))
+
+    def html(self) -> str:
+        """Return the HTML parts, top to bottom, without the controls."""
+        return "\n".join(child.value for child in self.children if isinstance(child, HTML))
+
+    def __repr__(self) -> str:
+        return str(self.state)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        """Return the widget and, for where it cannot be shown, its HTML parts and its text."""
+        words = {"text/plain": str(self.state), "text/html": self.html()}
+        return {**(super()._repr_mimebundle_(**kwargs) or {}), **words}
+
+
+def row(*controls: Widget) -> Box:
+    """Return controls side by side, in as many lines as the page's width asks for."""
+    return Box(
+        controls, layout=Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 16px")
+    )
+
+
+def figures(pairs: Iterable[tuple[str, str]]) -> str:
+    """Return labels and what they stand at as HTML, in the page's colours and as wide as it allows.
+
+    >>> "padding" in figures([("padding", "41 %")])
+    True
+    """
+    cells = "".join(
+        f"<div><dt style='font-weight: normal'>{escape(label)}</dt>"
+        f"<dd style='margin: 0; font-weight: bold'>{escape(value)}</dd></div>"
+        for label, value in pairs
+    )
+    numbers = "line-height: 1.4; font-variant-numeric: tabular-nums"
+    return f"<dl style='margin: 0; {GRID}; {numbers}'>{cells}</dl>"
