@@ -12,7 +12,12 @@ from .errors import TsnbError as TsnbError
 from .inference import Runner as Runner
 from .inputs import dummy_inputs as dummy_inputs
 from .models import load as load
+from .shape_errors import ShapeError as ShapeError
+from .shape_errors import explain as explain
+from .shapes import ShapeMap as ShapeMap
+from .shapes import probe as probe
 from .tied_weights import tying as tying
 from .tied_weights import untie as untie
 from .tracing import Traced as Traced
 from .tracing import trace as trace
+from .verdicts import Verdict as Verdict

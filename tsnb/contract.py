@@ -33,6 +33,8 @@ class Contract:
         Of each input, such as `int64`.
     batch_size, length
         The shape that was traced; `None` where the inputs have no such dimension.
+    input_axes
+        For each input, each dimension's size, or what it follows (`"batch"`, `"length"`).
     output_axes
         For each output, each dimension's size, or what it follows (`"batch"`, `"length"`,
         `"other"`), found by running the model at a second shape.
@@ -55,6 +57,7 @@ class Contract:
     dtypes: Mapping[str, str] = field(default_factory=dict)
     batch_size: int | None = None
     length: int | None = None
+    input_axes: Mapping[str, tuple[Axis, ...]] = field(default_factory=dict)
     output_axes: tuple[tuple[Axis, ...], ...] = ()
     pad_token_id: int | None = None
     max_positions: int | None = None
@@ -113,12 +116,14 @@ def model_id(model: nn.Module) -> str:
 
 def _tuples(value: Any) -> Any:
     """Turn JSON's lists into tuples, at every depth."""
+    if isinstance(value, dict):
+        return {name: _tuples(held) for name, held in value.items()}
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _readable(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {held}" for name, held in value.items())
+        return ", ".join(f"{name} {_shape(held)}" for name, held in value.items())
     if isinstance(value, (tuple, list)):
         return ", ".join(map(_shape, value))
     return "-" if value is None else str(value)

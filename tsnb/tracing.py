@@ -10,22 +10,27 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tsnb.contract import Axis, Contract, model_id, versions
+from tsnb.axes import batch_and_length, input_axes, output_axes
+from tsnb.contract import Contract, model_id, versions
 from tsnb.errors import InputError, TraceError, suggest
 from tsnb.inputs import in_forward_order, max_positions
 from tsnb.models import quiet_transformers, tuple_outputs
+from tsnb.outputs import flatten, largest_difference, named_outputs
+from tsnb.verdicts import TOLERANCE, Verdict, judge
+from tsnb.words import say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import torch
     from torch import nn
 
-    Tensors = Mapping[str, torch.Tensor]
+    from tsnb.contract import Shape
 
-TOLERANCE = 1e-4
-FLAT = 2  # dimensions of a batch of token ids
+    Tensors = Mapping[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -42,15 +47,26 @@ class TraceWarning:
         The tracer's words.
     count
         How often the line was met.
+    harmless
+        Whether the trace equals the model at other shapes all the same: found by running both,
+        not by knowing the message. `False` for a line that may be the cause of a difference;
+        `None` where no other shape could be tried, or another line is the cause.
+    shapes
+        The shapes `(batch, length)` that showed it.
     """
 
     source: str
     code: str
     message: str
     count: int
+    harmless: bool | None = None
+    shapes: tuple[Shape, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.source} ({self.count} ×)\n    {self.code}\n    {self.message}"
+        shapes = ", ".join(f"{batch} × {length}" for batch, length in self.shapes)
+        verdict = say(f"tracing.harmless-{self.harmless}".lower(), shapes=shapes)
+        lines = (f"{self.source} ({self.count} ×)", self.code, self.message, verdict)
+        return "\n    ".join(lines)
 
 
 @dataclass(frozen=True)
@@ -87,7 +103,7 @@ class Traced:
             return named_outputs(self.module(*ordered), self.contract.output_names)
 
 
-def trace(model: nn.Module, inputs: Tensors) -> Traced:
+def trace(model: nn.Module, inputs: Tensors, verify: Sequence[Shape] = ()) -> Traced:
     """Trace a model and check that the trace agrees with it.
 
     The tracer runs the model once on `inputs` and records every tensor operation; what Python
@@ -100,11 +116,15 @@ def trace(model: nn.Module, inputs: Tensors) -> Traced:
         Any module in eval mode.
     inputs
         Tensors by the names of `forward`, in any order.
+    verify
+        Shapes `(batch, length)` at which trace and model must agree, on seeded inputs with real
+        padding; they are recorded in the contract. Where nothing is asked and the tracer warned,
+        three neighbours of the traced shape are tried, and the warnings marked accordingly.
 
     Returns
     -------
     Traced
-        The trace, its contract (the traced shape is recorded as verified) and the warnings.
+        The trace, its contract (with the shapes that were verified) and the warnings.
 
     Raises
     ------
@@ -112,7 +132,7 @@ def trace(model: nn.Module, inputs: Tensors) -> Traced:
         Names that `forward` does not have, or that are missing.
     TraceError
         The model is in training mode, could not be traced, or disagrees with its trace by more
-        than 1e-4.
+        than 1e-4, on `inputs` or at a shape to verify.
 
     Examples
     --------
@@ -134,51 +154,65 @@ def trace(model: nn.Module, inputs: Tensors) -> Traced:
         difference = largest_difference(eager, flatten(module(**ordered)))
     if not difference <= TOLERANCE:
         raise TraceError("tracing.disagrees", difference=f"{difference:.2g}", tolerance=TOLERANCE)
-    return Traced(module, _contract(model, ordered, eager), noted)
+    contract = _contract(model, ordered, eager)
+    shapes = verify or (neighbours(contract) if noted else ())
+    traced = Traced(module, contract)
+    verdicts = {shape: judge(traced, model, shape) for shape in shapes}
+    if verify:
+        _check_verified(verdicts)
+    same = [shape for shape, verdict in verdicts.items() if verdict.kind == "same"]
+    return Traced(module, contract.with_verified(same), mark(noted, verdicts))
 
 
-def flatten(output: Any) -> list[torch.Tensor]:
-    """Return the tensors of a model's output, however they are nested, in order."""
-    import torch
+def neighbours(contract: Contract) -> list[Shape]:
+    """Return three shapes near the traced one: a row more, half the length, twice the length.
 
-    if isinstance(output, torch.Tensor):
-        return [output]
-    if output is None:
-        return []
-    parts = output.values() if isinstance(output, dict) else output
-    return [tensor for part in parts for tensor in flatten(part)]
-
-
-def named_outputs(output: Any, names: tuple[str, ...]) -> dict[str, torch.Tensor]:
-    """Return the tensors of an output by name; those beyond the names are numbered."""
-    tensors = flatten(output)
-    numbered = (f"output_{number}" for number in range(len(names), len(tensors)))
-    return dict(zip((*names, *numbered), tensors, strict=False))
-
-
-def largest_difference(first: list[torch.Tensor], second: list[torch.Tensor]) -> float:
-    """Return the largest absolute difference between two outputs.
-
-    Infinite where shapes differ, or where only one of the two is NaN or infinite.
-
-    >>> import torch
-    >>> largest_difference([torch.zeros(2)], [torch.ones(2)])
-    1.0
+    >>> neighbours(Contract(("input_ids",), batch_size=1, length=16, max_positions=24))
+    [(1, 8), (1, 24), (2, 16)]
     """
-    if [tensor.shape for tensor in first] != [tensor.shape for tensor in second]:
-        return float("inf")
-    pairs = zip(first, second, strict=True)
-    return max((_difference(a, b) for a, b in pairs if a.numel()), default=0.0)
+    batch, length = contract.batch_size, contract.length
+    if batch is None or length is None:
+        return []
+    longest = min(2 * length, contract.max_positions or 2 * length)
+    shapes = {(batch + 1, length), (batch, max(1, length // 2)), (batch, longest)}
+    return sorted(shapes - {(batch, length)})
 
 
-def _difference(first: torch.Tensor, second: torch.Tensor) -> float:
-    """Return the largest absolute difference of two tensors; NaN equals NaN at the same place."""
-    import torch
+def mark(
+    noted: tuple[TraceWarning, ...], verdicts: Mapping[Shape, Verdict]
+) -> tuple[TraceWarning, ...]:
+    """Mark warnings as harmless, or as a possible cause, by what became of other shapes.
 
-    wide = torch.promote_types(first.dtype, torch.float64)  # holds bool and uint8 without overflow
-    equal = (first == second) | (first.isnan() & second.isnan())
-    apart = (first.to(wide) - second.to(wide)).abs().masked_fill(equal, 0.0)
-    return float(apart.nan_to_num(nan=float("inf"), posinf=float("inf")).max())
+    An error names the line it came from; where a warning stands at that line, only that warning is
+    the cause. Wrong numbers name no line, so that every warning may be.
+    """
+    ran = {shape: found for shape, found in verdicts.items() if found.kind != "unsupported"}
+    bad = tuple(shape for shape, found in ran.items() if found.kind != "same")
+    if not bad:
+        return tuple(
+            replace(note, harmless=True if ran else None, shapes=tuple(ran)) for note in noted
+        )
+    named = {note.source for note in noted for shape in bad if _frame(note) in ran[shape].error}
+    wrong = any(ran[shape].kind == "wrong" for shape in bad)
+    causes = named if named and not wrong else {note.source for note in noted}
+    return tuple(
+        replace(note, harmless=False, shapes=bad) if note.source in causes else note
+        for note in noted
+    )
+
+
+def _frame(note: TraceWarning) -> str:
+    """Return a warning's line as TorchScript's tracebacks write it: `file(line)`."""
+    file, _, line = note.source.rpartition(":")
+    return f"{file}({line})"
+
+
+def _check_verified(verdicts: Mapping[Shape, Verdict]) -> None:
+    """Raise a TraceError that names the shapes at which trace and model do not agree."""
+    bad = {shape: found for shape, found in verdicts.items() if found.kind != "same"}
+    if bad:
+        told = "; ".join(f"{batch} × {length}: {found}" for (batch, length), found in bad.items())
+        raise TraceError("tracing.not-verified", shapes=told)
 
 
 def check_inputs(contract: Contract, inputs: Tensors) -> None:
@@ -199,13 +233,6 @@ def check_inputs(contract: Contract, inputs: Tensors) -> None:
 def dtype_name(tensor: torch.Tensor) -> str:
     """Return a tensor's dtype without the prefix: `int64`."""
     return str(tensor.dtype).removeprefix("torch.")
-
-
-def batch_and_length(inputs: Tensors) -> tuple[int | None, int | None]:
-    """Return the size of the first two dimensions, read off the first input that has them."""
-    shapes = [tensor.shape for tensor in inputs.values()]
-    batch = next((shape[0] for shape in shapes if shape), None)
-    return next(((shape[0], shape[1]) for shape in shapes if len(shape) >= FLAT), (batch, None))
 
 
 def _check_eval(model: nn.Module) -> None:
@@ -272,7 +299,8 @@ def _contract(model: nn.Module, inputs: Tensors, eager: list[torch.Tensor]) -> C
         dtypes={name: dtype_name(tensor) for name, tensor in inputs.items()},
         batch_size=batch,
         length=length,
-        output_axes=_output_axes(model, inputs, eager),
+        input_axes=input_axes(inputs),
+        output_axes=output_axes(model, inputs, eager),
         pad_token_id=getattr(getattr(model, "config", None), "pad_token_id", None),
         max_positions=max_positions(model),
         model_id=model_id(model),
@@ -303,39 +331,3 @@ def _named_by(model: nn.Module, inputs: Tensors) -> list[str]:
         return []
     pairs = named.items() if isinstance(named, Mapping) else ()
     return [name for name, value in pairs for _ in flatten(value)]
-
-
-def _output_axes(
-    model: nn.Module, inputs: Tensors, eager: list[torch.Tensor]
-) -> tuple[tuple[Axis, ...], ...]:
-    """Run the model with one row more and one token fewer, and see which dimensions follow."""
-    import torch
-
-    try:
-        with torch.no_grad(), tuple_outputs(model):
-            other = flatten(model(**_resized(inputs)))
-    except Exception:  # noqa: BLE001, whatever a model raises at a shape it cannot run
-        other = eager
-    if [tensor.ndim for tensor in other] != [tensor.ndim for tensor in eager]:
-        other = eager
-    pairs = zip(eager, other, strict=True)
-    return tuple(tuple(map(_axis, before.shape, after.shape)) for before, after in pairs)
-
-
-def _resized(inputs: Tensors) -> dict[str, torch.Tensor]:
-    """Return inputs with their last row twice and, where there are two tokens, one token fewer."""
-    import torch
-
-    _, length = batch_and_length(inputs)
-    longer = {name: torch.cat([tensor, tensor[-1:]]) for name, tensor in inputs.items()}
-    if length is None or length < 2:  # noqa: PLR2004, no token can be spared
-        return longer
-    return {
-        name: tensor[:, :-1] if tensor.ndim >= FLAT and tensor.shape[1] == length else tensor
-        for name, tensor in longer.items()
-    }
-
-
-def _axis(before: int, after: int) -> Axis:
-    following: dict[int, Axis] = {0: before, 1: "batch", -1: "length"}
-    return following.get(after - before, "other")

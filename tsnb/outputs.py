@@ -1,0 +1,54 @@
+"""A model's outputs as named tensors, and how far two of them are apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+
+def flatten(output: Any) -> list[torch.Tensor]:
+    """Return the tensors of a model's output, however they are nested, in order."""
+    import torch
+
+    if isinstance(output, torch.Tensor):
+        return [output]
+    if output is None:
+        return []
+    parts = output.values() if isinstance(output, dict) else output
+    return [tensor for part in parts for tensor in flatten(part)]
+
+
+def named_outputs(output: Any, names: tuple[str, ...]) -> dict[str, torch.Tensor]:
+    """Return the tensors of an output by name; those beyond the names are numbered."""
+    tensors = flatten(output)
+    numbered = (f"output_{number}" for number in range(len(names), len(tensors)))
+    return dict(zip((*names, *numbered), tensors, strict=False))
+
+
+def largest_difference(first: list[torch.Tensor], second: list[torch.Tensor]) -> float:
+    """Return the largest absolute difference between two outputs.
+
+    Infinite where shapes differ, or where only one of the two is NaN or infinite.
+
+    Examples
+    --------
+    >>> import torch
+    >>> largest_difference([torch.zeros(2)], [torch.ones(2)])
+    1.0
+    """
+    if [tensor.shape for tensor in first] != [tensor.shape for tensor in second]:
+        return float("inf")
+    pairs = zip(first, second, strict=True)
+    return max((_difference(a, b) for a, b in pairs if a.numel()), default=0.0)
+
+
+def _difference(first: torch.Tensor, second: torch.Tensor) -> float:
+    """Return the largest absolute difference of two tensors; NaN equals NaN at the same place."""
+    import torch
+
+    wide = torch.promote_types(first.dtype, torch.float64)  # holds bool and uint8 without overflow
+    equal = (first == second) | (first.isnan() & second.isnan())
+    apart = (first.to(wide) - second.to(wide)).abs().masked_fill(equal, 0.0)
+    return float(apart.nan_to_num(nan=float("inf"), posinf=float("inf")).max())
