@@ -10,14 +10,20 @@ from __future__ import annotations
 import io
 import re
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from tsnb.words import say
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from IPython.display import HTML
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from tsnb.contract import Shape
     from tsnb.shapes import ShapeMap
+    from tsnb.tied_weights import TyingReport
     from tsnb.verdicts import Kind
 
 BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#8c8c8c"
@@ -27,6 +33,9 @@ COLOURS: dict[Kind, str] = {
     "wrong": ORANGE,
     "unsupported": GREY,
 }
+MOST_LINES = 64  # positions beyond which a box shows no lines between them
+INFINITE = float("inf")
+BOX_WIDTH = 0.66  # of the figure, for the largest tensor
 INK = "#010203"  # stands for the page's own text colour until `svg` puts that in its place
 PAGE_INK = "var(--jp-content-font-color1, currentColor)"
 STYLE: dict[Any, Any] = {
@@ -76,7 +85,8 @@ def svg(figure: Figure, text: str) -> str:
         r"<metadata>.*?</metadata>|<style.*?</style>", "", held.getvalue(), flags=re.DOTALL
     )
     label = escape(text, quote=True)
-    opened = f"<svg role='img' aria-label='{label}' style='max-width: 100%; height: auto' "
+    shape = "display: block; max-width: 100%; height: auto"
+    opened = f"<svg role='img' aria-label='{label}' style='{shape}' "
     return drawn[drawn.index("<svg") :].replace("<svg ", opened, 1).replace(INK, PAGE_INK)
 
 
@@ -103,13 +113,13 @@ def shape_map(verdicts: ShapeMap) -> Figure:
                 (column - 0.45, row - 0.42), 0.9, 0.84, color=COLOURS[verdict.kind], alpha=0.35
             )
         )
-        axes.text(column, row, verdict.symbol, ha="center", va="center", fontsize=12)
+        axes.text(column, row, verdict.symbol, ha="center", va="center", fontsize=12, color=INK)
         if (batch, length) == verdicts.traced:
             axes.add_patch(
                 Rectangle((column - 0.45, row - 0.42), 0.9, 0.84, fill=False, lw=2, ec=INK)
             )
     _label_cells(axes, lengths, batches)
-    axes.set_xlabel("length in tokens\n" + verdicts.legend())
+    axes.set_xlabel(say("shapes.axis-length") + "\n" + verdicts.legend())
     return figure
 
 
@@ -119,6 +129,132 @@ def _label_cells(axes: Axes, columns: list[int], rows: list[int]) -> None:
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xticks(range(len(columns)), [str(size) for size in columns])
     axes.set_yticks(range(len(rows)), [str(size) for size in rows])
-    axes.set_ylabel("batch size")
+    axes.set_ylabel(say("shapes.axis-batch"))
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
+
+
+def shape_boxes(traced: Shape, given: Shape, axis: Literal["batch", "length"] | None) -> Figure:
+    """Draw the traced shape and the given one as boxes to scale, the axis that does not fit marked.
+
+    Parameters
+    ----------
+    traced, given
+        `(batch, length)` of each.
+    axis
+        Which side to mark; `None` marks nothing.
+    """
+    figure, axes = new_figure(6.4, 2.4)
+    widest, tallest = max(traced[1], given[1]), max(traced[0], given[0])
+    start = 0.0
+    for shape, key in ((traced, "shapes.box-traced"), (given, "shapes.box-given")):
+        _box(axes, start, shape, (widest, tallest), axis)
+        name = say(key, batch=shape[0], length=shape[1])
+        axes.text(start, -0.16, name, va="bottom", ha="left", color=INK)
+        start += shape[1] / widest + 0.3
+    axes.set(xlim=(-0.12, max(start - 0.2, 1.75)), ylim=(1.3, -0.4))
+    axes.set_axis_off()
+    return figure
+
+
+def _box(
+    axes: Axes, start: float, shape: Shape, largest: tuple[int, int], axis: str | None
+) -> None:
+    """Draw one box with its rows and positions, and mark a side with its size."""
+    from matplotlib.patches import Rectangle
+
+    batch, length = shape
+    width, height = length / largest[0], 0.9 * batch / largest[1]
+    axes.add_patch(Rectangle((start, 0), width, height, fc=BLUE, alpha=0.25, ec="none"))
+    axes.add_patch(Rectangle((start, 0), width, height, fill=False, ec=INK, lw=1))
+    if length <= MOST_LINES and batch <= MOST_LINES:
+        at = [start + width * place / length for place in range(1, length)]
+        axes.vlines(at, 0, height, color=INK, lw=0.4, alpha=0.6)
+        axes.hlines(
+            [height * place / batch for place in range(1, batch)],
+            start,
+            start + width,
+            color=INK,
+            lw=0.4,
+            alpha=0.6,
+        )
+    if axis == "length":
+        axes.plot([start, start + width], [height, height], color=VERMILION, lw=4)
+        axes.text(start + width / 2, height + 0.06, f"↔ {length}", ha="center", va="top", color=INK)
+    if axis == "batch":
+        axes.plot([start, start], [0, height], color=VERMILION, lw=4)
+        axes.text(start - 0.02, height / 2, f"↕ {batch}", ha="right", va="center", color=INK)
+
+
+def difference_bar(difference: float, tolerance: float) -> Figure:
+    """Draw a difference and the tolerance on one logarithmic scale."""
+    figure, axes = new_figure(6.4, 1.3)
+    reach = max(difference, tolerance) if difference < INFINITE else tolerance * 1e6
+    low = tolerance / 1e4
+    axes.barh([0], [max(min(difference, reach), low)], left=0, color=ORANGE, alpha=0.6, hatch="//")
+    axes.axvline(tolerance, color=INK, lw=1.5)
+    words = say("shapes.tolerance-line", tolerance=f"{tolerance:g}")
+    axes.text(tolerance * 1.3, 0.55, words, color=INK)
+    axes.set(xscale="log", xlim=(low, reach * 10), ylim=(-0.5, 0.9), yticks=[])
+    axes.set_xlabel(say("shapes.difference-axis"))
+    axes.spines["left"].set_visible(False)
+    return figure
+
+
+def tying_boxes(report: TyingReport, addresses: Mapping[str, int] | None = None) -> Figure:
+    """Draw each tensor as a box as wide as its bytes, under every name it has.
+
+    Parameters
+    ----------
+    report
+        The pairs; the names of a tied pair stand over one box, those of others over two.
+    addresses
+        The storage address of each weight, if it is to be shown; its last digits are.
+    """
+    sizes = {name: pair.bytes for pair in report.pairs for name in (pair.first, pair.second)}
+    boxes = _tying_names(report)
+    lines = sum(map(len, boxes)) + 1.6 * len(boxes)
+    figure, axes = new_figure(7, 0.22 * max(lines, 2))
+    axes.set(xlim=(0, 1), ylim=(max(lines, 1), 0))
+    axes.set_axis_off()
+    if not boxes:
+        axes.text(0, 0.5, say("tying.none"), va="center", color=INK)
+    top = 0.0
+    for names in boxes:
+        width = BOX_WIDTH * sizes[names[0]] / max(sizes.values())
+        label = _tying_label(sizes[names[0]], (addresses or {}).get(names[0]))
+        _tying_box(axes, top, width, names, label)
+        top += len(names) + 1.6
+    return figure
+
+
+def _tying_names(report: TyingReport) -> list[list[str]]:
+    """Return the names of each tensor in a report, a list a tensor."""
+    boxes: dict[str, list[str]] = {}
+    for pair in report.pairs:
+        names = boxes.setdefault(pair.first, [pair.first])
+        if pair.tied:
+            names.append(pair.second)
+        else:
+            boxes[pair.second] = [pair.second]
+    return list(boxes.values())
+
+
+def _tying_label(size: int, address: int | None) -> str:
+    """Return what stands beside a box: its bytes and the end of its address."""
+    if not address:
+        return say("tying-view.box", bytes=f"{size:,}")
+    return say("tying-view.box-at", bytes=f"{size:,}", address=f"…{address & 0xFFFFFF:06x}")
+
+
+def _tying_box(axes: Axes, top: float, width: float, names: list[str], label: str) -> None:
+    """Draw one tensor: its names, a line each, the box below them, and its label beside it."""
+    from matplotlib.patches import Rectangle
+
+    for line, name in enumerate(names):
+        said = say("tying-view.also", name=name) if line else name
+        axes.text(0, top + line + 0.5, said, va="center", color=INK)
+    colour, height = (BLUE if len(names) > 1 else ORANGE), top + len(names)
+    axes.add_patch(Rectangle((0, height + 0.1), width, 0.8, fc=colour, alpha=0.45, ec="none"))
+    axes.add_patch(Rectangle((0, height + 0.1), width, 0.8, fill=False, ec=INK, lw=1))
+    axes.text(width + 0.015, height + 0.5, label, va="center", color=INK)

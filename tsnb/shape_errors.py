@@ -8,6 +8,7 @@ import tomllib
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from tsnb.words import say
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 FRAME = re.compile(r"^(?P<file>\S.*?)\((?P<line>\d+)\): (?P<function>\S+)$", re.MULTILINE)
 CALL = re.compile(r"torch\.(\w+)\(")
-NOT_THE_MODEL = re.compile(r"[/\\](torch|tsnb)[/\\]")
+TORCH = re.compile(r"[/\\]torch[/\\]")
+TRACER = re.compile(r"[/\\]torch[/\\]jit[/\\]_trace\.py$")
 TABLES = {
     "position": "position-limit",
     "token_type": "token-type",
@@ -71,7 +73,8 @@ class ShapeError:
     message: str
 
     def __str__(self) -> str:
-        place = [f"{self.source}: {self.code}".rstrip(": ")] if self.source else []
+        file = re.split(r"site-packages[/\\]", self.source)[-1]
+        place = [f"{file}: {self.code}".rstrip(": ")] if self.source else []
         lines = [
             self.message,
             *(say("explain.at", place=where) for where in place),
@@ -160,8 +163,9 @@ def _matched(message: str) -> ShapeError | None:
 
 def _source(text: str) -> tuple[str, str]:
     """Return the innermost line of the model's own code in a traceback, and that line of code."""
-    frames = list(FRAME.finditer(text))
-    own = [found for found in frames if not NOT_THE_MODEL.search(found["file"])]
+    inside = takewhile(lambda found: not TRACER.search(found["file"]), FRAME.finditer(text))
+    frames = list(inside)
+    own = [found for found in frames if not TORCH.search(found["file"])]
     for found in own[:1] or frames[:1]:
         line = linecache.getline(found["file"], int(found["line"])).strip()
         return f"{found['file']}:{found['line']}", line

@@ -87,7 +87,7 @@ def _judge_once(
 
     inputs = sample_inputs(traced.contract, model, shape, padded=padded)
     shapes = tuple((name, tuple(tensor.shape)) for name, tensor in inputs.items())
-    with torch.inference_mode(), tuple_outputs(model), quiet_transformers(), _no_warnings():
+    with torch.inference_mode(), tuple_outputs(model), quiet_transformers(), no_warnings():
         eager = _try(lambda: flatten(model(**inputs)))
         if isinstance(eager, Exception):
             return Verdict("unsupported", error=_message(eager), shapes=shapes)
@@ -106,7 +106,7 @@ def _try(run: Callable[[], list[torch.Tensor]]) -> list[torch.Tensor] | Exceptio
 
 
 @contextmanager
-def _no_warnings() -> Iterator[None]:
+def no_warnings() -> Iterator[None]:
     """Keep what a model warns of from being said again for every shape."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,0 +1,1 @@
+from .shape_errors import ShapeErrorExplorer as ShapeErrorExplorer

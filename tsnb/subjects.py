@@ -1,0 +1,135 @@
+"""Models to explore shapes on: the embedded BERT, the traps, two that go wrong in silence.
+
+Taught in notebook 02.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tsnb.artifacts import quiet_jit
+from tsnb.models import quiet_transformers
+from tsnb.tracing import Traced, trace
+from tsnb.verdicts import no_warnings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import nn
+
+TINY = {
+    "vocab_size": 99,
+    "max_position_embeddings": 64,
+}
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A trace, its model, and shapes that are worth a look."""
+
+    traced: Traced
+    model: nn.Module
+    lengths: tuple[int, ...]
+    batch_sizes: tuple[int, ...] = (1, 2, 3)
+
+
+def bert() -> Subject:
+    """Return the embedded BERT, traced at one row of 24."""
+    from tsnb.inputs import dummy_inputs
+    from tsnb.models import load
+
+    model, tokenizer = load("tiny-bert")
+    traced = trace(model, dummy_inputs(tokenizer, model, max_length=24))
+    return Subject(traced, model, (8, 16, 24, 32, 64, 128, 512, 513), (1, 2))
+
+
+def int_mask() -> Subject:
+    """Return the trap with an int in its mask, traced at one row of 7."""
+    from tsnb.traps import IntMask, make
+
+    return _of_ids(make(IntMask), 1, 7, (3, 5, 7, 9, 16))
+
+
+def position_loop() -> Subject:
+    """Return the trap with a loop over positions, traced at one row of 7."""
+    from tsnb.traps import PositionLoop, make
+
+    return _of_ids(make(PositionLoop), 1, 7, (3, 5, 7, 9, 16))
+
+
+def baked_dropout() -> Subject:
+    """Return the trap with dropout, traced in training mode by plain torch."""
+    import torch
+
+    from tsnb.traps import BakedDropout, make
+
+    subject = _of_ids(make(BakedDropout), 1, 7, (3, 5, 7, 9, 16))
+    ids = torch.ones(1, 7, dtype=torch.int64)
+    with quiet_jit() as jit:
+        baked = jit.trace(subject.model.train(), ids, check_trace=False)
+    subject.model.eval()
+    return replace(subject, traced=replace(subject.traced, module=baked))
+
+
+def funnel() -> Subject:
+    """Return a small Funnel transformer with random weights, traced at two rows of 16."""
+    from transformers import FunnelConfig, FunnelModel
+
+    config = FunnelConfig(
+        block_sizes=[1, 1],
+        num_decoder_layers=1,
+        d_model=32,
+        n_head=2,
+        d_head=16,
+        d_inner=37,
+        **TINY,
+    )
+    return _of_ids(_seeded(lambda: FunnelModel(config)), 2, 16, (4, 8, 15, 16, 24, 32))
+
+
+def longformer() -> Subject:
+    """Return a small Longformer with random weights, traced at two rows of 16."""
+    from transformers import LongformerConfig, LongformerModel
+
+    config = LongformerConfig(
+        attention_window=4,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=37,
+        **TINY,
+    )
+    return _of_ids(_seeded(lambda: LongformerModel(config)), 2, 16, (4, 8, 15, 16, 24, 32))
+
+
+SUBJECTS: dict[str, Callable[[], Subject]] = {
+    "bert": bert,
+    "int-mask": int_mask,
+    "position-loop": position_loop,
+    "baked-dropout": baked_dropout,
+    "funnel": funnel,
+    "longformer": longformer,
+}
+
+
+def _of_ids(model: nn.Module, batch: int, length: int, lengths: tuple[int, ...]) -> Subject:
+    """Trace a model on token ids, and on a mask where it takes one."""
+    import torch
+
+    from tsnb.inputs import parameters
+
+    ids = torch.arange(2, 2 + length).repeat(batch, 1)
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    taken = {name: tensor for name, tensor in inputs.items() if name in parameters(model)}
+    with no_warnings(), quiet_transformers():
+        return Subject(trace(model, taken), model, lengths)
+
+
+def _seeded(make: Callable[[], nn.Module]) -> nn.Module:
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        return make().eval()
