@@ -177,13 +177,14 @@ def test_a_trace_of_another_model_is_said_in_the_note() -> None:
     assert "not made from this" in explorer.state.note
 
 
-class TestView:
-    @pytest.fixture(scope="class")
-    def explorer(self) -> ShapeErrorExplorer:
-        made = ShapeErrorExplorer()
-        made.state.wait()
-        return made
+@pytest.fixture(scope="module")
+def explorer() -> ShapeErrorExplorer:
+    made = ShapeErrorExplorer()
+    made.state.wait()
+    return made
 
+
+class TestView:
     def _show(self, explorer: ShapeErrorExplorer, subject: str) -> None:
         explorer.models.value = subject
         explorer.state.wait()
