@@ -1,4 +1,5 @@
 from . import neuron as neuron
+from . import widgets as widgets
 from .artifacts import load_traced as load_traced
 from .artifacts import save as save
 from .checkup import doctor as doctor

@@ -1,1 +1,2 @@
 from .shape_errors import ShapeErrorExplorer as ShapeErrorExplorer
+from .tying import TyingView as TyingView
