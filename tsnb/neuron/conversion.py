@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsnb.errors import NeuronError
 from tsnb.inputs import in_forward_order
-from tsnb.neuron.detect import Detection, detect_one
+from tsnb.neuron.detection import Detection, detect_one
 from tsnb.neuron.targets import target as find_target
 
 if TYPE_CHECKING:
