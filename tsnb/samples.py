@@ -92,10 +92,10 @@ class _Draw:
         if name.endswith("token_type_ids"):
             types = max(1, getattr(getattr(self.model, "config", None), "type_vocab_size", 1) or 1)
             return torch.randint(types, shape, generator=self.generator)
-        pad = self.contract.pad_token_id
-        ids = torch.randint(max(1, vocabulary(self.model) - 1), shape, generator=self.generator)
+        pad, known = self.contract.pad_token_id, vocabulary(self.model)
         if pad is None:
-            return ids
+            return torch.randint(known, shape, generator=self.generator)
+        ids = torch.randint(max(1, known - 1), shape, generator=self.generator)
         ids = ids + (ids >= pad).long()  # skips the pad id
         fits = self.masked and ids.shape == self.padded.shape
         return ids.masked_fill(self.padded, pad) if fits else ids

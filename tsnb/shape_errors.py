@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tsnb.words import say
 
@@ -21,17 +21,20 @@ if TYPE_CHECKING:
     from tsnb.contract import Contract
     from tsnb.tracing import Traced
 
+    Shapes = Mapping[str, tuple[int, ...]]
+
 FRAME = re.compile(r"^(?P<file>\S.*?)\((?P<line>\d+)\): (?P<function>\S+)$", re.MULTILINE)
 CALL = re.compile(r"torch\.(\w+)\(")
-TORCH = re.compile(r"[/\\]torch[/\\]")
+TORCH = re.compile(r"-packages[/\\]torch[/\\]")
 TRACER = re.compile(r"[/\\]torch[/\\]jit[/\\]_trace\.py$")
-TABLES = {
-    "position": "position-limit",
-    "token_type": "token-type",
-    "word": "vocabulary",
-    "embed_tokens": "vocabulary",
-    "tokens": "vocabulary",
+IN_A_TRACE = "Traceback of TorchScript"
+TABLES = {  # what the line of code says of the embedding that an index ran out of
+    "position-limit": ("position", "wpe"),
+    "token-type": ("token_type",),
+    "vocabulary": ("input_ids", "word_embeddings", "embed_tokens", "wte"),
 }
+VALUES = {"embedding", *TABLES}  # families about what tensors hold, not about their shapes
+LIMITED = {"expand", "mismatch", "embedding", "position-limit"}  # beyond the position limit
 
 
 @dataclass(frozen=True)
@@ -41,21 +44,23 @@ class ShapeError:
     Attributes
     ----------
     family
-        Which kind of message it is, or `unknown`.
+        Which kind of message it is; `unknown`, or `no-error` where there is no text at all.
     op
         The operation that raised, such as `expand`; empty where it cannot be told.
     dimension
         The dimension of the tensors that did not fit; `None` where the message names none.
     traced_size, given_size
-        What the trace expects there, and what the input brought.
+        What was recorded there, and what this input brings. Where `input_dimension` is `None`, the
+        two sizes of the message as they come, so that it may be the other way round; `None` where
+        it names none.
     input_dimension
-        `length` or `batch`, where the sizes tell which dimension of the input they stem from.
+        `length` or `batch`, where it can be told which dimension of the input is to blame.
     source
         `file:line` of the model's code that was recorded there.
     code
         That line of code, where the file is on this machine.
     cause, advice
-        One sentence on what happened, one on what to do.
+        What happened, and what to do, in plain sentences.
     message
         The last line of the error, in torch's words.
     """
@@ -96,8 +101,8 @@ def explain(
     error
         The exception, or its text.
     traced, inputs
-        What was called and with what; they tell which dimension of the input a size stems from,
-        and which of two sizes was the traced one.
+        What was called and with what; they tell which dimension of the input is to blame, and
+        which of two sizes was the traced one.
 
     Returns
     -------
@@ -114,51 +119,53 @@ def explain(
     Taught in notebook 02.
     """
     shapes = {name: tuple(tensor.shape) for name, tensor in (inputs or {}).items()}
-    return dissect(str(error), traced.contract if traced else None, shapes)
+    text = error if isinstance(error, str) else str(error) or type(error).__name__
+    return dissect(text, traced.contract if traced else None, shapes)
 
 
-def dissect(
-    text: str, contract: Contract | None, shapes: Mapping[str, tuple[int, ...]]
-) -> ShapeError:
+def dissect(text: str, contract: Contract | None, shapes: Shapes) -> ShapeError:
     """Do what `explain` does, on the text and the shapes of the inputs."""
     lines = text.strip().splitlines() or [""]
-    message = re.sub(r"^\w*(Error|Exception): ", "", lines[-1])
+    message = re.sub(r"^[\w.]*(Error|Exception): ", "", lines[-1])
+    family, numbers = _matched(message)
     source, code = _source(text)
-    found = _matched(message) or ShapeError(
-        "unknown", "", None, None, None, None, "", "", "", "", text.strip()
+    found = ShapeError(
+        family=family,
+        op=_recorded_op(text) or _families().get(family, {}).get("op", ""),
+        dimension=numbers.get("dimension"),
+        traced_size=numbers.get("traced"),
+        given_size=numbers.get("given"),
+        input_dimension=None,
+        source=source,
+        code=code,
+        cause="",
+        advice="",
+        message=message if family in _families() else text.strip(),
     )
-    found = replace(found, source=source, code=code)
-    found = _by_table(found) if found.family == "embedding" else found
-    found = _by_inputs(found, contract, shapes)
-    return _in_words(replace(found, op=_recorded_op(text) or found.op))
+    traced, entries = IN_A_TRACE in text, _entries(numbers)
+    found, told = _by_inputs(_by_table(found), contract, shapes, entries, traced=traced)
+    if found.family in _families().keys() - VALUES and (traced or contract is None):
+        told = [say("explain.frozen"), *told]
+    return _in_words(found, numbers, told)
 
 
 @cache
-def _families() -> dict[str, dict[str, str]]:
+def _families() -> dict[str, dict[str, Any]]:
     """Return the kinds of messages, in the order in which they are tried."""
     path = files("tsnb") / "shape_errors.toml"
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
-def _matched(message: str) -> ShapeError | None:
-    """Find the family of a message and read the numbers out of it."""
+def _matched(message: str) -> tuple[str, dict[str, Any]]:
+    """Find the family of a message, and read out what it says."""
     for family, rule in _families().items():
-        if found := re.search(rule["pattern"], message):
-            held = {name: int(text) for name, text in found.groupdict().items() if text}
-            return ShapeError(
-                family,
-                rule.get("op", ""),
-                held.get("dimension"),
-                held.get("traced"),
-                held.get("given"),
-                None,
-                "",
-                "",
-                "",
-                "",
-                message,
-            )
-    return None
+        for pattern in rule["patterns"]:
+            if found := re.search(pattern, message):
+                return family, {
+                    name: int(text) if re.fullmatch(r"-?\d+", text) else text
+                    for name, text in found.groupdict().items()
+                }
+    return ("unknown" if message else "no-error"), {}
 
 
 def _source(text: str) -> tuple[str, str]:
@@ -183,57 +190,100 @@ def _recorded_op(text: str) -> str:
 
 
 def _by_table(found: ShapeError) -> ShapeError:
-    """Tell from the line of code which embedding an index ran out of."""
-    family = next((name for word, name in TABLES.items() if word in found.code), "embedding")
-    return replace(found, family=family)
+    """Tell from the line of code which embedding an index ran out of, if it names just one."""
+    if found.family != "embedding":
+        return found
+    named = [family for family, held in TABLES.items() if any(word in found.code for word in held)]
+    return replace(found, family=named[0]) if len(named) == 1 else found
 
 
 def _by_inputs(
-    found: ShapeError, contract: Contract | None, shapes: Mapping[str, tuple[int, ...]]
-) -> ShapeError:
-    """Tell, where contract and inputs allow it, which input dimension the sizes stem from."""
-    if contract is None or not shapes:
-        return found
+    found: ShapeError,
+    contract: Contract | None,
+    shapes: Shapes,
+    entries: int | None,
+    *,
+    traced: bool,
+) -> tuple[ShapeError, list[str]]:
+    """Tell, where contract and inputs allow it, which side of the input is to blame, in words too.
+
+    The message's two sizes, or the one that it gives, tell the side; otherwise, in a trace, a side
+    that alone differs from the inputs that were traced is to blame.
+    """
     given = next((shape for shape in shapes.values() if len(shape) > 1), None)
-    if given is None or found.given_size is None:
-        return found
-    if found.traced_size in given and found.given_size not in given:  # the message names them so
-        found = replace(found, traced_size=found.given_size, given_size=found.traced_size)
+    if contract is None or given is None or found.family not in {*_families(), *VALUES}:
+        return found, []
+    if _over_limit(found, contract, given[1]):
+        return _limited(found, contract.max_positions, given[1])
+    if found.family in VALUES:
+        return found, []
+    for side in ("batch", "length"):
+        if len(_sizes(found)) > 1 and _sizes(found) <= set(_sides(side, contract, shapes).values()):
+            return _differing(found, side, _sides(side, contract, shapes))
     sides = {"batch": (contract.batch_size, given[0]), "length": (contract.length, given[1])}
-    stems = [side for side, sizes in sides.items() if _stems(found, *sizes)]
-    limit = contract.max_positions
-    if limit is not None and given[1] > limit and limit in (found.traced_size, found.given_size):
-        return replace(
-            found,
-            family="position-limit",
-            input_dimension="length",
-            traced_size=limit,
-            given_size=given[1],
-        )
-    return replace(found, input_dimension=stems[0] if len(stems) == 1 else None)
+    changed = {side: (old, new) for side, (old, new) in sides.items() if old and old != new}
+    stems = [side for side, sizes in changed.items() if _sizes(found) == set(sizes)]
+    stems = stems or [side for side, (_, new) in changed.items() if new == entries]
+    stems = stems or (list(changed) if traced else [])
+    return _stemming(found, stems[0], *changed[stems[0]]) if len(stems) == 1 else (found, [])
 
 
-def _stems(found: ShapeError, traced: int | None, given: int) -> bool:
-    """Tell whether a dimension that changed from `traced` to `given` explains the two sizes."""
-    if traced in (None, given) or found.given_size is None:
-        return False
-    if found.family == "view":  # counts of elements: products of the dimension and others
-        return (found.traced_size or 0) % (traced or 1) == 0 and found.given_size % given == 0
-    return found.given_size == given and found.traced_size in (traced, None)
+def _entries(numbers: Mapping[str, Any]) -> int | None:
+    """Return how many entries a message says there are in the dimension that it names."""
+    if "shape" in numbers and "dimension" in numbers:
+        return int(str(numbers["shape"]).split(", ")[numbers["dimension"]])
+    return numbers.get("entries")
 
 
-def _in_words(found: ShapeError) -> ShapeError:
-    """Add the sentences for the family."""
-    side = say(f"explain.side-{found.input_dimension or 'unknown'}")
-    gaps = {
-        "op": found.op,
-        "traced": found.traced_size,
-        "given": found.given_size,
-        "dimension": found.dimension,
-        "side": side,
+def _sizes(found: ShapeError) -> set[int]:
+    """Return the two sizes that did not fit; nothing where the message names none."""
+    return {size for size in (found.traced_size, found.given_size) if size is not None}
+
+
+def _sides(side: str, contract: Contract, shapes: Shapes) -> dict[str, int]:
+    """Return how large a side is in each input that has it; a decoder's may be its own."""
+    return {
+        name: shapes[name][axes.index(side)]
+        for name, axes in contract.input_axes.items()
+        if side in axes[: len(shapes.get(name, ()))] and not name.startswith("decoder_")
     }
-    return replace(
-        found,
-        cause=say(f"explain.{found.family}-cause", **gaps),
-        advice=say(f"explain.{found.family}-advice", **gaps),
+
+
+def _over_limit(found: ShapeError, contract: Contract, length: int) -> bool:
+    """Tell whether a length is beyond the position limit, and the error the one that this gives."""
+    limit = contract.max_positions
+    if limit is None or length <= limit or found.family not in LIMITED:
+        return False
+    return found.family in VALUES or (
+        length in _sizes(found) and any(limit <= size < length for size in _sizes(found))
     )
+
+
+def _limited(found: ShapeError, limit: int | None, length: int) -> tuple[ShapeError, list[str]]:
+    told = say("explain.limit", limit=limit, given=length)
+    found = replace(found, traced_size=limit, given_size=length, input_dimension="length")
+    return replace(found, family="position-limit"), [told]
+
+
+def _differing(
+    found: ShapeError, side: str, sizes: Mapping[str, int]
+) -> tuple[ShapeError, list[str]]:
+    named = ", ".join(f"{name} {size}" for name, size in sizes.items())
+    told = say("explain.differing", side=say(f"explain.side-{side}"), sizes=named)
+    return replace(found, family="inputs", input_dimension=side), [told]
+
+
+def _stemming(
+    found: ShapeError, side: str, recorded: int, given: int
+) -> tuple[ShapeError, list[str]]:
+    told = say("explain.stems", side=say(f"explain.side-{side}"), recorded=recorded, given=given)
+    if _sizes(found) in (set(), {recorded, given}):
+        found = replace(found, traced_size=recorded, given_size=given)
+    return replace(found, input_dimension=side), [told]
+
+
+def _in_words(found: ShapeError, numbers: Mapping[str, Any], told: list[str]) -> ShapeError:
+    """Add the sentences for the family."""
+    cause = say(f"explain.{found.family}-cause", **numbers)
+    advice = say(f"explain.{found.family}-advice", **numbers)
+    return replace(found, cause=" ".join([cause, *told]), advice=advice)

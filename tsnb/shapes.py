@@ -5,7 +5,7 @@ Taught in notebook 02.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from numbers import Integral
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsnb.errors import InputError, TraceError
 from tsnb.shape_errors import ShapeError, dissect
+from tsnb.tracing import check_eval
 from tsnb.verdicts import SYMBOLS, TOLERANCE, Verdict, judge
 from tsnb.words import say
 
@@ -73,7 +74,7 @@ class ShapeMap(Mapping[tuple[int, int], Verdict]):
         return [shape for shape, verdict in self.cells.items() if verdict.kind == kind]
 
     def explain(self, shape: Shape) -> ShapeError:
-        """Take the error of a shape apart that raised; see `tsnb.explain`."""
+        """Take apart the error of a shape that raises or is unsupported; see `tsnb.explain`."""
         verdict = self.cells[shape]
         return dissect(verdict.error, self.contract, dict(verdict.shapes))
 
@@ -165,7 +166,7 @@ def probe(
     InputError
         An empty list, one that does not rise, or a tolerance of zero or less.
     TraceError
-        The trace was not made from this model.
+        The trace was not made from this model, or the model is in training mode.
 
     Examples
     --------
@@ -197,6 +198,7 @@ def probe_each(
     """
     if not tolerance > 0:
         raise InputError("shapes.tolerance", given=tolerance)
+    check_eval(model, "shapes.training")
     check_belongs(traced, model, tolerance)
     for shape in shapes:
         yield shape, judge(traced, model, shape, tolerance)
@@ -215,9 +217,8 @@ def grid(lengths: Sequence[int], batch_sizes: Sequence[int]) -> list[Shape]:
     >>> grid([8, 16], [1])
     [(1, 8), (1, 16)]
     """
-    for name, sizes in (("lengths", lengths), ("batch_sizes", batch_sizes)):
-        _check_rising(name, list(sizes))
-    return [(int(batch), int(length)) for batch in batch_sizes for length in lengths]
+    rising = _rising("lengths", lengths)
+    return [(batch, length) for batch in _rising("batch_sizes", batch_sizes) for length in rising]
 
 
 def check_belongs(traced: Traced, model: nn.Module, tolerance: float = TOLERANCE) -> None:
@@ -228,21 +229,24 @@ def check_belongs(traced: Traced, model: nn.Module, tolerance: float = TOLERANCE
     """
     import torch
 
-    held, own = dict(traced.module.named_parameters()), dict(model.named_parameters())
-    both = held.keys() & own.keys()
-    equal = all(torch.equal(held[name].cpu(), own[name].cpu()) for name in both)
+    held, own = (
+        dict(part.named_parameters(remove_duplicate=False)) for part in (traced.module, model)
+    )
     if held:
-        belongs = bool(both) and equal
+        belongs = held.keys() == own.keys() and all(
+            torch.equal(held[name].cpu(), own[name].cpu()) for name in held
+        )
     else:
         shape = (traced.contract.batch_size or 1, traced.contract.length or 1)
-        found = judge(traced, model, shape, tolerance)
-        belongs = found.kind == "same"
+        belongs = judge(traced, model, shape, max(tolerance, TOLERANCE)).kind == "same"
     if not belongs:
         raise TraceError("shapes.not-its-model", model=type(model).__name__)
 
 
-def _check_rising(name: str, sizes: list[Any]) -> None:
-    whole = all(isinstance(size, Integral) and int(size) > 0 for size in sizes)
-    rising = all(first < second for first, second in pairwise(sizes))
-    if not (sizes and whole and rising):
-        raise InputError("shapes.not-rising", name=name, given=sizes)
+def _rising(name: str, sizes: Any) -> list[int]:
+    """Return a list of sizes as `int`s, if they are positive and rise."""
+    held = list(sizes) if isinstance(sizes, Iterable) else []
+    whole = all(isinstance(size, Integral) and int(size) > 0 for size in held)
+    if not (held and whole and all(first < second for first, second in pairwise(held))):
+        raise InputError("shapes.not-rising", name=name, given=held or sizes)
+    return [int(size) for size in held]

@@ -11,6 +11,7 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from tsnb.axes import batch_and_length, input_axes, output_axes
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
     Tensors = Mapping[str, torch.Tensor]
 
+PAIR = 2  # a batch size and a length
+
 
 @dataclass(frozen=True)
 class TraceWarning:
@@ -50,9 +53,9 @@ class TraceWarning:
     harmless
         Whether the trace equals the model at other shapes all the same: found by running both,
         not by knowing the message. `False` for a line that may be the cause of a difference;
-        `None` where no other shape could be tried, or another line is the cause.
+        `None` where no other shape could be tried, or the error came from another line.
     shapes
-        The shapes `(batch, length)` that showed it.
+        The shapes `(batch, length)` that showed it; none where no other was tried.
     """
 
     source: str
@@ -64,7 +67,9 @@ class TraceWarning:
 
     def __str__(self) -> str:
         shapes = ", ".join(f"{batch} × {length}" for batch, length in self.shapes)
-        verdict = say(f"tracing.harmless-{self.harmless}".lower(), shapes=shapes)
+        unclear = self.harmless is None and self.shapes
+        ending = "unclear" if unclear else str(self.harmless).lower()
+        verdict = say(f"tracing.harmless-{ending}", shapes=shapes)
         lines = (f"{self.source} ({self.count} ×)", self.code, self.message, verdict)
         return "\n    ".join(lines)
 
@@ -146,22 +151,26 @@ def trace(model: nn.Module, inputs: Tensors, verify: Sequence[Shape] = ()) -> Tr
     """
     import torch
 
-    _check_eval(model)
-    ordered = in_forward_order(model, _checked_tensors(inputs))
+    check_eval(model, "tracing.training")
+    asked = _checked_shapes(verify)
+    held = in_forward_order(model, _checked_tensors(inputs))
+    # copies: the tracer takes one tensor under two names for one input
+    ordered = {name: tensor.detach().clone() for name, tensor in held.items()}
     with torch.no_grad(), quiet_transformers(), tuple_outputs(model):
         eager = flatten(model(**ordered))
         module, noted = _record(model, ordered)
         difference = largest_difference(eager, flatten(module(**ordered)))
+        contract = _contract(model, ordered, eager)
     if not difference <= TOLERANCE:
         raise TraceError("tracing.disagrees", difference=f"{difference:.2g}", tolerance=TOLERANCE)
-    contract = _contract(model, ordered, eager)
-    shapes = verify or (neighbours(contract) if noted else ())
+    shapes = asked or (neighbours(contract) if noted else ())
     traced = Traced(module, contract)
     verdicts = {shape: judge(traced, model, shape) for shape in shapes}
-    if verify:
+    if asked:
         _check_verified(verdicts)
     same = [shape for shape, verdict in verdicts.items() if verdict.kind == "same"]
-    return Traced(module, contract.with_verified(same), mark(noted, verdicts))
+    others = {shape: verdicts[shape] for shape in verdicts if shape != batch_and_length(ordered)}
+    return Traced(module, contract.with_verified(same), mark(noted, others))
 
 
 def neighbours(contract: Contract) -> list[Shape]:
@@ -196,7 +205,7 @@ def mark(
     wrong = any(ran[shape].kind == "wrong" for shape in bad)
     causes = named if named and not wrong else {note.source for note in noted}
     return tuple(
-        replace(note, harmless=False, shapes=bad) if note.source in causes else note
+        replace(note, harmless=False if note.source in causes else None, shapes=bad)
         for note in noted
     )
 
@@ -235,12 +244,22 @@ def dtype_name(tensor: torch.Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
-def _check_eval(model: nn.Module) -> None:
+def check_eval(model: nn.Module, key: str) -> None:
+    """Raise a TraceError, in the words of a key, where a part of a model is in training mode."""
     training = [
         name or type(model).__name__ for name, part in model.named_modules() if part.training
     ]
     if training:
-        raise TraceError("tracing.training", first=training[0], count=len(training))
+        raise TraceError(key, first=training[0], count=len(training))
+
+
+def _checked_shapes(verify: Sequence[Any]) -> list[Shape]:
+    for shape in verify:
+        pair = tuple(shape) if isinstance(shape, (tuple, list)) else ()
+        whole = all(isinstance(size, Integral) and int(size) > 0 for size in pair)
+        if len(pair) != PAIR or not whole:
+            raise InputError("tracing.bad-verify", given=shape)
+    return [(int(batch), int(length)) for batch, length in verify]
 
 
 def _checked_tensors(inputs: object) -> Tensors:

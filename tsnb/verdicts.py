@@ -55,6 +55,8 @@ class Verdict:
         return SYMBOLS[self.kind]
 
     def __str__(self) -> str:
+        if self.difference == float("inf"):
+            return say("shapes.wrong-form")
         last = self.error.strip().splitlines()[-1:] or [""]
         return say(f"shapes.{self.kind}", difference=f"{self.difference or 0:.2g}", error=last[0])
 
@@ -83,11 +85,9 @@ def judge(
 def _judge_once(
     traced: Traced, model: nn.Module, shape: tuple[int, int], tolerance: float, *, padded: bool
 ) -> Verdict:
-    import torch
-
     inputs = sample_inputs(traced.contract, model, shape, padded=padded)
     shapes = tuple((name, tuple(tensor.shape)) for name, tensor in inputs.items())
-    with torch.inference_mode(), tuple_outputs(model), quiet_transformers(), no_warnings():
+    with _judging(model):
         eager = _try(lambda: flatten(model(**inputs)))
         if isinstance(eager, Exception):
             return Verdict("unsupported", error=_message(eager), shapes=shapes)
@@ -96,6 +96,21 @@ def _judge_once(
         return Verdict("raises", error=_message(found), shapes=shapes)
     difference = largest_difference(eager, found)
     return Verdict("same" if difference <= tolerance else "wrong", difference, shapes=shapes)
+
+
+@contextmanager
+def _judging(model: nn.Module) -> Iterator[None]:
+    """Run quietly, without gradients, and leave the model and torch's random state as they were."""
+    import torch
+
+    with (
+        torch.inference_mode(),
+        torch.random.fork_rng(devices=[]),
+        tuple_outputs(model),
+        quiet_transformers(),
+        no_warnings(),
+    ):
+        yield
 
 
 def _try(run: Callable[[], list[torch.Tensor]]) -> list[torch.Tensor] | Exception:
