@@ -92,7 +92,8 @@ def test_the_contract_travels_with_the_file(traced: Traces, saved: Path) -> None
 def test_a_trace_is_saved_again_with_a_changed_contract(saved: Path) -> None:
     loaded = tsnb.load_traced(saved)
     more = tsnb.Traced(loaded.module, loaded.contract.with_verified([(4, 8)]))
-    assert tsnb.load_traced(tsnb.save(more, saved)).contract.verified == ((1, 24), (4, 8))
+    assert tsnb.load_traced(tsnb.save(more, saved)).contract == more.contract
+    assert set(more.contract.verified) - set(loaded.contract.verified) == {(4, 8)}
 
 
 def test_tied_weights_are_still_tied_after_loading(saved: Path) -> None:

@@ -15,6 +15,7 @@ FULL = Contract(
     dtypes={"input_ids": "int64", "attention_mask": "int64"},
     batch_size=2,
     length=16,
+    input_axes={"input_ids": ("batch", "length"), "scale": (5,)},
     output_axes=(("batch", "length", 623), ("batch", "other")),
     pad_token_id=0,
     max_positions=512,
@@ -40,6 +41,7 @@ def test_json_and_back(contract: Contract) -> None:
 def test_the_json_is_plain() -> None:
     data = json.loads(FULL.to_json())
     assert data["input_names"] == ["input_ids", "attention_mask"]
+    assert data["input_axes"] == {"input_ids": ["batch", "length"], "scale": [5]}
     assert data["output_axes"] == [["batch", "length", 623], ["batch", "other"]]
     assert (data["batch_size"], data["fixed_shape"]) == (2, True)
 
@@ -63,6 +65,7 @@ def test_it_prints_a_line_a_field() -> None:
     ]
     assert "verified      2 × 16, 1 × 8" in lines
     assert "dtypes        input_ids int64, attention_mask int64" in lines
+    assert "input_axes    input_ids batch × length, scale 5" in lines
 
 
 def test_what_is_not_known_prints_as_a_dash() -> None:
