@@ -5,13 +5,18 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from transformers import BertConfig, BertModel, GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
 import tsnb
-from tsnb.verdicts import TOLERANCE
+from tests.architectures import example, make
+from tsnb import tracing
+from tsnb.traps import IntMask
+from tsnb.traps import make as make_trap
+from tsnb.verdicts import TOLERANCE, no_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -327,3 +332,164 @@ def test_gradients_are_left_as_they_were(*, enabled: bool) -> None:
         tsnb.trace(model, {"input": torch.zeros(1, 2)})
         assert torch.is_grad_enabled() == enabled
     assert (model.weight.requires_grad, model.bias.requires_grad) == (True, False)
+
+
+class Two(nn.Module):
+    def forward(self, input_ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return input_ids * 10 + labels
+
+
+class Half(nn.Module):
+    """Let Python fix the length on one line, and decide rightly on another."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if bool(x.shape[0] > 0):
+            x = x + 0 * float(x.sum() * 0)
+        return x + torch.zeros(int(x.shape[1]))
+
+
+class Even(nn.Module):
+    """Cannot run odd lengths itself; Python decides on a value."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = x.view(x.shape[0], -1, 2).sum(-1)
+        return y + 1 if bool(y.sum() > -1e9) else y
+
+
+def test_one_tensor_under_two_names_is_two_inputs() -> None:
+    ids = torch.ones(1, 3, dtype=torch.int64)
+    traced = tsnb.trace(Two().eval(), {"input_ids": ids, "labels": ids})
+    found = traced(input_ids=ids, labels=torch.tensor([[1, 2, 3]]))
+    assert found["output_0"].tolist() == [[11, 12, 13]]
+
+
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_the_inputs_are_left_as_they_were(*, requires_grad: bool) -> None:
+    x = torch.rand(2, 3, requires_grad=requires_grad)
+    before = x.detach().clone()
+    tsnb.trace(nn.Sequential(nn.ReLU()).eval(), {"input": x})
+    assert torch.equal(x, before)
+    assert (x.requires_grad, x.grad) == (requires_grad, None)
+
+
+def test_nothing_of_the_model_or_of_torch_is_changed() -> None:
+    model = make("bert")
+    before = torch.random.get_rng_state()
+    tsnb.trace(model, example("bert"), verify=[(1, 8)])
+    assert not any(part.training for part in model.modules())
+    assert model.config.return_dict is True
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_shapes_that_were_verified_are_recorded() -> None:
+    asked: Any = [(4, 8), [1, 64], (np.int64(1), np.int64(3))]
+    contract = tsnb.trace(make("bert"), example("bert"), verify=asked).contract
+    assert contract.verified == ((1, 3), (1, 64), (2, 16), (4, 8))
+    assert tsnb.Contract.from_json(contract.to_json()) == contract
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "words"),
+    [
+        ("funnel", (2, 24), "2 × 24: runs, and differs from the model by 0."),
+        ("funnel", (2, 8), "2 × 8: the trace raises: RuntimeError: index"),
+        ("bert", (1, 65), "1 × 65: the model itself cannot run it: The expanded size"),
+    ],
+)
+def test_a_shape_that_is_not_the_same_is_refused(
+    name: str, shape: tuple[int, int], words: str
+) -> None:
+    with no_warnings(), pytest.raises(tsnb.TraceError) as caught:
+        tsnb.trace(make(name), example(name), verify=[(2, 16), shape])
+    assert caught.value.key == "tracing.not-verified"
+    assert words in str(caught.value)
+    assert "2 × 16" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "verify", [(1, 8), [(0, 8)], [(1, -8)], [(1, 8.0)], [(1,)], [(1, 8, 3)], ["18"], [None]]
+)
+def test_shapes_to_verify_that_are_none(verify: Any) -> None:
+    error = refused(lambda: tsnb.trace(make("bert"), example("bert"), verify=verify))
+    assert error.key == "tracing.bad-verify"
+
+
+@pytest.mark.parametrize(
+    ("batch", "length", "limit", "expected"),
+    [
+        (1, 16, None, [(1, 8), (1, 32), (2, 16)]),
+        (1, 16, 24, [(1, 8), (1, 24), (2, 16)]),
+        (2, 16, 16, [(2, 8), (3, 16)]),
+        (2, 1, None, [(2, 2), (3, 1)]),
+        (2, None, None, []),
+        (None, None, None, []),
+    ],
+)
+def test_neighbours(
+    batch: int | None, length: int | None, limit: int | None, expected: list[tuple[int, int]]
+) -> None:
+    contract = tsnb.Contract(("x",), batch_size=batch, length=length, max_positions=limit)
+    assert tracing.neighbours(contract) == expected
+
+
+def marks(traced: tsnb.Traced) -> list[bool | None]:
+    return [warning.harmless for warning in traced.warnings]
+
+
+def test_where_the_neighbours_agree_the_warnings_are_harmless() -> None:
+    traced = tsnb.trace(make("bert"), example("bert"))
+    assert set(marks(traced)) == {True}
+    assert traced.contract.verified == ((2, 8), (2, 16), (2, 32), (3, 16))
+    assert str(traced.warnings[0]).endswith("equals the model at 2 × 8, 2 × 32, 3 × 16 too")
+
+
+def test_where_nothing_warned_nothing_is_tried() -> None:
+    traced = tsnb.trace(make("electra"), example("electra"))
+    assert (traced.warnings, traced.contract.verified) == ((), ((2, 16),))
+
+
+def test_where_numbers_are_wrong_every_warning_may_be_the_cause() -> None:
+    with no_warnings():
+        traced = tsnb.trace(make("funnel"), example("funnel"))
+    assert len(traced.warnings) > 1
+    assert set(marks(traced)) == {False}
+    assert traced.contract.verified == ((2, 16), (3, 16))
+    assert str(traced.warnings[0]).endswith("trace and model part at 2 × 8, 2 × 32")
+
+
+def test_where_the_error_names_no_line_that_warned_every_warning_may_be_the_cause() -> None:
+    traced = tsnb.trace(make_trap(IntMask), {"input_ids": torch.ones(1, 7, dtype=torch.int64)})
+    assert [warning.code for warning in traced.warnings] == ["n = int(length)"]
+    assert marks(traced) == [False]
+
+
+def test_where_the_error_names_a_line_that_warned_only_that_one_is_the_cause() -> None:
+    traced = tsnb.trace(Half().eval(), {"x": torch.rand(2, 6)})
+    cause = [warning.code for warning in traced.warnings if warning.harmless is False]
+    assert cause == ["return x + torch.zeros(int(x.shape[1]))"]
+    others = [warning for warning in traced.warnings if warning.harmless is None]
+    assert others
+    assert all("the error names another line" in str(warning) for warning in others)
+
+
+def test_a_model_without_a_length_is_not_tried() -> None:
+    traced = tsnb.trace(Deciding().eval(), {"x": torch.ones(2)})
+    assert marks(traced) == [None]
+    assert str(traced.warnings[0]).endswith("not tried at another shape")
+
+
+def test_what_the_model_itself_cannot_run_shows_nothing() -> None:
+    traced = tsnb.trace(Even().eval(), {"x": torch.ones(1, 2)}, verify=[(1, 2)])
+    assert marks(traced) == [None]
+
+
+def test_the_traced_shape_alone_shows_no_warning_harmless() -> None:
+    traced = tsnb.trace(make("bert"), example("bert"), verify=[(2, 16)])
+    assert set(marks(traced)) == {None}
+
+
+def test_shapes_that_were_asked_for_mark_the_warnings() -> None:
+    traced = tsnb.trace(make("bert"), example("bert"), verify=[(1, 4)])
+    assert [(warning.harmless, warning.shapes) for warning in traced.warnings] == [
+        (True, ((1, 4),))
+    ]
