@@ -236,6 +236,26 @@ def test_no_thread_is_left_when_there_is_nothing_to_do(
     assert newest._thread is None
 
 
+def test_python_ends_well_while_something_is_measured(python: Callable[..., str]) -> None:
+    code = """
+import threading, torch, tsnb
+from tsnb.latency import Newest
+begun = threading.Event()
+
+def find(size, checkpoint):
+    while True:
+        checkpoint()
+        torch.rand(size, size) @ torch.rand(size, size)
+        begun.set()
+
+held = Newest(find, print, quiet=0)
+held.ask(200)
+assert begun.wait(20)
+print("ends")
+"""
+    assert python(code) == "ends\n"
+
+
 def test_a_trace_is_measured_at_a_shape(traced: Callable[..., Any]) -> None:
     found = shape_latency((2, 16), traced=traced(), repeats=2)
     assert (found.repeats, found.median > 0) == (2, True)

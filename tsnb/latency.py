@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from dataclasses import dataclass
 from statistics import median, quantiles
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from weakref import WeakSet
 
 import psutil
 
@@ -31,6 +33,7 @@ Found = TypeVar("Found")
 
 REPEATS = 5
 WARM_UP = 3  # TorchScript profiles its first run at a shape and compiles in its second
+LAST_WAIT = 10.0  # seconds that the end of Python waits for a run to finish
 QUIET = 0.3  # seconds without a newer request, until one is worth measuring
 FLOAT_BYTES = 4
 TOKEN_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -102,6 +105,7 @@ class Newest(Generic[Key, Found]):
         self._wanted: Key | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
+        _LIVING.add(self)
 
     def ask(self, key: Key) -> None:
         """Ask for something in place of whatever was asked for before; returns at once."""
@@ -157,6 +161,17 @@ class Newest(Generic[Key, Found]):
     def _checkpoint(self) -> None:
         if self._closed or self._wanted is not None:
             raise SupersededError
+
+
+_LIVING: WeakSet[Newest[Any, Any]] = WeakSet()
+
+
+@atexit.register
+def close_all() -> None:
+    """End every search: a thread inside torch when Python ends would take the process down."""
+    for newest in list(_LIVING):
+        newest.close()
+        newest.join(LAST_WAIT)
 
 
 def measure_latency(
