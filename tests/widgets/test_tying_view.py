@@ -133,7 +133,9 @@ def test_the_button_is_off_where_nothing_can_be_untied(
 
 
 def test_the_button_has_words(view: TyingView) -> None:
-    assert view.button.description
+    assert view.button.description == "☐ Untie a copy"
+    view.button.value = True
+    assert view.button.description == "☑ Untie a copy"
     assert "stays as it is" in view.button.tooltip
 
 

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 LABELS = {"description_width": "initial"}  # a `style` that never cuts a label
 GRID = (
-    "display: grid; grid-template-columns: repeat(auto-fill, minmax(13em, 1fr)); gap: 0.6em 1.5em"
+    "display: grid; grid-template-columns: repeat(auto-fill, minmax(15em, 1fr)); gap: 0.6em 1.5em"
 )
+PLAIN = "float: none; width: auto; margin: 0; padding: 0"  # JupyterLab puts dt beside dd
 
 
 class View(VBox):  # type: ignore[misc]  # ipywidgets is not typed
@@ -77,8 +78,8 @@ def figures(pairs: Iterable[tuple[str, str]]) -> str:
     True
     """
     cells = "".join(
-        f"<div><dt style='font-weight: normal'>{escape(label)}</dt>"
-        f"<dd style='margin: 0; font-weight: bold'>{escape(value)}</dd></div>"
+        f"<div><dt style='{PLAIN}; font-weight: normal'>{escape(label)}</dt>"
+        f"<dd style='{PLAIN}; font-weight: bold; text-wrap: balance'>{escape(value)}</dd></div>"
         for label, value in pairs
     )
     numbers = "line-height: 1.4; font-variant-numeric: tabular-nums"

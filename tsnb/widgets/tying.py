@@ -15,6 +15,8 @@ from tsnb.words import say
 if TYPE_CHECKING:
     from torch import nn
 
+ON, OFF = "☑", "☐"  # before the button's words, equally wide
+
 
 class TyingView(View):
     """Show which weights of a model are one tensor, and what taking them apart costs.
@@ -44,9 +46,7 @@ class TyingView(View):
     def __init__(self, model: nn.Module, *, untied: bool = False) -> None:
         state = TyingState(model, untied=untied)
         self.button = ToggleButton(
-            description=say("tying-view.untie"),
             tooltip=say("tying-view.untie-tooltip"),
-            icon="chain-broken",
             disabled=not state.can_untie,
             layout=Layout(width="max-content"),
         )
@@ -59,6 +59,8 @@ class TyingView(View):
     def draw(self) -> None:
         """Bring the picture and the numbers to what the state is now."""
         self.picture.value = svg(tying_boxes(self.state.report, self.state.addresses), str(self))
+        mark = ON if self.state.untied else OFF
+        self.button.description = f"{mark} {say('tying-view.untie')}"
         shown = "tying-view.copy" if self.state.untied else "tying-view.model"
         total = say("tying-view.total", bytes=f"{self.state.bytes:,}")
         self.numbers.value = figures(
