@@ -12,11 +12,15 @@ from .errors import TraceError as TraceError
 from .errors import TsnbError as TsnbError
 from .inference import Runner as Runner
 from .inputs import dummy_inputs as dummy_inputs
+from .lengths import length_report as length_report
+from .lengths import plan_buckets as plan_buckets
+from .lengths import token_lengths as token_lengths
 from .models import load as load
 from .shape_errors import ShapeError as ShapeError
 from .shape_errors import explain as explain
 from .shapes import ShapeMap as ShapeMap
 from .shapes import probe as probe
+from .texts import read_texts as read_texts
 from .tied_weights import tying as tying
 from .tied_weights import untie as untie
 from .tracing import Traced as Traced

@@ -15,13 +15,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from tsnb.words import say
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    import numpy as np
     from IPython.display import HTML
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from tsnb.contract import Shape
+    from tsnb.lengths import Lengths
     from tsnb.shapes import ShapeMap
     from tsnb.tied_weights import TyingReport
     from tsnb.verdicts import Kind
@@ -36,7 +40,12 @@ COLOURS: dict[Kind, str] = {
 MOST_LINES = 64  # positions beyond which a box shows no lines between them
 INFINITE = float("inf")
 BOX_WIDTH = 0.66  # of the figure, for the largest tensor
+MOST_BINS = 64
+LETTER = 5.6  # points that a letter takes, about; no text is measured where it has to be quick
+AXIS = 438  # points across, of the histogram's axis
+ROW = 12  # points, of labels above a figure
 INK = "#010203"  # stands for the page's own text colour until `svg` puts that in its place
+HATCHED: dict[str, Any] = {"ec": INK, "hatch": "////", "lw": 0}
 PAGE_INK = "var(--jp-content-font-color1, currentColor)"
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: the page's font, readable by screen readers
@@ -258,3 +267,189 @@ def _tying_box(axes: Axes, top: float, width: float, names: list[str], label: st
     axes.add_patch(Rectangle((0, height + 0.1), width, 0.8, fc=colour, alpha=0.45, ec="none"))
     axes.add_patch(Rectangle((0, height + 0.1), width, 0.8, fill=False, ec=INK, lw=1))
     axes.text(width + 0.015, height + 0.5, label, va="center", color=INK)
+
+
+def length_histogram(
+    lengths: Lengths, max_length: int, presets: Mapping[str, int] | None = None
+) -> Figure:
+    """Draw how many texts have which length, those that a max length cuts hatched.
+
+    Parameters
+    ----------
+    lengths
+        Tokens of each text.
+    max_length
+        Where the line stands: between the lengths that fit and those that are cut.
+    presets
+        Lengths to mark on top, by name, such as those of `tsnb.lengths.presets`. Texts longer than
+        one called `limit` share the last bar.
+    """
+    import numpy as np
+
+    from tsnb.lengths import histogram
+
+    (sizes, texts), marks = histogram(lengths), presets or {}
+    longest = int(sizes[-1])
+    right = max(max_length, min(longest, marks.get("limit", longest)))
+    edges = _bin_edges(right, beyond=longest > right)
+    shown = np.where(sizes > right, edges[-1], sizes)
+    every, fits = (
+        np.histogram(shown, edges, weights=held)[0]
+        for held in (texts, texts * (sizes <= max_length))
+    )
+    figure, axes = new_figure(7, 2.6)
+    axes.stairs(fits, edges, fill=True, color=BLUE, label=say("lengths.fits"))
+    axes.stairs(
+        every, edges, baseline=fits, fill=True, label=say("lengths.cut"), **HATCHED, fc=ORANGE
+    )
+    axes.set(xlim=(0, edges[-1]), ylim=(0, 1.08 * every.max()), ylabel=say("lengths.texts"))
+    axes.set_xlabel(_length_axis(int(texts[sizes > right].sum()), right), loc="left")
+    figure.legend(loc="lower right", ncols=2, frameon=False, labelcolor=INK)
+    _few_ticks(axes.xaxis, 8)
+    _few_ticks(axes.yaxis, 4)
+    rows = _mark_lengths(axes, max_length, marks)
+    _fix_margins(figure, left=54, right=12, top=8 + ROW * rows)
+    return figure
+
+
+def _few_ticks(axis: Axis, most: int) -> None:
+    """Number an axis at so many places at most, in whole numbers, thousands as k, millions as M."""
+    from matplotlib.ticker import EngFormatter, MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(most, integer=True))
+    axis.set_major_formatter(EngFormatter(sep=""))
+
+
+def _fix_margins(
+    figure: Figure, *, left: float, right: float, top: float, bottom: float = 40
+) -> None:
+    """Leave room around the axes, in points, without measuring the texts that stand there.
+
+    Measuring is what a constrained layout does, and takes as long as drawing.
+    """
+    width, height = figure.get_size_inches() * 72
+    figure.set_layout_engine("none")
+    across, up = 1 - (left + right) / width, 1 - (top + bottom) / height
+    figure.axes[0].set_position((left / width, bottom / height, across, up))
+
+
+def _bin_edges(right: int, *, beyond: bool) -> NDArray[np.float64]:
+    """Return edges between whole lengths, at most 64 bins, and one more for what is beyond."""
+    import numpy as np
+
+    width = -(-right // MOST_BINS)
+    edges = np.arange(0.5, right + width, width)
+    return np.append(edges, edges[-1] + width) if beyond else edges
+
+
+def _length_axis(beyond: int, right: int) -> str:
+    if not beyond:
+        return say("lengths.axis")
+    return say("lengths.axis-beyond", count=f"{beyond:,}", right=f"{right:,}")
+
+
+def _mark_lengths(axes: Axes, max_length: int, presets: Mapping[str, int]) -> int:
+    """Draw the line at the max length, a tick for each preset, and their names in rows above.
+
+    Returns how many rows.
+    """
+    right, over = axes.get_xlim()[1], axes.get_xaxis_transform()
+    axes.axvline(max_length + 0.5, color=INK, lw=1.5)
+    ticks = [length for length in presets.values() if length <= right]
+    axes.plot(ticks, [1.0] * len(ticks), "v", ms=5, color=GREY, transform=over, clip_on=False)
+    chosen = (max_length, say("lengths.max-length", length=f"{max_length:,}"))
+    labels = [chosen, *_preset_labels(presets, right)]
+    places = list(_rows_of(labels, right))
+    for (length, label), (centre, row) in zip(labels, places, strict=True):
+        axes.annotate(
+            label,
+            (centre, 1),
+            (0, 5 + ROW * row),
+            xycoords=over,
+            textcoords="offset points",
+            ha="center",
+            fontsize=9,
+            weight="bold" if (length, label) == chosen else "normal",
+            color=INK,
+        )
+    return 1 + max(row for _, row in places)
+
+
+def _preset_labels(presets: Mapping[str, int], right: float) -> list[tuple[int, str]]:
+    """Return each marked length with its names; an arrow points to those beyond the axis."""
+    said = {"longest": say("lengths.preset-longest"), "limit": say("lengths.preset-limit")}
+    named: dict[int, list[str]] = {}
+    for name, length in presets.items():
+        named.setdefault(length, []).append(said.get(name, name))
+    return [
+        (length, f"{', '.join(names)} {length:,}{' →' if length > right else ''}")
+        for length, names in sorted(named.items())
+    ]
+
+
+def _rows_of(labels: Iterable[tuple[int, str]], right: float) -> Iterator[tuple[float, int]]:
+    """Give each label its centre, within the axis, and the lowest row in which it has room."""
+    taken: list[list[tuple[float, float]]] = []
+    for length, label in labels:
+        half = min(len(label) * LETTER / AXIS / 2, 0.5) * right
+        centre = min(max(length, half), right - half)
+        free = (
+            row
+            for row, spans in enumerate(taken)
+            if all(centre + half <= start or end <= centre - half for start, end in spans)
+        )
+        row = next(free, len(taken))
+        if row == len(taken):
+            taken.append([])
+        taken[row].append((centre - half, centre + half))
+        yield centre, row
+
+
+def bucket_plan(lengths: Lengths, edges: Sequence[int]) -> Figure:
+    """Draw the tokens that each bucket computes: those of its texts, and padding, hatched.
+
+    Parameters
+    ----------
+    lengths
+        Tokens of each text.
+    edges
+        Rising lengths; each text is padded to the smallest that holds it.
+    """
+    import numpy as np
+
+    from tsnb.lengths import histogram, pad_to
+
+    sizes, counts = histogram(lengths)
+    places = np.searchsorted(edges, pad_to(edges, sizes))
+    texts, real = (
+        np.bincount(places, weights=held, minlength=len(edges)) for held in (counts, counts * sizes)
+    )
+    padding = texts * np.array(edges) - real
+    figure, axes = new_figure(7, 1 + 0.4 * len(edges))
+    rows = range(len(edges))
+    axes.barh(rows, real, color=BLUE, label=say("lengths.real"))
+    axes.barh(rows, padding, left=real, label=say("lengths.empty"), **HATCHED, fc=GREY)
+    numbers = zip(texts, real, padding, strict=True)
+    lines = [_bucket_line(*map(int, held)) for held in numbers]
+    for row, line in enumerate(lines):
+        axes.text(1.01, row, line, transform=axes.get_yaxis_transform(), va="center", color=INK)
+    names = [say("lengths.bucket", edge=f"{edge:,}") for edge in edges]
+    axes.set_yticks(rows, names)
+    axes.set(ylim=(len(edges) - 0.5, -0.5))
+    axes.set_xlabel(say("lengths.axis-tokens"), loc="left")
+    _few_ticks(axes.xaxis, 4)
+    figure.legend(loc="lower right", ncols=2, frameon=False, labelcolor=INK)
+    left, right = (LETTER * max(map(len, held)) + 12 for held in (names, lines))
+    _fix_margins(figure, left=left, right=right, top=4)
+    return figure
+
+
+def _bucket_line(texts: int, real: int, padding: int) -> str:
+    share = f"{padding / max(real + padding, 1):.0%}"
+    return say(
+        "lengths.bucket-line",
+        texts=f"{texts:,}",
+        real=f"{real:,}",
+        padding=f"{padding:,}",
+        share=share,
+    )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import random
 import string
 import tomllib
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    import random
+from tsnb.errors import InputError
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+SPECIAL_TOKENS = 2  # around a text: [CLS] and [SEP]
+SPREAD = (3.3, 0.6)  # of the logarithm of a text's tokens: mean and standard deviation
 LISTS = ("first", "last", "job", "city", "season", "place", "thing", "made")
 
 
@@ -97,3 +99,84 @@ def vocabulary() -> list[str]:
     words |= {piece for pieces in cut.values() for piece in pieces}
     plain = [*characters, *string.punctuation, *(f"##{character}" for character in characters)]
     return [*SPECIAL, *plain, *sorted(words - set(plain))]
+
+
+def texts(count: int = 1000, seed: int = 0, longest: int = 128) -> list[str]:
+    """Make texts of one to many sentences, each about one person, short ones far more often.
+
+    The lengths aimed at are log-normal, with a mean of about 30 tokens; longer ones than `longest`
+    become `longest`. A text ends where no sentence that it does not have yet would fit.
+
+    Parameters
+    ----------
+    count
+        How many texts.
+    seed
+        The same seed gives the same texts.
+    longest
+        At most so many tokens of the embedded model's tokenizer, special tokens included; at
+        least 7, which a short question takes.
+
+    Raises
+    ------
+    InputError
+        A number that is too small, or no whole number.
+
+    Examples
+    --------
+    >>> texts(1, seed=5, longest=16)
+    ['where was yara rogers born ? yara rogers was born in chicago .']
+
+    Taught in notebook 02.
+    """
+    least = SPECIAL_TOKENS + min(map(most_pieces, _templates()))
+    sizes: tuple[tuple[str, Any, int], ...] = (("count", count, 1), ("longest", longest, least))
+    for name, given, lowest in sizes:
+        if not isinstance(given, int) or given < lowest:
+            raise InputError("texts.too-small", name=name, least=lowest, given=given)
+    rng = random.Random(seed)
+    aims = (round(rng.lognormvariate(*SPREAD)) for _ in range(count))
+    return [_text(rng, min(max(aim, least), longest) - SPECIAL_TOKENS) for aim in aims]
+
+
+def pieces(text: str) -> int:
+    """Count the pieces of a generated text, without special tokens.
+
+    >>> pieces("jim henson was a puppeteer .")
+    7
+    """
+    cut = grammar()["pieces"]
+    return sum(len(cut.get(word, (word,))) for word in text.split())
+
+
+def most_pieces(template: str) -> int:
+    """Return how many pieces a template makes at most: two where a job may stand, else one a word.
+
+    >>> most_pieces("{first} {last} was a {job}")
+    6
+    """
+    return len(template.split()) + template.count("{job}")
+
+
+@cache
+def _templates() -> tuple[str, ...]:
+    """Return what a text is made of: stories, questions, answers, and both."""
+    data = grammar()
+    pairs = [(item["question"], item["answer"]) for item in data["pair"]]
+    answered = [f"{question} {answer} ." for question, answer in pairs]
+    plain = [question for question, _ in pairs] + [f"{answer} ." for _, answer in pairs]
+    return (*data["sentences"]["story"], *plain, *answered)
+
+
+def _text(rng: random.Random, room: int) -> str:
+    """Draw sentences about one person until none fits; none twice before all were told."""
+    first, last = _person(rng, unseen=False)
+    told: list[str] = []
+    left = list(_templates())
+    while fitting := [template for template in left if most_pieces(template) <= room]:
+        template = rng.choice(fitting)
+        told.append(_fill(rng, template, {"first": first, "last": last}))
+        room -= pieces(told[-1])
+        left.remove(template)
+        left = left or list(_templates())
+    return " ".join(told)
