@@ -1,0 +1,160 @@
+"""Claims of notebook 02 about shapes and lengths.
+
+Each is measured with plain torch, so that the probe is not its own witness.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+import tsnb
+from tests.architectures import ARCHITECTURES, make
+from tsnb import traps
+from tsnb.tiny_bert import corpus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PUBLISHED = (
+    "The expanded size of the tensor (3) must match the existing size (7) at non-singleton"
+    " dimension 2"
+)
+pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::UserWarning")
+
+
+def _ids(batch: int, length: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(length)
+    return torch.randint(2, 60, (batch, length), generator=generator)
+
+
+def _ids_and_mask(batch: int, length: int) -> tuple[torch.Tensor, ...]:
+    """Return token ids and a mask that hides the second half of the first row."""
+    mask = torch.ones(batch, length, dtype=torch.int64)
+    mask[0, length // 2 :] = 0
+    return _ids(batch, length), mask
+
+
+def _first(output: Any) -> torch.Tensor:
+    tensor: torch.Tensor = output if isinstance(output, torch.Tensor) else output[0]
+    return tensor
+
+
+def _traced(model: Any, batch: int, length: int) -> Any:
+    with torch.no_grad():
+        return torch.jit.trace(model, _ids(batch, length), check_trace=False)
+
+
+def _traced_with_mask(model: Any) -> Any:
+    """Trace a Transformers model at two rows of 16, the first of them padded."""
+    model.config.return_dict = False
+    with torch.no_grad():
+        return torch.jit.trace(model, _ids_and_mask(2, 16), check_trace=False)
+
+
+def _differences(
+    model: Any, traced: Any, shapes: list[tuple[int, int]]
+) -> Iterator[tuple[tuple[int, int], float]]:
+    """Yield each shape that the trace runs with the difference to the model there."""
+    for shape in shapes:
+        with torch.no_grad():
+            expected = _first(model(*_ids_and_mask(*shape)))
+            try:
+                found = _first(traced(*_ids_and_mask(*shape)))
+            except RuntimeError:
+                continue
+        yield shape, float((found - expected).abs().max())
+
+
+@pytest.mark.claim("int-mask-gives-the-published-message")
+def test_an_int_in_a_mask_gives_the_published_message_word_for_word() -> None:
+    traced = _traced(traps.make(traps.IntMask), 1, 7)
+    with pytest.raises(RuntimeError) as raised:
+        traced(_ids(1, 3))
+    assert PUBLISHED in str(raised.value)
+
+
+@pytest.mark.claim("loop-is-silently-wrong")
+def test_a_loop_over_positions_ignores_what_comes_after_the_traced_length() -> None:
+    loop = traps.make(traps.PositionLoop)
+    traced = _traced(loop, 1, 7)
+    nine = _ids(1, 9)
+    assert not torch.allclose(traced(nine), loop(nine), atol=1e-2)
+    assert torch.allclose(traced(nine), loop(nine[:, :7]), atol=1e-5)
+
+
+@pytest.mark.claim("funnel-is-silently-wrong")
+def test_funnel_is_right_at_the_traced_length_and_wrong_at_longer_ones() -> None:
+    model = make("funnel")
+    traced = _traced_with_mask(model)
+    found = dict(_differences(model, traced, [(1, 16), (3, 16), (2, 24), (2, 32)]))
+    assert found[1, 16] <= 1e-4
+    assert found[3, 16] <= 1e-4
+    assert found[2, 24] > 1e-2
+    assert found[2, 32] > 1e-2
+
+
+@pytest.mark.claim("longformer-is-silently-wrong")
+def test_longformer_is_wrong_at_other_lengths_and_batch_sizes() -> None:
+    model = make("longformer")
+    traced = _traced_with_mask(model)
+    found = dict(_differences(model, traced, [(2, 16), (3, 16), (2, 24), (2, 32)]))
+    assert found[2, 16] <= 1e-4
+    assert found[3, 16] > 1e-4  # the tolerance; rounding is a hundred times smaller
+    assert found[2, 24] > 1e-2
+
+
+@pytest.mark.claim("check-inputs-catches-funnel")
+def test_check_inputs_of_plain_torch_catches_funnel() -> None:
+    model = make("funnel")
+    model.config.return_dict = False
+    with pytest.raises(torch.jit.TracingCheckError):
+        torch.jit.trace(model, _ids(1, 16), check_inputs=[(_ids(1, 24),)])
+
+
+NAMED = (
+    "bert",
+    "distilbert",
+    "roberta",
+    "albert",
+    "electra",
+    "mpnet",
+    "deberta-v2",
+    "modernbert",
+    "t5-encoder",
+    "marian",
+)
+
+
+@pytest.mark.claim("most-encoders-run-other-shapes")
+@pytest.mark.parametrize("name", NAMED)
+def test_the_architectures_that_the_text_names_run_other_shapes(name: str) -> None:
+    assert name in ARCHITECTURES
+    model = make(name)
+    names = ["input_ids", "attention_mask", *(["decoder_input_ids"] if name == "marian" else [])]
+
+    def inputs(batch: int, length: int) -> dict[str, torch.Tensor]:
+        ids, mask = _ids(batch, length), torch.ones(batch, length, dtype=torch.int64)
+        mask[0, length // 2 :] = 0
+        return {key: mask if key == "attention_mask" else ids for key in names}
+
+    model.config.return_dict = False
+    with torch.no_grad():
+        traced = torch.jit.trace(model, example_kwarg_inputs=inputs(2, 16), check_trace=False)
+        for shape in ((1, 16), (3, 16), (2, 5), (2, 40)):
+            found, expected = traced(**inputs(*shape)), model(**inputs(*shape))
+            assert (_first(found) - _first(expected)).abs().max() <= 1e-4, shape
+
+
+@pytest.mark.claim("four-buckets-save-most-padding")
+def test_four_planned_buckets_leave_little_padding(tokenizer: Any) -> None:
+    lengths = tsnb.token_lengths(tokenizer, corpus.texts(1000))
+    longest = int(lengths.max())
+    one = longest * len(lengths)
+    edges = tsnb.plan_buckets(lengths, count=4)
+    four = sum(min(edge for edge in edges if edge >= length) for length in lengths.tolist())
+    real = int(lengths.sum())
+    assert (one - real) / one > 0.7
+    assert (four - real) / four < 0.3
