@@ -115,7 +115,10 @@ def test_the_user_may_stop_it() -> None:
 
 @pytest.mark.parametrize(
     ("difference", "words"),
-    [(0.25, "runs, and differs from the model by 0.25"), (INF, "returns another shape")],
+    [
+        (0.25, "runs, and differs from the model by 0.25"),
+        (INF, "runs, and differs from the model in shape"),
+    ],
 )
 def test_a_wrong_verdict_in_words(difference: float, words: str) -> None:
     assert words in str(Verdict("wrong", difference))

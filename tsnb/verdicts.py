@@ -56,9 +56,11 @@ class Verdict:
 
     def __str__(self) -> str:
         if self.difference == float("inf"):
-            return say("shapes.wrong-form")
+            return say("shapes.differs-in-form")
         last = self.error.strip().splitlines()[-1:] or [""]
-        return say(f"shapes.{self.kind}", difference=f"{self.difference or 0:.2g}", error=last[0])
+        return say(
+            f"shapes.verdict-{self.kind}", difference=f"{self.difference or 0:.2g}", error=last[0]
+        )
 
 
 def judge(
