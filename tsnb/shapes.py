@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tsnb.contract import Contract, Shape
     from tsnb.tracing import Traced
 
+PRE = "white-space: pre-wrap"  # keeps the gaps of the legend
 SHOW_AFTER = 2.0  # seconds until the progress bar appears
 
 
@@ -113,7 +114,7 @@ class ShapeMap(Mapping[tuple[int, int], Verdict]):
             for row, marks in zip(body, cells, strict=True)
         )
         notes = "<br>".join([self.legend(), *self._limit()])
-        return f"<table><tr>{columns}</tr>{rows}</table><p>{notes}</p>"
+        return f"<table><tr>{columns}</tr>{rows}</table><p style='{PRE}'>{notes}</p>"
 
     def legend(self) -> str:
         """Return what the symbols mean, with the number of shapes of each kind."""
