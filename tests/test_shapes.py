@@ -47,7 +47,7 @@ HTML = (
     "<table><tr><th scope='col'>batch \\ length</th><th scope='col'>8</th><th scope='col'>16</th>"
     "<th scope='col'>99</th></tr><tr><th scope='row'>1</th><td>✓</td><td>≠</td><td>·</td></tr>"
     "<tr><th scope='row'>2</th><td>✗</td><td>[✓]</td><td>·</td></tr></table>"
-    "<p>✓ same 2   ✗ raises 1   ≠ wrong 1   · unsupported 2<br>"
+    "<p style='white-space: pre-wrap'>✓ same 2   ✗ raises 1   ≠ wrong 1   · unsupported 2<br>"
     "The model has embeddings for 64 positions; it cannot run longer texts itself.</p>"
 )
 
