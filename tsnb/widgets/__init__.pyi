@@ -1,2 +1,3 @@
+from .max_length import MaxLengthChooser as MaxLengthChooser
 from .shape_errors import ShapeErrorExplorer as ShapeErrorExplorer
 from .tying import TyingView as TyingView
