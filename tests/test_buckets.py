@@ -117,9 +117,9 @@ def test_a_million_lengths_take_a_second_at_most(
 
 
 def test_costs_in_floating_point_operations_of_a_large_model_are_told_apart() -> None:
-    """A text of 512 tokens takes about 1e11 operations in a 12-layer BERT; a million of them 1e17."""
+    """A text of 512 tokens takes about 1e11 operations in a 12-layer BERT."""
     one = 10**11
-    assert best_ends([3_000_000, 1, 1], [one, one + 10**6, one + 10**9], 2) == [1, 2]
+    assert best_ends([3_000_000, 1, 1], [one, one + 10**6, one + 10**9], 2) == [0, 2]
     assert best_ends([3, 10**6, 10**6], [one, one + 10**6, one + 10**7], 2) == [1, 2]
 
 
