@@ -208,17 +208,17 @@ def test_presets_over_the_limit_are_left_out() -> None:
 
 def test_nothing_is_shown_before_it_is_measured(state: MaxLengthState, meter: Meter) -> None:
     assert meter.begun.wait(SECONDS)
-    assert told(state)["latency here"] == "measuring…"
-    assert "throughput here" not in told(state)
+    assert told(state)["latency at max length"] == "measuring…"
+    assert "throughput at max length" not in told(state)
     assert state.latency is None
     assert measured(state, meter) == Latency(8 * 96 / 1000, 0.002, 5)
-    assert told(state)["latency here"] == "768 ms a batch, median of 5, spread 2 ms"
+    assert told(state)["latency at max length"] == "768 ms a batch, median of 5, spread 2 ms"
 
 
 def test_texts_a_second_are_those_of_the_batch(state: MaxLengthState, meter: Meter) -> None:
     state.value, state.batch_size = 50, 10
     measured(state, meter)
-    assert told(state)["throughput here"] == "20 texts a second"
+    assert told(state)["throughput at max length"] == "20 texts a second"
 
 
 def test_a_choice_never_waits_and_only_the_last_is_measured(
@@ -260,12 +260,12 @@ def test_buckets_need_no_other_latency(state: MaxLengthState, meter: Meter) -> N
 def test_an_error_is_shown_and_tried_again(state: MaxLengthState, meter: Meter) -> None:
     meter.error = RuntimeError("Traceback of TorchScript\n\nRuntimeError: sizes <differ>\n")
     measured(state, meter)
-    assert told(state)["latency here"] == "not measured: RuntimeError: sizes <differ>"
+    assert told(state)["latency at max length"] == "not measured: RuntimeError: sizes <differ>"
     meter.error = None
     state.value = 24
     state.join(SECONDS)
     state.value = 96
-    assert told(state)["latency here"] == "measuring…"
+    assert told(state)["latency at max length"] == "measuring…"
     state.join(SECONDS)
     assert isinstance(state.latency, Latency)
 
@@ -273,7 +273,7 @@ def test_an_error_is_shown_and_tried_again(state: MaxLengthState, meter: Meter) 
 def test_an_error_without_words_gives_its_name(state: MaxLengthState, meter: Meter) -> None:
     meter.error = KeyboardInterruptedLike()
     measured(state, meter)
-    assert told(state)["latency here"] == "not measured: KeyboardInterruptedLike"
+    assert told(state)["latency at max length"] == "not measured: KeyboardInterruptedLike"
 
 
 class KeyboardInterruptedLike(Exception):  # noqa: N818
@@ -293,7 +293,7 @@ def test_after_closing_nothing_is_told(state: MaxLengthState, meter: Meter) -> N
 
 def test_without_a_model_nothing_is_measured() -> None:
     state = MaxLengthState(LENGTHS)
-    assert told(state)["latency here"] == "no model given"
+    assert told(state)["latency at max length"] == "no model given"
     state.value = 3
     state.join()
     state.close()
