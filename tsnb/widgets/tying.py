@@ -61,8 +61,8 @@ class TyingView(View):
         self.picture.value = svg(tying_boxes(self.state.report, self.state.addresses), str(self))
         mark = ON if self.state.untied else OFF
         self.button.description = f"{mark} {say('tying-view.untie')}"
-        shown = "tying-view.copy" if self.state.untied else "tying-view.model"
+        shown = say("tying-view.copy" if self.state.untied else "tying-view.model")
         total = say("tying-view.total", bytes=f"{self.state.bytes:,}")
         self.numbers.value = figures(
-            [(say("tying-view.shown"), say(shown)), (say("tying-view.held"), total)]
+            [(say("tying-view.shown"), shown), (say("tying-view.held"), total)]
         )
