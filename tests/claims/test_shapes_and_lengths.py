@@ -5,6 +5,7 @@ Each is measured with plain torch, so that the probe is not its own witness.
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -83,6 +84,34 @@ def test_a_loop_over_positions_ignores_what_comes_after_the_traced_length() -> N
     nine = _ids(1, 9)
     assert not torch.allclose(traced(nine), loop(nine), atol=1e-2)
     assert torch.allclose(traced(nine), loop(nine[:, :7]), atol=1e-5)
+
+
+@pytest.mark.claim("loop-gives-no-warning")
+def test_the_tracer_says_nothing_about_a_loop_over_positions() -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        _traced(traps.make(traps.PositionLoop), 1, 7)
+        _traced(traps.make(traps.IntMask), 1, 7)
+    warned = [warning.filename for warning in caught if warning.category is torch.jit.TracerWarning]
+    assert len(warned) == 1, "one for the int in the mask, to show that warnings are seen here"
+
+
+@pytest.mark.claim("one-tensor-under-two-names-is-merged")
+def test_one_tensor_under_two_names_is_taken_for_one_input() -> None:
+    class Minus(torch.nn.Module):
+        def forward(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+            return first - 2 * second
+
+    one, two = torch.ones(1, 3), torch.full((1, 3), 5.0)
+    same = torch.jit.trace(
+        Minus(), example_kwarg_inputs={"first": one, "second": one}, check_trace=False
+    )
+    apart = torch.jit.trace(
+        Minus(), example_kwarg_inputs={"first": one, "second": one.clone()}, check_trace=False
+    )
+    assert torch.equal(apart(first=one, second=two), one - 2 * two)
+    assert not torch.equal(same(first=one, second=two), one - 2 * two)
+    assert torch.equal(same(first=one, second=two), same(first=one, second=one))
 
 
 @pytest.mark.claim("funnel-is-silently-wrong")

@@ -134,17 +134,18 @@ class ShapeErrorState(HasTraits):  # type: ignore[misc]  # traitlets is not type
             return str(found.explain(self.selected)).splitlines()
         gaps = {"difference": f"{verdict.difference or 0:.2g}", "tolerance": f"{TOLERANCE:g}"}
         if verdict.kind == "wrong":
-            advice = "explorer.wrong-advice" if self._traced_is_same() else "explorer.random-advice"
-            words = [say("explorer.wrong-cause", **gaps), say(advice)]
-            return [say("explain.cause", cause=words[0]), say("explain.advice", advice=words[1])]
+            cause, advice = say("explorer.wrong-cause", **gaps), self._wrong_advice()
+            return [say("explain.cause", cause=cause), say("explain.advice", advice=advice)]
         if verdict.kind == "same":
             return [say("explorer.same-advice", **gaps)]
         return [str(verdict), say("explorer.unsupported-advice")]
 
-    def _traced_is_same(self) -> bool:
-        """Tell whether the traced shape itself is right; if not, padding to it does not help."""
+    def _wrong_advice(self) -> str:
+        """Say to pad to the traced shape, unless that is wrong itself."""
         at = self.map.traced if self.map else None
-        return at not in self.cells or self.cells[at].kind == "same"
+        if at not in self.cells or self.cells[at].kind == "same":
+            return say("explorer.wrong-advice")
+        return say("explorer.random-advice")
 
     def picture(self) -> str:
         """Return the picture of the chosen shape as SVG: boxes to scale, or the difference."""
