@@ -1,37 +1,86 @@
-"""Run a trace on texts: pad, mask, run, un-pad. Taught in notebook 04."""
+"""Run a trace on texts without computing more padding than need be. Taught in notebook 04."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
 
+from tsnb.artifacts import quiet_jit
+from tsnb.batching import Batch, plan_fixed, plan_flexible
 from tsnb.errors import InputError
 from tsnb.machine import respect_quota
+from tsnb.tracing import Traced
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import torch
     from transformers import PreTrainedTokenizerBase
 
     from tsnb.contract import Contract
     from tsnb.inputs import Text
-    from tsnb.tracing import Traced
 
     Result = dict[str, torch.Tensor]
+    Tokens = Mapping[str, Sequence[Sequence[int]]]
+
+BUDGET = 512  # places of a batch; on two cores more of them gained nothing and padded more
+WINDOW = 2048  # texts that are held at once
+
+
+class BrokenOffError(InputError):
+    """The texts ended in an error; what was done before it is in `results`.
+
+    Attributes
+    ----------
+    results
+        The results of all texts before the error, in their order.
+    """
+
+    results: list[Result]
+
+
+@dataclass(frozen=True)
+class Work:
+    """How much a Runner computed: real tokens against places, padding included."""
+
+    real: int = 0
+    computed: int = 0
+
+    def plus(self, lengths: Sequence[int], batches: Sequence[Batch]) -> Work:
+        """Return the sum with the texts and batches of one window."""
+        computed = sum(batch.tokens for batch in batches)
+        return Work(self.real + sum(lengths), self.computed + computed)
+
+    @property
+    def share(self) -> float:
+        """Real tokens / computed places; 1.0 means that no padding was computed."""
+        return self.real / self.computed if self.computed else 1.0
 
 
 class Runner:
     """Run a trace on texts and give the results in the order of the texts, padding removed.
 
-    Every batch has the traced shape, the one that is sure to work: texts are padded to the traced
-    length, and the last batch is filled up with copies of its last text.
+    A trace that was verified at another length and batch size is flexible: texts of like length run
+    together, padded to the longest of their batch. Any other trace has its traced shape only: give
+    several, and each text runs in the shortest that holds it.
 
     Parameters
     ----------
     traced
-        A trace with a known contract.
+        A trace with a known contract, or several of one model at different lengths.
     tokenizer
         The tokenizer of the model that was traced.
+    budget
+        Most places, rows × length, of a batch of a flexible trace.
+    truncate
+        Cut texts that are too long; otherwise they are refused.
+
+    Attributes
+    ----------
+    work
+        What the last call computed.
 
     Raises
     ------
@@ -50,15 +99,36 @@ class Runner:
     Taught in notebook 04.
     """
 
-    def __init__(self, traced: Traced, tokenizer: PreTrainedTokenizerBase) -> None:
-        if not traced.contract.known or traced.contract.length is None:
-            raise InputError("inference.unknown-contract")
-        _check_tokenizer(tokenizer, traced.contract)
-        self.traced = traced
-        self.tokenizer = tokenizer
+    def __init__(
+        self,
+        traced: Traced | Sequence[Traced],
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        budget: int = BUDGET,
+        truncate: bool = False,
+    ) -> None:
+        traces = [traced] if isinstance(traced, Traced) else list(traced)
+        if not traces:
+            raise InputError("inference.no-trace")
+        for one in traces:
+            if not one.contract.known or one.contract.length is None:
+                raise InputError("inference.unknown-contract")
+            _check_tokenizer(tokenizer, one.contract)
+        self.flexible = len(traces) == 1 and is_flexible(traces[0].contract)
+        self.traces = {_shape(one.contract): _frozen(one) for one in traces}
+        self.tokenizer, self.budget, self.truncate = tokenizer, budget, truncate
+        self.work = Work()
         respect_quota()
 
-    def __call__(self, texts: Sequence[Text]) -> list[Result]:
+    @property
+    def longest(self) -> int:
+        """The longest text that fits, in tokens."""
+        if not self.flexible:
+            return max(length for _, length in self.traces)
+        [traced] = self.traces.values()
+        return traced.contract.max_positions or sys.maxsize
+
+    def __call__(self, texts: Iterable[Text]) -> list[Result]:
         """Return a dict of outputs for each text.
 
         Parameters
@@ -74,46 +144,142 @@ class Runner:
         Raises
         ------
         InputError
-            A text that is empty, no text, or longer than the traced length; its index is named.
+            A text that is empty, no text, or too long; its index is named.
+        BrokenOffError
+            The iterator of texts raised; the results before that are in `results`.
+        """
+        results: list[Result] = []
+        try:
+            results.extend(self.stream(texts))
+        except BrokenOffError as error:
+            error.results = results
+            raise
+        return results
+
+    def stream(self, texts: Iterable[Text]) -> Iterator[Result]:
+        """Yield the results one at a time, with at most 2,048 texts held at once.
+
+        Raises what a call raises, when it comes to it.
         """
         if isinstance(texts, str):
             raise InputError("inference.one-text")
-        for index, text in enumerate(texts):
-            _check(index, text)
-        size = self.traced.contract.batch_size or 1
-        batches = (texts[start : start + size] for start in range(0, len(texts), size))
-        return [result for batch in batches for result in self._batch(batch, texts)]
+        self.work = Work()
+        source, first = iter(texts), 0
+        while True:
+            window, broken = _take(source, WINDOW)
+            yield from self._window(window, first)
+            first += len(window)
+            if broken is not None:
+                raise BrokenOffError("inference.broken-off", count=first, why=broken) from broken
+            if len(window) < WINDOW:
+                return
 
-    def _batch(self, batch: Sequence[Text], texts: Sequence[Text]) -> list[Result]:
-        """Run one batch, filled up to the traced size, and cut the results apart."""
-        contract = self.traced.contract
-        filled = [*batch, *[batch[-1]] * ((contract.batch_size or 1) - len(batch))]
-        encoded = self.tokenizer(
-            filled,
-            padding="max_length",
-            max_length=contract.length,
-            return_tensors=None,
+    def _window(self, texts: list[Text], first: int) -> list[Result]:
+        """Run some texts, planned together; `first` is the index of the first one."""
+        if not texts:
+            return []
+        for index, text in enumerate(texts, first):
+            _check(index, text)
+        tokens = self.tokenizer(
+            texts,
+            truncation=self.truncate,
+            max_length=self.longest if self.truncate else None,
             verbose=False,
         )
-        lengths = [sum(row) for row in encoded["attention_mask"]]
-        for text, length in zip(batch, lengths, strict=False):
-            if length > (contract.length or 0):
-                raise InputError(
-                    "inference.too-long",
-                    index=texts.index(text),
-                    tokens=length,
-                    length=contract.length,
-                )
-        kept = [self._kept(length) for length in lengths]
-        tensors = encoded.convert_to_tensors("pt")
-        outputs = self.traced(**{name: tensors[name] for name in contract.input_names})
-        return [_cut(outputs, contract, row, kept[row]) for row in range(len(batch))]
+        lengths = [len(row) for row in tokens["input_ids"]]
+        self._check_lengths(lengths, first)
+        batches = self._plan(lengths)
+        self.work = self.work.plus(lengths, batches)
+        done = chain.from_iterable(self._run(batch, tokens, lengths) for batch in batches)
+        results = dict(done)
+        return [results[index] for index in range(len(texts))]
 
-    def _kept(self, length: int) -> slice:
+    def _check_lengths(self, lengths: Sequence[int], first: int) -> None:
+        for index, length in enumerate(lengths, first):
+            if length > self.longest:
+                gaps = {"index": index, "tokens": length, "length": self.longest}
+                raise InputError("inference.too-long", **gaps)
+
+    def _plan(self, lengths: Sequence[int]) -> list[Batch]:
+        if self.flexible:
+            return plan_flexible(lengths, self.budget)
+        return plan_fixed(lengths, self.traces)
+
+    def _run(
+        self, batch: Batch, tokens: Tokens, lengths: Sequence[int]
+    ) -> Iterator[tuple[int, Result]]:
+        """Run one batch and yield each text's index and its outputs."""
+        shape = next(iter(self.traces)) if self.flexible else (batch.rows, batch.length)
+        traced = self.traces[shape]
+        contract = traced.contract
+        outputs = traced(
+            **{
+                name: self._padded(name, tokens[name], batch, contract)
+                for name in contract.input_names
+            }
+        )
+        for row, index in enumerate(batch.indices):
+            yield index, _cut(outputs, contract, row, self._kept(lengths[index], batch.length))
+
+    def _padded(
+        self, name: str, rows: Sequence[Sequence[int]], batch: Batch, contract: Contract
+    ) -> torch.Tensor:
+        """Return one input of a batch: rows of one length, the last one repeated as a filler."""
+        import torch
+
+        filler = {
+            "input_ids": self.tokenizer.pad_token_id,
+            "token_type_ids": self.tokenizer.pad_token_type_id,
+        }
+        dtype = getattr(torch, contract.dtypes.get(name, "int64"))
+        padded = torch.full((batch.rows, batch.length), filler.get(name) or 0, dtype=dtype)
+        indices = batch.indices + batch.indices[-1:] * (batch.rows - len(batch.indices))
+        for place, index in enumerate(indices):
+            held = torch.tensor(rows[index], dtype=dtype)
+            padded[place, self._kept(len(held), batch.length)] = held
+        return padded
+
+    def _kept(self, length: int, padded: int) -> slice:
         """Return where in its row a text of `length` tokens stands; some tokenizers pad before."""
         if self.tokenizer.padding_side == "left":
-            return slice((self.traced.contract.length or 0) - length, None)
+            return slice(padded - length, None)
         return slice(length)
+
+
+def is_flexible(contract: Contract) -> bool:
+    """Tell whether a trace was shown to equal its model at another length and another batch size.
+
+    >>> from tsnb.contract import Contract
+    >>> is_flexible(Contract(("input_ids",), batch_size=1, length=8, verified=((1, 8), (2, 16))))
+    True
+    """
+    if contract.fixed_shape:
+        return False
+    batches = {batch for batch, _ in contract.verified}
+    lengths = {length for _, length in contract.verified}
+    return len(batches) > 1 and len(lengths) > 1
+
+
+def _shape(contract: Contract) -> tuple[int, int]:
+    return contract.batch_size or 1, contract.length or 1
+
+
+def _frozen(traced: Traced) -> Traced:
+    """Fold the weights into the graph, which torch then runs faster; a compiled graph stays."""
+    if traced.contract.fixed_shape or not list(traced.module.parameters()):
+        return traced
+    with quiet_jit() as jit:
+        return replace(traced, module=jit.freeze(traced.module))
+
+
+def _take(source: Iterator[Text], count: int) -> tuple[list[Text], Exception | None]:
+    """Return up to `count` texts, and the error that the iterator raised, if it did."""
+    taken: list[Any] = []
+    try:
+        taken.extend(islice(source, count))
+    except Exception as error:  # noqa: BLE001, whatever the reader's iterator raises
+        return taken, error
+    return taken, None
 
 
 def _check_tokenizer(tokenizer: PreTrainedTokenizerBase, contract: Contract) -> None:

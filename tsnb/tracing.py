@@ -123,8 +123,8 @@ def trace(model: nn.Module, inputs: Tensors, verify: Sequence[Shape] = ()) -> Tr
         Tensors by the names of `forward`, in any order.
     verify
         Shapes `(batch, length)` at which trace and model must agree, on seeded inputs with real
-        padding; they are recorded in the contract. Where nothing is asked and the tracer warned,
-        three neighbours of the traced shape are tried, and the warnings marked accordingly.
+        padding; they are recorded in the contract. Where nothing is asked, three neighbours of
+        the traced shape are tried, and recorded where they agree; they mark the warnings too.
 
     Returns
     -------
@@ -163,7 +163,7 @@ def trace(model: nn.Module, inputs: Tensors, verify: Sequence[Shape] = ()) -> Tr
         contract = _contract(model, ordered, eager)
     if not difference <= TOLERANCE:
         raise TraceError("tracing.disagrees", difference=f"{difference:.2g}", tolerance=TOLERANCE)
-    shapes = asked or (neighbours(contract) if noted else ())
+    shapes = asked or neighbours(contract)
     traced = Traced(module, contract)
     verdicts = {shape: judge(traced, model, shape) for shape in shapes}
     if asked:
