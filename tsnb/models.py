@@ -167,7 +167,7 @@ def _from_folder(folder: Path, head: str, *, torchscript: bool) -> PreTrainedMod
     """Load a checkpoint; weights that it lacks are drawn from `SEED` and warned of."""
     config = _config(folder)
     config.torchscript = torchscript
-    with _seeded():
+    with seeded():
         factory = _factory(config, head)
         try:
             model, info = factory.from_pretrained(
@@ -185,7 +185,7 @@ def _mini(head: str, *, torchscript: bool) -> PreTrainedModel:
 
     vocabulary = _config(_folder(EMBEDDED)).vocab_size
     config = BertConfig(vocab_size=vocabulary, torchscript=torchscript, **MINI_GEOMETRY)
-    with _seeded():
+    with seeded():
         return _factory(config, head).from_config(config)
 
 
@@ -234,10 +234,10 @@ def _warn_of_new_weights(model: PreTrainedModel, missing: list[str]) -> None:
 
 
 @contextmanager
-def _seeded() -> Iterator[None]:
-    """Draw from `SEED` within the block and leave the reader's own random state as it was."""
+def seeded(seed: int = SEED) -> Iterator[None]:
+    """Draw from a seed within the block and leave the reader's own random state as it was."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
+        torch.manual_seed(seed)
         yield

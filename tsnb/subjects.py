@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tsnb.artifacts import quiet_jit
-from tsnb.models import quiet_transformers
+from tsnb.models import quiet_transformers, seeded
 from tsnb.tracing import Traced, trace
 from tsnb.verdicts import no_warnings
 
@@ -22,7 +22,6 @@ TINY = {
     "vocab_size": 99,
     "max_position_embeddings": 64,
 }
-SEED = 0
 
 
 @dataclass(frozen=True)
@@ -128,8 +127,5 @@ def _of_ids(model: nn.Module, batch: int, length: int, lengths: tuple[int, ...])
 
 
 def _seeded(make: Callable[[], nn.Module]) -> nn.Module:
-    import torch
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
+    with seeded():
         return make().eval()

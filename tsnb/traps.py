@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from tsnb.models import seeded
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -82,6 +84,5 @@ def make(trap: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
     >>> tuple(make(PositionLoop)(torch.ones(2, 7, dtype=torch.long)).shape)
     (2, 16)
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return trap().eval()

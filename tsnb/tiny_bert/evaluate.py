@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from tqdm.auto import tqdm
 
+from tsnb.machine import MIB
 from tsnb.models import load
 from tsnb.tiny_bert import FOLDER, corpus
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 SENTENCES = 1000
 SEED = 2026
-MIB = 2**20
 
 
 def henson(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> float:
