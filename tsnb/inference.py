@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
-from tsnb.artifacts import quiet_jit
 from tsnb.batching import Batch, plan_fixed, plan_flexible
 from tsnb.errors import InputError
+from tsnb.freezing import freeze
 from tsnb.machine import respect_quota
 from tsnb.tracing import Traced
 
@@ -265,11 +265,13 @@ def _shape(contract: Contract) -> tuple[int, int]:
 
 
 def _frozen(traced: Traced) -> Traced:
-    """Fold the weights into the graph, which torch then runs faster; a compiled graph stays."""
-    if traced.contract.fixed_shape or not list(traced.module.parameters()):
+    """Make a trace quicker; a compiled graph, and what is no trace, stays."""
+    import torch
+
+    trace = isinstance(traced.module, torch.jit.ScriptModule)
+    if not trace or traced.contract.fixed_shape or not list(traced.module.parameters()):
         return traced
-    with quiet_jit() as jit:
-        return replace(traced, module=jit.freeze(traced.module))
+    return replace(traced, module=freeze(traced.module))
 
 
 def _take(source: Iterator[Text], count: int) -> tuple[list[Text], Exception | None]:
