@@ -5,13 +5,16 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: lab run test lint format clean
+.PHONY: lab run bench test lint format clean
 
 lab: .venv/course.done  ## the course in JupyterLab
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
 
 run: .venv/course.done  ## every notebook, headless, to HTML in output/
 	$(BIN)/tsnb run --output output
+
+bench: .venv/bench.done  ## ways to run a model, compared; CSV and a figure in output/
+	$(BIN)/tsnb bench --output output
 
 test: lint .venv/transformers5.done  ## everything that CI checks
 	$(BIN)/python -m pytest $(PYTEST)
@@ -35,8 +38,12 @@ clean:
 	$(BIN)/jupyter labextension disable --level=sys_prefix "@jupyterlab/apputils-extension:announcements"  # asks nobody
 	touch $@
 
+.venv/bench.done: .venv/course.done
+	$(PIP) --editable '.[bench]'
+	touch $@
+
 .venv/test.done: .venv/course.done
-	$(PIP) --editable '.[test]'
+	$(PIP) --editable '.[test,bench]'
 	touch $@
 
 # A second transformers, beside the first, for the tests of what version 5 changed.

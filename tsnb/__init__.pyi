@@ -2,6 +2,8 @@ from . import neuron as neuron
 from . import widgets as widgets
 from .artifacts import load_traced as load_traced
 from .artifacts import save as save
+from .benchmarking import Benchmark as Benchmark
+from .benchmarking import benchmark as benchmark
 from .checkup import doctor as doctor
 from .contract import Contract as Contract
 from .errors import ArtifactError as ArtifactError

@@ -9,11 +9,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tsnb.errors import TsnbError
+from tsnb.candidates import CANDIDATES
+from tsnb.errors import ArtifactError, TsnbError
 from tsnb.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from tsnb.benchmarking import Benchmark
 
     Options = argparse.Namespace
 
@@ -68,6 +71,44 @@ def run(options: Options) -> int:
     return FAILED if any(result.error for result in results) else 0
 
 
+def bench(options: Options) -> int:
+    """Compare candidates on texts; print a table, write CSV and a figure."""
+    from tsnb.benchmarking import benchmark
+    from tsnb.models import load
+    from tsnb.texts import read_texts
+    from tsnb.tiny_bert import corpus
+
+    texts = read_texts(options.file) if options.file else corpus.texts(options.texts)
+    model, tokenizer = load(options.model, head="encoder")
+    report = benchmark(
+        model,
+        tokenizer,
+        texts,
+        candidates=options.candidates,
+        rounds=options.rounds,
+        batch_size=options.batch_size,
+        budget=options.budget,
+    )
+    sys.stdout.write(f"{report}\n")
+    if options.output:
+        _write_benchmark(report, options.output)
+    return 0
+
+
+def _write_benchmark(report: Benchmark, folder: Path) -> None:
+    """Write a benchmark as CSV and as a figure."""
+    from tsnb.cost_plots import benchmark_bars
+
+    table, figure = folder / "benchmark.csv", folder / "benchmark.svg"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        table.write_text(report.to_csv(), encoding="utf-8")
+        benchmark_bars(report).savefig(figure, facecolor="white")
+    except OSError as error:
+        raise ArtifactError("cli.not-written", path=folder, why=error.strerror) from error
+    sys.stdout.write(say("cli.bench-written", paths=f"{table}, {figure}") + "\n")
+
+
 def find_notebooks(start: Path) -> Path:
     """Return the nearest folder `notebooks` that holds some, from `start` upward.
 
@@ -100,7 +141,29 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--output", type=Path, metavar="DIR", help=say("cli.output"))
     command.add_argument("--timeout", type=int, default=120, metavar="S", help=say("cli.timeout"))
     command.set_defaults(command=run)
+
+    command = commands.add_parser("bench", help=say("cli.bench"), description=say("cli.bench"))
+    _bench_options(command)
+    command.set_defaults(command=bench)
     return parser
+
+
+def _bench_options(command: argparse.ArgumentParser) -> None:
+    add, known = command.add_argument, say("cli.bench-candidates", known=", ".join(CANDIDATES))
+    add("model", nargs="?", default="bert-mini", help=say("cli.bench-model"))
+    add("--texts", type=int, default=1000, metavar="N", help=say("cli.bench-texts"))
+    add("--file", type=Path, metavar="FILE", help=say("cli.bench-file"))
+    add("--rounds", type=int, default=5, metavar="N", help=say("cli.bench-rounds"))
+    add("--batch-size", type=int, default=8, metavar="N", help=say("cli.bench-batch"))
+    add("--budget", type=int, default=512, metavar="N", help=say("cli.bench-budget"))
+    add(
+        "--candidates",
+        nargs="+",
+        default=CANDIDATES,
+        metavar="NAME",
+        help=say("cli.bench-candidates", known=known),
+    )
+    add("--output", type=Path, metavar="DIR", help=say("cli.bench-output"))
 
 
 if __name__ == "__main__":

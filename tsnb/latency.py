@@ -209,7 +209,7 @@ def measure_latency(
         raise InputError("widgets.repeats", given=repeats)
     for _ in range(warm_up):
         run()
-    seconds = [_timed(run) for _ in range(repeats)]
+    seconds = [timed(run) for _ in range(repeats)]
     first, _, third = quantiles(seconds, n=4, method="inclusive")
     return Latency(median(seconds), third - first, repeats)
 
@@ -262,6 +262,17 @@ def shape_latency(
         return measure_latency(checked, repeats)
 
 
+def timed(run: Callable[[], object]) -> float:
+    """Run once and return the seconds it took.
+
+    >>> timed(lambda: None) < 1
+    True
+    """
+    start = perf_counter()
+    run()
+    return perf_counter() - start
+
+
 def milliseconds(seconds: float, digits: int = 3) -> str:
     """Return seconds as milliseconds in a few significant digits, never in powers of ten.
 
@@ -270,12 +281,6 @@ def milliseconds(seconds: float, digits: int = 3) -> str:
     """
     value = 1000 * seconds
     return f"{value:,.0f}" if value >= 10 ** (digits - 1) else f"{value:.{digits}g}"
-
-
-def _timed(run: Callable[[], object]) -> float:
-    start = perf_counter()
-    run()
-    return perf_counter() - start
 
 
 def _run(shape: Shape, model: Any, traced: Traced | None) -> Callable[[], object]:

@@ -1,0 +1,343 @@
+"""Compare ways to run a model on texts, side by side in one run. Taught in notebook 04."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass, field, replace
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tsnb.batching import plan_flexible
+from tsnb.candidates import CANDIDATES, EXACT, MissingPeerError, Setting, eager_alone, label
+from tsnb.contract import versions
+from tsnb.costs import matmul_peak
+from tsnb.errors import InputError, TraceError, suggest
+from tsnb.inference import BUDGET, is_flexible
+from tsnb.inputs import dummy_inputs
+from tsnb.latency import timed
+from tsnb.lengths import Geometry, flops, is_whole, token_lengths
+from tsnb.machine import respect_quota
+from tsnb.outputs import largest_difference
+from tsnb.tracing import trace
+from tsnb.verdicts import TOLERANCE, no_warnings
+from tsnb.words import say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import torch
+    from tqdm import tqdm
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from tsnb.candidates import Run
+
+BASELINE = "trace-padded"
+BATCH_SIZE = 8
+ROUNDS = 5
+COLUMNS = ("candidate", "round", "seconds", "computed", "real", "difference", "exact")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one candidate took for all texts.
+
+    Attributes
+    ----------
+    name, label
+        Its key, and its name for readers.
+    seconds
+        Of each round, from text to result.
+    first
+        Seconds of the first pass, which is not counted: memory, compilation.
+    computed
+        Places that were computed, padding included.
+    difference
+        Largest absolute difference to the model, one text at a time.
+    exact
+        Whether it must agree; an 8-bit model does not.
+    """
+
+    name: str
+    label: str
+    seconds: tuple[float, ...]
+    first: float
+    computed: int
+    difference: float
+    exact: bool = True
+
+    @property
+    def median(self) -> float:
+        """The middle of the rounds, in seconds."""
+        return float(np.median(self.seconds))
+
+    @property
+    def p95(self) -> float:
+        """What 95 % of the rounds stay under, in seconds (interpolated)."""
+        return float(np.percentile(self.seconds, 95))
+
+    @property
+    def spread(self) -> float:
+        """Interquartile range of the rounds, in seconds."""
+        return float(np.subtract(*np.percentile(self.seconds, [75, 25])))
+
+
+@dataclass(frozen=True, repr=False)
+class Benchmark:
+    """All candidates of one run; prints as a table.
+
+    Attributes
+    ----------
+    rows
+        In the order asked for.
+    left_out
+        Candidates that could not run here, and why.
+    texts, real
+        How many texts, and their tokens.
+    flops, peak
+        Floating-point operations of the texts without padding, and the most a second that matrix
+        products reached in this run.
+    planning
+        Seconds that planning the batches takes.
+    threads
+        Of torch.
+    versions
+        Of Python and the packages.
+    """
+
+    rows: tuple[Row, ...]
+    left_out: Mapping[str, str]
+    texts: int
+    real: int
+    flops: float
+    peak: float
+    planning: float
+    threads: int
+    versions: Mapping[str, str] = field(default_factory=versions)
+
+    def __getitem__(self, name: str) -> Row:
+        """Return a candidate's row by its key."""
+        return next(row for row in self.rows if row.name == name)
+
+    @property
+    def limit(self) -> float:
+        """Seconds that nothing in 32 bits can beat here: all operations at the peak."""
+        return self.flops / self.peak
+
+    def ratio(self, name: str, to: str = BASELINE) -> float:
+        """Return how many times as fast a candidate is as another, by their medians."""
+        return self[to].median / self[name].median
+
+    def table(self) -> list[dict[str, str]]:
+        """Return a row of text for each candidate, by column."""
+        names = {row.name for row in self.rows}
+        return [
+            {
+                say("benchmark.candidate"): row.label,
+                say("benchmark.median"): f"{row.median:.2f}",
+                say("benchmark.p95"): f"{row.p95:.2f}",
+                say("benchmark.spread"): f"{row.spread:.2f}",
+                say("benchmark.first"): f"{row.first:.1f}",
+                say("benchmark.ratio"): f"{self.ratio(row.name):.2f}" if BASELINE in names else "-",
+                say("benchmark.tokens"): f"{self.real / row.computed:.2f}",
+                say("benchmark.limit"): f"{self.limit / row.median:.0%}" if row.exact else "-",
+                say("benchmark.difference"): f"{row.difference:.1e}",
+            }
+            for row in self.rows
+        ]
+
+    def to_csv(self) -> str:
+        """Return one line a candidate and round, numbers not rounded; round 0 is the first pass."""
+        held = io.StringIO()
+        writer = csv.writer(held, lineterminator="\n")
+        writer.writerow(
+            ("candidate", "round", "seconds", "computed", "real", "difference", "exact")
+        )
+        for row in self.rows:
+            for number, seconds in enumerate((row.first, *row.seconds)):
+                facts = (row.computed, self.real, row.difference, row.exact)
+                writer.writerow((row.name, number, seconds, *facts))
+        return held.getvalue()
+
+    def __str__(self) -> str:
+        rows = self.table()
+        widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]}
+        first = next(iter(widths))
+        lines = [
+            "  ".join(
+                f"{row[name]:<{width}}" if name == first else f"{row[name]:>{width}}"
+                for name, width in widths.items()
+            )
+            for row in ({name: name for name in widths}, *rows)
+        ]
+        return "\n".join([*lines, "", *self._notes()])
+
+    __repr__ = __str__
+
+    def _notes(self) -> list[str]:
+        """Return what is below the table."""
+        gaps = {
+            "texts": f"{self.texts:,}",
+            "real": f"{self.real:,}",
+            "limit": f"{self.limit:.2f}",
+            "peak": f"{self.peak / 1e9:,.0f}",
+            "planning": f"{1000 * self.planning:.1f}",
+            "threads": self.threads,
+            "versions": ", ".join(f"{name} {held}" for name, held in self.versions.items()),
+        }
+        notes = [say("benchmark.notes", **gaps)]
+        if any(not row.exact for row in self.rows):
+            notes.append(say("benchmark.inexact"))
+        return notes + [f"{name}: {why}" for name, why in self.left_out.items()]
+
+
+def benchmark(  # noqa: PLR0913, each is a thing that a reader may want to change
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    *,
+    candidates: Iterable[str] = tuple(CANDIDATES),
+    rounds: int = ROUNDS,
+    batch_size: int = BATCH_SIZE,
+    budget: int = BUDGET,
+    progress: bool = True,
+) -> Benchmark:
+    """Run candidates on the same texts, in turns, and compare what they take.
+
+    Each candidate first goes through all texts once. Its results must equal those of the model, one
+    text at a time, before any time counts. Then come the rounds: in each, every candidate takes its
+    turn, and the one that begins changes from round to round.
+
+    Parameters
+    ----------
+    model
+        In eval mode; its first output has a row for each token.
+    tokenizer
+        The one that belongs to it.
+    texts
+        At least one.
+    candidates
+        `eager-padded`, `eager-longest`, `pipeline`, `trace-padded`, `runner`, `compiled`,
+        `onnx-runtime` and `int8`, or some of them; those that cannot run here are left out, and
+        the table says why.
+    rounds
+        How often each is timed.
+    batch_size
+        Of the candidates that do not plan.
+    budget
+        Places in a batch of those that do.
+    progress
+        Whether a bar appears.
+
+    Raises
+    ------
+    InputError
+        No texts, or a candidate that does not exist.
+    TraceError
+        The model's trace takes no other shape, or a candidate's results differ by more than 1e-4;
+        no time is reported then.
+
+    Examples
+    --------
+    >>> import tsnb
+    >>> model, tokenizer = tsnb.load("tiny-bert")
+    >>> texts = ["who was jim henson ?", "a poet"]
+    >>> report = benchmark(
+    ...     model, tokenizer, texts, candidates=["trace-padded", "runner"], rounds=2, progress=False
+    ... )
+    >>> [row.name for row in report.rows], report.real, report["trace-padded"].computed
+    (['trace-padded', 'runner'], 11, 14)
+
+    Taught in notebook 04.
+    """
+    import torch
+    from tqdm.auto import tqdm
+
+    names, geometry = _checked(candidates, rounds), Geometry.of(model)
+    lengths = token_lengths(tokenizer, texts, progress=False)
+    longest = int(lengths.max())
+    respect_quota()
+    traced = trace(model, dummy_inputs(tokenizer, model, texts[int(lengths.argmax())], longest))
+    if not is_flexible(traced.contract):
+        raise TraceError("benchmark.fixed")
+    setting = Setting(model, tokenizer, traced, longest, batch_size, budget)
+    runs, left_out = _made(names, setting)
+    with tqdm(total=1 + len(runs) * (1 + rounds), unit="pass", disable=not progress) as bar:
+        expected = eager_alone(setting)(texts).tensors
+        bar.update()
+        first = []
+        for name, run in runs.items():
+            bar.set_postfix_str(name)
+            first.append(_first_pass(name, run, setting, texts, expected))
+            bar.update()
+        peaks = [matmul_peak(geometry)]
+        seconds = _rounds(runs, texts, rounds, bar)
+        peaks.append(matmul_peak(geometry))
+    return Benchmark(
+        rows=tuple(replace(row, seconds=tuple(seconds[row.name])) for row in first),
+        left_out=left_out,
+        texts=len(texts),
+        real=int(lengths.sum()),
+        flops=float(flops(lengths, geometry).sum()),
+        peak=max(peaks),
+        planning=timed(partial(plan_flexible, lengths.tolist(), budget)),
+        threads=torch.get_num_threads(),
+    )
+
+
+def _checked(candidates: Iterable[str], rounds: int) -> list[str]:
+    """Return the candidates' keys, or say which is none."""
+    names = list(candidates)
+    for name in names:
+        if name not in CANDIDATES:
+            raise InputError("benchmark.unknown", given=name, near=suggest(name, CANDIDATES))
+    if not names:
+        raise InputError("benchmark.none", known=", ".join(CANDIDATES))
+    if not is_whole(rounds):
+        raise InputError("inputs.bad-size", name="rounds", given=rounds)
+    return names
+
+
+def _made(names: Sequence[str], setting: Setting) -> tuple[dict[str, Run], dict[str, str]]:
+    """Return what runs each candidate, and why some cannot run here."""
+    runs, left_out = {}, {}
+    for name in names:
+        try:
+            with no_warnings():
+                runs[name] = CANDIDATES[name](setting)
+        except MissingPeerError as error:
+            left_out[name] = str(error)
+    return runs, left_out
+
+
+def _first_pass(
+    name: str, run: Run, setting: Setting, texts: Sequence[str], expected: list[torch.Tensor]
+) -> Row:
+    """Run a candidate for the first time, and compare its results before any time counts."""
+    start = perf_counter()
+    with no_warnings():
+        answers = run(texts)
+    first = perf_counter() - start
+    difference, exact = largest_difference(answers.tensors, expected), name in EXACT
+    if exact and not difference <= TOLERANCE:
+        gaps = {"name": name, "difference": f"{difference:.2g}", "tolerance": TOLERANCE}
+        raise TraceError("benchmark.differs", **gaps)
+    return Row(name, label(name, setting), (), first, answers.computed, difference, exact)
+
+
+def _rounds(
+    runs: Mapping[str, Run], texts: Sequence[str], rounds: int, bar: tqdm[Any]
+) -> dict[str, list[float]]:
+    """Time every candidate once a round; the one that begins changes."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    names = list(runs)
+    for number in range(rounds):
+        begins = number % len(names)
+        for name in names[begins:] + names[:begins]:
+            bar.set_postfix_str(name)
+            seconds[name].append(timed(partial(runs[name], texts)))
+            bar.update()
+    return seconds
