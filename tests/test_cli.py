@@ -265,3 +265,47 @@ def test_ctrl_c_while_the_kernel_starts(tmp_path: Path) -> None:
 def test_the_command_is_installed_beside_the_interpreter() -> None:
     assert shutil.which("tsnb", path=COMMAND.parent) == str(COMMAND)
     assert Path(tsnb.__file__).parent.name == "tsnb"
+
+
+QUICK = ("bench", "tiny-bert", "--rounds", "1", "--candidates", "trace-padded", "runner")
+
+
+def test_bench_prints_a_table_and_writes_csv_and_a_figure(tmp_path: Path) -> None:
+    done = tsnb_command(*QUICK, "--texts", "5", "--output", tmp_path / "made" / "here")
+    assert done.returncode == 0, done.stderr
+    assert "tsnb.Runner" in done.stdout
+    assert "6/6" not in done.stdout  # the bar is on stderr
+    folder = tmp_path / "made" / "here"
+    assert (folder / "benchmark.csv").read_text(encoding="utf-8").count("\n") == 1 + 2 * 2
+    assert "<svg" in (folder / "benchmark.svg").read_text(encoding="utf-8")
+
+
+def test_bench_takes_texts_of_ones_own(tmp_path: Path) -> None:
+    own = tmp_path / "own.txt"
+    own.write_text("who was jim henson ?\na poet\n", encoding="utf-8")
+    done = tsnb_command(*QUICK, "--file", own)
+    assert done.returncode == 0, done.stderr
+    assert "2 texts, 11 tokens" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("bench", "tiny-bert", "--candidates", "runer"), "Did you mean runner"),
+        (("bench", "tiny-brt"), "Did you mean tiny-bert"),
+        (("bench", "tiny-bert", "--texts", "0"), "0"),
+        (("bench", "tiny-bert", "--file", "nowhere.txt"), "nowhere.txt"),
+    ],
+)
+def test_bench_says_what_is_wrong_in_a_sentence(options: tuple[str, ...], said: str) -> None:
+    done = tsnb_command(*options)
+    assert done.returncode == cli.MISUSED
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_bench_into_a_file_in_the_place_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    done = tsnb_command(*QUICK, "--texts", "2", "--output", tmp_path / "taken")
+    assert done.returncode == cli.MISUSED
+    assert "Choose another folder" in done.stderr

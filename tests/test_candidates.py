@@ -1,0 +1,90 @@
+"""Every candidate gives the model's results, text by text, and counts what it computes."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+from tsnb import candidates
+from tsnb.batching import plan_flexible
+from tsnb.candidates import CANDIDATES, EXACT, MissingPeerError, Setting
+from tsnb.outputs import largest_difference
+from tsnb.tiny_bert import corpus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import tsnb
+
+LENGTH, SIZE, BUDGET = 48, 3, 128
+TEXTS = corpus.texts(10, seed=1, longest=LENGTH)
+IN_ORDER = {"eager-longest", "pipeline"}
+PADDED = {"eager-padded", "trace-padded"}
+
+
+@pytest.fixture(scope="module")
+def setting(load: Callable[..., Any], traced: Callable[..., tsnb.Traced]) -> Setting:
+    model, tokenizer = load(head="encoder")
+    return Setting(model, tokenizer, traced("encoder", LENGTH), LENGTH, SIZE, BUDGET)
+
+
+@pytest.fixture(scope="module")
+def expected(setting: Setting) -> list[torch.Tensor]:
+    tensors = []
+    for text in TEXTS:
+        with torch.inference_mode():
+            output = setting.model(**setting.tokenizer(text, return_tensors="pt"))
+        tensors.append(output.last_hidden_state[0])
+    return tensors
+
+
+@pytest.fixture(scope="module")
+def lengths(expected: list[torch.Tensor]) -> list[int]:
+    return [len(tensor) for tensor in expected]
+
+
+@pytest.mark.parametrize("name", [*CANDIDATES])
+def test_the_results_and_the_count(
+    name: str, setting: Setting, expected: list[torch.Tensor], lengths: list[int]
+) -> None:
+    answers = CANDIDATES[name](setting)(TEXTS)
+    difference = largest_difference(answers.tensors, expected)
+    assert (difference < 1e-4) == (name in EXACT)
+    assert difference < 1  # in 8 bits: other numbers, not another model
+    groups = [lengths[start : start + SIZE] for start in range(0, len(lengths), SIZE)]
+    planned = sum(batch.tokens for batch in plan_flexible(lengths, BUDGET))
+    in_order = sum(len(group) * max(group) for group in groups)
+    padded = LENGTH * len(TEXTS)
+    assert planned < in_order < padded
+    known = dict.fromkeys(IN_ORDER, in_order) | dict.fromkeys(PADDED, padded)
+    assert answers.computed == known.get(name, planned)
+
+
+def test_alone_nothing_is_padded(setting: Setting, lengths: list[int]) -> None:
+    assert candidates.eager_alone(setting)(TEXTS).computed == sum(lengths)
+
+
+def test_without_a_compiler_torch_compile_is_left_out(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(MissingPeerError, match=r"C\+\+ compiler"):
+        candidates.compiled(setting)
+
+
+def test_without_its_packages_onnx_runtime_is_left_out(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidates, "find_spec", lambda _: None)
+    with pytest.raises(MissingPeerError, match=r"onnx, onnxruntime.*tsnb\[bench\]"):
+        candidates.onnx_runtime(setting)
+
+
+def test_labels_say_what_is_done(setting: Setting) -> None:
+    labels = [candidates.label(name, setting) for name in CANDIDATES]
+    assert len(set(labels)) == len(labels)
+    assert str(LENGTH) in labels[0]
+    assert "usual advice" in candidates.label("trace-padded", setting)
