@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -61,6 +62,15 @@ def test_the_results_and_the_count(
     assert planned < in_order < padded
     known = dict.fromkeys(IN_ORDER, in_order) | dict.fromkeys(PADDED, padded)
     assert answers.computed == known.get(name, planned)
+
+
+def test_a_model_that_returns_tuples(
+    load: Callable[..., Any], setting: Setting, expected: list[torch.Tensor]
+) -> None:
+    flagged = replace(setting, model=load(head="encoder", torchscript=True)[0])
+    for name in ("eager-longest", "pipeline"):
+        answers = CANDIDATES[name](flagged)(TEXTS)
+        assert largest_difference(answers.tensors, expected) < 1e-4
 
 
 def test_alone_nothing_is_padded(setting: Setting, lengths: list[int]) -> None:

@@ -111,7 +111,7 @@ def pipeline(setting: Setting) -> Run:
         groups = [lengths[start : start + size] for start in range(0, len(lengths), size)]
         computed = sum(len(group) * max(group) for group in groups)
         pairs = zip(rows, lengths, strict=True)
-        return Answers([row[0, :length] for row, length in pairs], computed)
+        return Answers([row.flatten(0, -2)[:length] for row, length in pairs], computed)
 
     return run
 

@@ -79,6 +79,8 @@ def bench(options: Options) -> int:
     from tsnb.tiny_bert import corpus
 
     texts = read_texts(options.file) if options.file else corpus.texts(options.texts)
+    if options.output:
+        _made(options.output)  # before minutes of measuring, not after
     model, tokenizer = load(options.model, head="encoder")
     report = benchmark(
         model,
@@ -95,17 +97,21 @@ def bench(options: Options) -> int:
     return 0
 
 
+def _made(folder: Path) -> None:
+    """Make a folder, or say why it cannot be written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArtifactError("cli.not-written", path=folder, why=error.strerror) from error
+
+
 def _write_benchmark(report: Benchmark, folder: Path) -> None:
     """Write a benchmark as CSV and as a figure."""
     from tsnb.cost_plots import benchmark_bars
 
     table, figure = folder / "benchmark.csv", folder / "benchmark.svg"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        table.write_text(report.to_csv(), encoding="utf-8")
-        benchmark_bars(report).savefig(figure, facecolor="white")
-    except OSError as error:
-        raise ArtifactError("cli.not-written", path=folder, why=error.strerror) from error
+    table.write_text(report.to_csv(), encoding="utf-8")
+    benchmark_bars(report).savefig(figure, facecolor="white")
     sys.stdout.write(say("cli.bench-written", paths=f"{table}, {figure}") + "\n")
 
 

@@ -128,8 +128,8 @@ def matmul_peak(geometry: Geometry, tries: int = TRIES) -> float:
     return max(_rate(*shape, tries) for shape in shapes)
 
 
-def first_calls(traced: Traced, calls: int = 12) -> list[float]:
-    """Return the seconds of the first calls of a trace, at the shape it was made for.
+def first_calls(traced: Traced, shape: Shape, calls: int = 12) -> list[float]:
+    """Return the seconds of the first calls of a trace.
 
     The trace is frozen anew, so that torch has compiled nothing of it before.
 
@@ -137,6 +137,8 @@ def first_calls(traced: Traced, calls: int = 12) -> list[float]:
     ----------
     traced
         A trace with a known contract.
+    shape
+        `(batch, length)` of the calls.
     calls
         How many are timed.
 
@@ -145,13 +147,12 @@ def first_calls(traced: Traced, calls: int = 12) -> list[float]:
     >>> import tsnb
     >>> model, tokenizer = tsnb.load("tiny-bert")
     >>> traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
-    >>> len(first_calls(traced, calls=3))
+    >>> len(first_calls(traced, (1, 16), calls=3))
     3
 
     Taught in notebook 04.
     """
     fresh = replace(traced, module=freeze(traced.module))
-    shape = traced.contract.batch_size or 1, traced.contract.length or 1
     inputs = sample_inputs(traced.contract, traced.module, shape, padded=False)
     return [timed(lambda: fresh(**inputs)) for _ in range(calls)]
 

@@ -1,11 +1,9 @@
-"""Claims of notebooks 03, 04 and 05."""
+"""Claims of notebooks 03 and 05."""
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
-import time
 import zipfile
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -14,7 +12,6 @@ import pytest
 import torch
 
 import tsnb
-from tsnb.tiny_bert import corpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,63 +79,6 @@ def test_plain_torch_reads_the_model_and_the_contract(
     plain = torch.jit.load(tsnb.save(traced, tmp_path / "x.pt"), _extra_files=extra)
     assert torch.equal(plain(**inputs)[0], traced(**inputs)["logits"])
     assert tsnb.Contract.from_json(extra["tsnb_contract.json"]) == traced.contract
-
-
-@pytest.mark.claim("a-batch-equals-its-rows")
-def test_a_row_of_a_padded_batch_equals_the_text_alone(masked_lm: Load, tokenizer: Any) -> None:
-    questions = ["Who was Jim Henson ?", "Did Karl West work at the school ?"]
-    answers = ["Jim [MASK] was a puppeteer", "yes , Karl [MASK] worked at the school in Rome"]
-    model = masked_lm()
-    traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=32))
-    batch = traced(**tokenizer(questions, answers, padding=True, return_tensors="pt"))["logits"]
-    for row, text in enumerate(zip(questions, answers, strict=True)):
-        alone = traced(**tokenizer(*text, return_tensors="pt"))["logits"][0]
-        assert (batch[row, : len(alone)] - alone).abs().max() <= 1e-4
-
-
-@pytest.mark.claim("padding-costs-time")
-def test_the_same_text_padded_to_128_takes_several_times_as_long() -> None:
-    model, tokenizer = tsnb.load("bert-mini", head="encoder")
-    rows = {
-        length: tsnb.dummy_inputs(tokenizer, model, max_length=length, batch_size=4)
-        for length in (16, 128)
-    }
-    traced = tsnb.trace(model, rows[16])
-
-    def seconds(length: int) -> float:
-        start = time.perf_counter()
-        traced(**rows[length])
-        return time.perf_counter() - start
-
-    rounds = [(seconds(16), seconds(128)) for _ in range(12)][2:]
-    short, long = (statistics.median(times) for times in zip(*rounds, strict=True))
-    assert long / short > 1.5
-
-
-@pytest.mark.claim("planned-batches-beat-padding")
-def test_planned_batches_are_several_times_faster_and_equal() -> None:
-    model, tokenizer = tsnb.load("bert-mini", head="encoder")
-    traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
-    runner, texts = tsnb.Runner(traced, tokenizer), corpus.texts(64)
-    batches = [
-        tokenizer(texts[at : at + 8], padding="max_length", max_length=128, return_tensors="pt")
-        for at in range(0, len(texts), 8)
-    ]
-
-    def padded() -> list[torch.Tensor]:
-        return [row for batch in batches for row in traced(**batch)["pooler_output"]]
-
-    for row, result in zip(padded(), runner(texts), strict=True):
-        assert (row - result["pooler_output"]).abs().max() <= 1e-4
-    rounds = [(_seconds(padded), _seconds(lambda: runner(texts))) for _ in range(3)]
-    slow, fast = (statistics.median(times) for times in zip(*rounds, strict=True))
-    assert slow / fast > 2
-
-
-def _seconds(run: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
 
 
 @pytest.mark.claim("seed-diff-names-a-missing-variable")

@@ -1,0 +1,132 @@
+"""Claims of notebook 04: what padding costs, what batches gain, and who wins."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import tsnb
+from tsnb.batching import plan_flexible
+from tsnb.costs import cost_of_shapes, first_calls, fit_cost
+from tsnb.inference import BUDGET
+from tsnb.tiny_bert import corpus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tsnb.benchmarking import Benchmark
+
+    Load = Callable[..., Any]
+
+pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::UserWarning")
+
+
+@pytest.fixture(scope="module")
+def mini(load: Load) -> tsnb.Traced:
+    """Return the trace that notebook 04 measures."""
+    model, tokenizer = load("bert-mini", head="encoder", torchscript=True)
+    return tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=128))
+
+
+@pytest.fixture(scope="module")
+def report(load: Load) -> Benchmark:
+    """Run what notebook 04 runs, on more texts."""
+    names = ["trace-padded", "eager-longest", "pipeline", "runner", "int8"]
+    model, tokenizer = load("bert-mini", head="encoder", torchscript=True)
+    return tsnb.benchmark(
+        model, tokenizer, corpus.texts(64), candidates=names, rounds=3, progress=False
+    )
+
+
+@pytest.fixture(scope="module")
+def seconds(mini: tsnb.Traced) -> dict[int, float]:
+    sizes = [16, 32, 64, 128, 192, 256]
+    return dict(zip(sizes, cost_of_shapes(mini, [(1, size) for size in sizes]), strict=True))
+
+
+@pytest.mark.claim("a-batch-equals-its-rows")
+def test_a_row_of_a_padded_batch_equals_the_text_alone(masked_lm: Load, tokenizer: Any) -> None:
+    questions = ["Who was Jim Henson ?", "Did Karl West work at the school ?"]
+    answers = ["Jim [MASK] was a puppeteer", "yes , Karl [MASK] worked at the school in Rome"]
+    model = masked_lm()
+    traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=32))
+    batch = traced(**tokenizer(questions, answers, padding=True, return_tensors="pt"))["logits"]
+    for row, text in enumerate(zip(questions, answers, strict=True)):
+        alone = traced(**tokenizer(*text, return_tensors="pt"))["logits"][0]
+        assert (batch[row, : len(alone)] - alone).abs().max() <= 1e-4
+
+
+@pytest.mark.claim("sorting-leaves-hardly-any-padding")
+def test_of_a_thousand_texts_in_planned_batches_95_percent_of_the_places_are_real(
+    tokenizer: Any,
+) -> None:
+    lengths = tsnb.token_lengths(tokenizer, corpus.texts(1000)).tolist()
+    computed = sum(batch.tokens for batch in plan_flexible(lengths, BUDGET))
+    assert sum(lengths) / computed >= 0.95
+    assert sum(lengths) / (len(lengths) * max(lengths)) < 0.35  # padded to the longest
+
+
+@pytest.mark.claim("padding-costs-time")
+def test_a_text_of_128_takes_several_times_as_long_as_one_of_16(
+    seconds: dict[int, float],
+) -> None:
+    assert seconds[128] / seconds[16] > 2
+
+
+@pytest.mark.claim("linear-part-is-the-larger")
+def test_at_128_most_of_the_time_grows_with_the_length_itself(seconds: dict[int, float]) -> None:
+    fit = fit_cost(list(seconds), list(seconds.values()))
+    assert fit.quadratic_share(128) < 0.5
+    assert fit.linear * 128 > fit.quadratic * 128**2
+
+
+@pytest.mark.claim("short-texts-gain-from-batches")
+def test_a_short_text_is_cheaper_in_a_batch(mini: tsnb.Traced) -> None:
+    alone, together = cost_of_shapes(mini, [(1, 16), (16, 16)], rounds=9)
+    assert together / 16 < 0.9 * alone
+
+
+@pytest.mark.claim("first-calls-are-slow")
+def test_one_of_the_first_two_calls_is_the_slowest_by_far(mini: tsnb.Traced) -> None:
+    curves = [first_calls(mini, (1, 16)) for _ in range(3)]
+    ratios = [max(curve[:2]) / statistics.median(curve[4:]) for curve in curves]
+    assert statistics.median(ratios) > 1.5
+
+
+@pytest.mark.claim("planned-batches-beat-padding")
+def test_the_usual_advice_is_the_slowest_and_planned_batches_several_times_as_fast(
+    report: Benchmark,
+) -> None:
+    assert report.ratio("runner") > 2
+    assert min(report.ratio(row.name) for row in report.rows if row.name != "trace-padded") > 1
+
+
+@pytest.mark.claim("planned-batches-beat-the-pipeline")
+def test_planned_batches_beat_the_pipeline(report: Benchmark) -> None:
+    assert report.ratio("runner", to="pipeline") > 1.2
+
+
+@pytest.mark.claim("int8-gives-other-numbers")
+def test_8_bits_differ_by_far_more_than_rounding(report: Benchmark) -> None:
+    exact = max(row.difference for row in report.rows if row.exact)
+    assert report["int8"].difference > 100 * exact
+
+
+@pytest.mark.claim("buckets-give-the-same-results")
+def test_buckets_give_the_results_of_the_flexible_trace(masked_lm: Load, tokenizer: Any) -> None:
+    model, texts = masked_lm(), corpus.texts(40)
+    edges = tsnb.plan_buckets(tsnb.token_lengths(tokenizer, texts), count=4)
+
+    def trace(length: int, *, fixed: bool) -> tsnb.Traced:
+        inputs = tsnb.dummy_inputs(tokenizer, model, max_length=length, batch_size=8)
+        traced = tsnb.trace(model, inputs)
+        return replace(traced, contract=replace(traced.contract, fixed_shape=fixed))
+
+    flexible = tsnb.Runner(trace(edges[-1], fixed=False), tokenizer)
+    buckets = tsnb.Runner([trace(edge, fixed=True) for edge in edges], tokenizer)
+    assert not buckets.flexible
+    for one, other in zip(flexible(texts), buckets(texts), strict=True):
+        assert (one["logits"] - other["logits"]).abs().max() <= 1e-4
