@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 WIDTH, HEAD, ROW, FOOT = 504, 38, 82, 32  # points: the figure, its legend, a plan, its caption
 LEFT, ACROSS, PANEL = 28, 300, 50  # where a panel begins, how wide and how high it is
 BARS, LONGEST, BAR = 352, 148, 22  # where a bar begins, how long and how high it is
+BIG = 15  # font size of the numbers that matter
 BELOW = 66  # from the top of a plan's row to the foot of its panel
 MOST_COLUMNS = 160  # texts that a panel shows; more of them are too thin to be seen
 FEWEST_BATCHES = 10  # shown of the plan in arrival order, however large they are
@@ -67,7 +68,7 @@ def padding_panels(report: PaddingReport) -> Figure:
     for place, (name, plan) in enumerate(report.plans.items()):
         foot = HEAD + ROW * place + BELOW
         _panel(axes, foot, shown[name], ACROSS / most, PANEL / tallest)
-        _bar(axes, foot, plan.tokens_ratio, LONGEST / ratio)
+        _bar(axes, foot, plan, LONGEST / ratio)
         _write(axes, LEFT, foot - PANEL - 5, plan.label, weight="bold")
         _write(axes, LEFT - 4, foot - PANEL + 6, f"{tallest:,}", ha="right", fontsize=8)
     _legend(axes)
@@ -134,14 +135,17 @@ def _panel(axes: Axes, foot: float, shown: Columns, across: float, up: float) ->
     real, padded = (foot - up * held for held in shown)
     axes.add_artist(StepPatch(padded, edges, baseline=foot, fill=True, **HATCHED, fc=GREY))
     axes.add_artist(StepPatch(real, edges, baseline=foot, fill=True, fc=BLUE, ec="none"))
-    axes.add_artist(StepPatch(padded, edges, baseline=foot, fill=False, ec=INK, lw=0.6))
+    axes.add_artist(StepPatch(padded, edges, baseline=foot, fill=False, ec=INK, lw=0.5))
 
 
-def _bar(axes: Axes, foot: float, ratio: float, scale: float) -> None:
+def _bar(axes: Axes, foot: float, plan: PlanCost, scale: float) -> None:
     """Draw what is computed for each real token as a bar, with the number above it."""
-    _box(axes, (BARS, foot - BAR), scale, BAR)
-    _box(axes, (BARS + scale, foot - BAR), scale * (ratio - 1), BAR, padding=True)
-    _write(axes, BARS, foot - BAR - 5, f"{ratio:.2f}", weight="bold", fontsize=15)
+    top, ratio = foot - BAR, f"{plan.tokens_ratio:.2f}"
+    _box(axes, (BARS, top), scale, BAR)
+    _box(axes, (BARS + scale, top), scale * (plan.tokens_ratio - 1), BAR, padding=True)
+    _write(axes, BARS, top - 5, ratio, weight="bold", fontsize=BIG)
+    share = say("padding.share", share=f"{plan.padding_share:.1%}")
+    _write(axes, BARS + BIG * (0.7 * len(ratio) + 0.3), top - 5, share, fontsize=9)
 
 
 def _legend(axes: Axes) -> None:

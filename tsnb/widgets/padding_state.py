@@ -128,10 +128,9 @@ class PaddingState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is n
         """Return every number: a label, and what it stands at."""
         plans = list(self.report.plans.values())
         real = say("padding.real", real=f"{plans[0].real:,}", texts=f"{len(self.lengths):,}")
-        told = [(say("padding.label-real"), real)]
+        told = [(say("padding.label-real"), real), (say("padding.label-cut"), self.report.cut())]
         told += [(plan.label, _computed(plan)) for plan in plans]
         told.append((say("padding.label-edges"), ", ".join(map(str, self.edges))))
-        told.append((say("padding.label-cut"), self.report.cut()))
         return [(label, text) for label, text in told if text]
 
     def __str__(self) -> str:
@@ -151,8 +150,7 @@ class PaddingState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is n
 
 def _computed(plan: PlanCost) -> str:
     """Return what a plan computes in words, with floating-point operations where known."""
-    computed, share = f"{plan.computed:,}", f"{plan.padding_share:.1%}"
+    tokens = say("padding.computed", computed=f"{plan.computed:,}")
     if plan.flops_ratio is None:
-        return say("padding.computed", computed=computed, share=share)
-    factor = f"{plan.flops_ratio:.2f}"
-    return say("padding.computed-flops", computed=computed, share=share, factor=factor)
+        return tokens
+    return say("padding.computed-flops", tokens=tokens, factor=f"{plan.flops_ratio:.2f}")
