@@ -5,7 +5,7 @@ Taught in notebook 04.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -18,11 +18,13 @@ from tsnb.lengths import checked, flops, plan_buckets, whole
 from tsnb.words import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from tsnb.lengths import Geometry, Lengths
+
+    Given = tuple[int, ...]
 
 PlanName = Literal["max", "arrival", "buckets", "sorted"]
 STEP = 8  # the longest text, rounded up to a multiple of it, is what texts are padded to at first
@@ -177,18 +179,23 @@ def padding_cost(  # noqa: PLR0913, each choice is to be seen in the signature
     size, most = whole("batch_size", batch_size), whole("budget", budget)
     kept = np.minimum(held, limit)
     check_budget(kept, most)
-    edges = plan_buckets(kept, whole("buckets", buckets), geometry=geometry)
-    lost = held - kept
-    batches = _batches(kept.tolist(), limit, size, edges, most)
+    edges = tuple(plan_buckets(kept, whole("buckets", buckets), geometry=geometry))
+    given, shapes = tuple(kept.tolist()), [(size, edge) for edge in edges]
+    batches: dict[PlanName, tuple[Batch, ...]] = {
+        "max": _in_order(given, size, limit),
+        "arrival": _in_order(given, size),
+        "buckets": _by_window(given, partial(plan_fixed, shapes=shapes)),
+        "sorted": _by_window(given, partial(plan_flexible, budget=most)),
+    }
     labels = {
         "max": say("padding.plan-max", length=limit),
         "arrival": say("padding.plan-arrival", size=size),
         "buckets": _bucket_label(len(edges), size),
         "sorted": say("padding.plan-sorted", budget=most),
     }
-    plans = {name: _cost(labels[name], held, kept, geometry) for name, held in batches.items()}
-    cut = int(np.count_nonzero(lost))
-    return PaddingReport(tuple(kept.tolist()), limit, tuple(edges), cut, int(lost.sum()), plans)
+    plans = {name: _cost(labels[name], part, kept, geometry) for name, part in batches.items()}
+    cut, lost = int(np.count_nonzero(held > limit)), int((held - kept).sum())
+    return PaddingReport(given, limit, edges, cut, lost, plans)
 
 
 def default_length(lengths: Lengths) -> int:
@@ -212,36 +219,27 @@ def check_budget(lengths: Lengths, budget: int) -> None:
         raise InputError("inference.small-budget", **gaps)
 
 
-def _batches(
-    lengths: list[int], limit: int, size: int, edges: Sequence[int], budget: int
-) -> dict[PlanName, list[Batch]]:
-    """Put texts into batches, in four ways."""
-    fixed = partial(plan_fixed, shapes=[(size, edge) for edge in edges])
-    return {
-        "max": list(_in_order(lengths, size, limit)),
-        "arrival": list(_in_order(lengths, size)),
-        "buckets": list(_by_window(lengths, fixed)),
-        "sorted": list(_by_window(lengths, partial(plan_flexible, budget=budget))),
-    }
+def _in_order(lengths: Given, size: int, length: int | None = None) -> tuple[Batch, ...]:
+    """Return batches in the order of arrival, padded to a length or to the longest of each."""
+    starts = range(0, len(lengths), size)
+    parts = [(first, lengths[first : first + size]) for first in starts]
+    return tuple(
+        Batch(tuple(range(first, first + len(part))), len(part), length or max(part))
+        for first, part in parts
+    )
 
 
-def _in_order(lengths: list[int], size: int, length: int | None = None) -> Iterator[Batch]:
-    """Give batches in the order of arrival, padded to a length or to the longest of each."""
-    for first in range(0, len(lengths), size):
-        held = lengths[first : first + size]
-        indices = tuple(range(first, first + len(held)))
-        yield Batch(indices, len(held), length or max(held))
-
-
-def _by_window(lengths: list[int], plan: Callable[[list[int]], list[Batch]]) -> Iterator[Batch]:
-    """Give the batches of a plan that sees so many texts at once as the Runner does."""
-    for first in range(0, len(lengths), WINDOW):
-        for batch in plan(lengths[first : first + WINDOW]):
-            yield replace(batch, indices=tuple(first + index for index in batch.indices))
+def _by_window(lengths: Given, plan: Callable[[Given], list[Batch]]) -> tuple[Batch, ...]:
+    """Return the batches of a plan that sees so many texts at once, as the Runner does."""
+    return tuple(
+        Batch(tuple(first + index for index in batch.indices), batch.rows, batch.length)
+        for first in range(0, len(lengths), WINDOW)
+        for batch in plan(lengths[first : first + WINDOW])
+    )
 
 
 def _cost(
-    label: str, batches: list[Batch], lengths: NDArray[np.int64], geometry: Geometry | None
+    label: str, batches: tuple[Batch, ...], lengths: NDArray[np.int64], geometry: Geometry | None
 ) -> PlanCost:
     """Count what batches compute for texts."""
     ratio = None
@@ -249,7 +247,7 @@ def _cost(
         spent = sum(batch.rows * flops(batch.length, geometry) for batch in batches)
         ratio = spent / float(flops(lengths, geometry).sum())
     computed = sum(batch.tokens for batch in batches)
-    return PlanCost(label, tuple(batches), int(lengths.sum()), computed, ratio)
+    return PlanCost(label, batches, int(lengths.sum()), computed, ratio)
 
 
 def _bucket_label(count: int, size: int) -> str:

@@ -5,6 +5,7 @@ Everything is placed in points, so that no text is measured and a slider's move 
 
 from __future__ import annotations
 
+from itertools import chain
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +15,8 @@ from tsnb.plots import BLUE, GREY, HATCHED, INK, LETTER, new_figure
 from tsnb.words import say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
@@ -70,7 +73,7 @@ def padding_panels(report: PaddingReport) -> Figure:
         _panel(axes, foot, shown[name], ACROSS / most, PANEL / tallest)
         _bar(axes, foot, plan, LONGEST / ratio)
         _write(axes, LEFT, foot - PANEL - 5, plan.label, weight="bold")
-        _write(axes, LEFT - 4, foot - PANEL + 6, f"{tallest:,}", ha="right", fontsize=8)
+        _write(axes, LEFT - 4, foot - PANEL + 6, _short(tallest), ha="right", fontsize=8)
     _legend(axes)
     below = HEAD + ROW * len(report.plans)
     _write(axes, LEFT, below, _caption(report, shown), va="top", fontsize=9)
@@ -98,10 +101,12 @@ def columns(report: PaddingReport, plan: PlanCost) -> Columns:
     share = min(1.0, most / len(report.lengths))
     if plan is report.plans["arrival"]:
         batches = [plan.batches[place] for place in _batches_shown(plan, share)]
-        return _rows(report, batches)
-    every = _rows(report, list(plan.batches))
-    order = np.lexsort(every)
-    shown = order[_spread(len(order), share)]
+        every = _rows(report, batches)
+        number = np.repeat(np.arange(len(batches)), [batch.rows for batch in batches])
+        shown = np.lexsort((every.real, number))
+    else:
+        every = _rows(report, plan.batches)
+        shown = np.lexsort(every)[_spread(len(every.real), share)]
     return Columns(every.real[shown], every.padded[shown])
 
 
@@ -117,14 +122,12 @@ def _spread(count: int, share: float) -> Numbers:
     return ((np.arange(shown) + 0.5) * count / shown).astype(np.int64)
 
 
-def _rows(report: PaddingReport, batches: list[Batch]) -> Columns:
-    """Return the rows of batches, within each by length; rows that only fill up are empty."""
-    real = [
-        [0] * (batch.rows - len(batch.indices)) + sorted(report.lengths[i] for i in batch.indices)
-        for batch in batches
-    ]
+def _rows(report: PaddingReport, batches: Sequence[Batch]) -> Columns:
+    """Return the rows of batches, one after the other; rows that only fill up have no text."""
+    held = [(*batch.indices, *[-1] * (batch.rows - len(batch.indices))) for batch in batches]
     padded = np.repeat([batch.length for batch in batches], [batch.rows for batch in batches])
-    return Columns(np.concatenate(real).astype(np.int64), padded)
+    indices = np.fromiter(chain.from_iterable(held), dtype=np.int64)
+    return Columns(np.append(report.lengths, 0)[indices], padded)
 
 
 def _panel(axes: Axes, foot: float, shown: Columns, across: float, up: float) -> None:
@@ -170,6 +173,11 @@ def _box(
 
 def _write(axes: Axes, left: float, foot: float, text: str, **look: Any) -> None:
     axes.text(left, foot, text, color=INK, **look)
+
+
+def _short(length: int) -> str:
+    """Return a length in the room that there is left of a panel."""
+    return f"{length:,}" if length < 10_000 else f"{length // 1000}k"  # noqa: PLR2004, five signs fit
 
 
 def _caption(report: PaddingReport, shown: dict[PlanName, Columns]) -> str:

@@ -94,8 +94,9 @@ class PaddingState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is n
         super().__init__()
         self.lengths, self.geometry = checked(lengths), geometry
         longest = default_length(self.lengths)
+        begin = longest if max_length is None else max_length
         self.top = {
-            "max_length": max(longest, COMMON),
+            "max_length": max(longest, COMMON, begin if is_whole(begin) else 0),
             "batch_size": MOST_ROWS,
             "buckets": MOST_BUCKETS,
         }
@@ -104,7 +105,7 @@ class PaddingState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is n
         first = max(LEAST, 1 << (int(self.lengths.max()) - 1).bit_length())
         chosen = max(BUDGET, first) if budget is None else int(budget)
         self.budgets = sorted({chosen, *(first << power for power in range(BUDGETS))})
-        self.max_length = longest if max_length is None else max_length
+        self.max_length = begin
         self.batch_size, self.buckets = batch_size, buckets
         self.budget = chosen
         self.observe(self._count, CHOICES)
