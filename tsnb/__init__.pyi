@@ -18,6 +18,7 @@ from .lengths import length_report as length_report
 from .lengths import plan_buckets as plan_buckets
 from .lengths import token_lengths as token_lengths
 from .models import load as load
+from .padding import padding_cost as padding_cost
 from .shape_errors import ShapeError as ShapeError
 from .shape_errors import explain as explain
 from .shapes import ShapeMap as ShapeMap

@@ -291,7 +291,7 @@ def length_report(
 
     Taught in notebooks 02 and 04.
     """
-    (sizes, texts), limit = histogram(lengths), _size("max_length", max_length)
+    (sizes, texts), limit = histogram(lengths), whole("max_length", max_length)
     kept = np.minimum(sizes, limit)
     padded = pad_to([limit] if buckets is None else buckets, kept)
     tokens, real, computed = (int((held * texts).sum()) for held in (sizes, kept, padded))
@@ -346,7 +346,7 @@ def plan_buckets(
     sizes, texts = histogram(lengths)
     distinct: list[int] = sizes.tolist()
     costs = distinct if geometry is None else [flops(size, geometry) for size in distinct]
-    ends = best_ends(texts.tolist(), costs, _size("count", count))
+    ends = best_ends(texts.tolist(), costs, whole("count", count))
     return [distinct[end] for end in ends]
 
 
@@ -413,18 +413,23 @@ def is_whole(given: object) -> bool:
     return isinstance(given, (int, np.integer)) and not isinstance(given, bool) and int(given) >= 1
 
 
+def whole(name: str, given: object) -> int:
+    """Return a positive whole number as an int, or raise an InputError that names it.
+
+    >>> whole("max_length", 128)
+    128
+    """
+    if not is_whole(given):
+        raise InputError("inputs.bad-size", name=name, given=given)
+    return int(given)  # type: ignore[call-overload, no-any-return]  # is_whole says so
+
+
 def _first_wrong(lengths: object) -> str:
     """Return the first thing that is no length, or what was given in the place of a list."""
     kind = type(lengths).__name__
     if not isinstance(lengths, (list, tuple, np.ndarray)) or getattr(lengths, "ndim", 1) == 0:
         return kind
     return next((str(item) for item in lengths if not is_whole(item)), kind)
-
-
-def _size(name: str, given: object) -> int:
-    if not is_whole(given):
-        raise InputError("inputs.bad-size", name=name, given=given)
-    return int(given)  # type: ignore[call-overload, no-any-return]  # is_whole says so
 
 
 def _total(
