@@ -104,6 +104,12 @@ def test_of_arrival_order_whole_batches_are_drawn_in_their_order() -> None:
     assert (padded.reshape(-1, 8) == padded[::8, None]).all()
 
 
+def test_short_and_long_batches_are_drawn_in_their_proportion() -> None:
+    lengths = ([5] * 8 + [100] * 8) * 20  # every second batch is long
+    padded = shown(padding_cost(lengths))["arrival"].padded
+    assert np.unique(padded, return_counts=True)[1].tolist() == [80, 80]
+
+
 # the figure
 
 
