@@ -109,7 +109,7 @@ def test_a_batch_of_two_rows(shell: Shell, bert: Path) -> None:
         (("input_ids=1 2;;1 2",), "input_ids has rows of 2 and 0 ids"),
         (
             ("input_ids=2 14 5 3", "attention_mask=1", "token_type_ids=0 0 0 0"),
-            "attention_mask has shape [1, 1], input_ids has [1, 4]; all inputs need the same",
+            "attention_mask has shape [1, 1], input_ids has [1, 4]; all inputs need the same shape",
         ),
     ],
 )

@@ -84,7 +84,7 @@ std::vector<torch::jit::IValue> in_order(const Contract& contract, const Ids& gi
       throw Misuse("there is no input " + name + takes);
     if (ids.sizes() != expected.sizes())  // torch may stretch the smaller one and say nothing
       throw Misuse(str(first, " has shape ", expected.sizes(), ", ", name, " has ", ids.sizes(),
-                       "; all inputs need the same"));
+                       "; all inputs need the same shape"));
   }
   std::vector<torch::jit::IValue> ordered;
   for (const auto& name : contract.inputs) {
@@ -94,7 +94,8 @@ std::vector<torch::jit::IValue> in_order(const Contract& contract, const Ids& gi
   return ordered;
 }
 
-// Prints "name": {...} with so many digits that a reader gets back the very same numbers.
+// Prints "name": {...} with so many digits that a reader gets back the very same numbers; only
+// whole numbers beyond 2^53, which a double cannot hold, are rounded.
 void print(const std::string& name, const torch::Tensor& output, bool all) {
   const auto values = output.flatten().to(torch::kDouble);
   const int64_t count = all ? values.numel() : std::min<int64_t>(values.numel(), 5);
@@ -158,9 +159,9 @@ int main(int count, char** arguments) {
     std::cerr << "load_traced: " << error.what() << '\n';
     return 2;
   } catch (const std::exception& error) {  // the model; its traceback ends in what went wrong
-    const std::string text = error.what();
-    const size_t end = text.find_last_not_of('\n');
-    std::cerr << "load_traced: " << text.substr(text.rfind('\n', end) + 1);
+    std::string text = error.what();
+    text.erase(text.find_last_not_of('\n') + 1);
+    std::cerr << "load_traced: " << text.substr(text.rfind('\n') + 1) << '\n';
     return 1;
   }
 }
