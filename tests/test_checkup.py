@@ -180,10 +180,11 @@ def test_threads(monkeypatch: pytest.MonkeyPatch, threads: int, status: str) -> 
 @pytest.mark.parametrize(
     ("installed", "status"),
     [
-        (("g++", "cmake"), "ok"),
-        (("clang++", "cmake"), "ok"),
-        (("g++",), "warning"),
-        (("cmake",), "warning"),
+        (("g++", "cmake", "make"), "ok"),
+        (("clang++", "cmake", "ninja"), "ok"),
+        (("g++", "make"), "warning"),
+        (("g++", "cmake"), "warning"),
+        (("cmake", "make"), "warning"),
         ((), "warning"),
     ],
 )
@@ -204,7 +205,7 @@ def test_build_tools(
 def test_the_compiler_that_cmake_is_told_of_comes_first(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for name in ("g++", "my-compiler", "cmake"):
+    for name in ("g++", "my-compiler", "cmake", "make"):
         (tmp_path / name).touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CXX", "my-compiler -O2")

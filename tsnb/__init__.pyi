@@ -1,3 +1,4 @@
+from . import cpp as cpp
 from . import neuron as neuron
 from . import widgets as widgets
 from .artifacts import load_traced as load_traced
@@ -7,6 +8,7 @@ from .benchmarking import benchmark as benchmark
 from .checkup import doctor as doctor
 from .contract import Contract as Contract
 from .errors import ArtifactError as ArtifactError
+from .errors import CppError as CppError
 from .errors import InputError as InputError
 from .errors import ModelError as ModelError
 from .errors import NeuronError as NeuronError

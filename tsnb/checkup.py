@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import shutil
 import textwrap
 from dataclasses import dataclass
 from html import escape
@@ -19,6 +17,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 from tqdm.auto import tqdm
 
+from tsnb.cpp.building import tools
 from tsnb.machine import MIB, memory_limit, usable_cores
 from tsnb.words import say
 
@@ -30,7 +29,6 @@ Finding = tuple[Status, str, str]  # status, what was found, what to do
 
 SYMBOLS: dict[Status, str] = {"ok": "✓", "warning": "!", "problem": "✗"}
 NEEDED_MIB = 700  # the most that a notebook's kernel takes; `tsnb run` measures it
-COMPILERS = ("c++", "g++", "clang++", "cl")
 NEURON = ("torch_neuronx", "torch_neuron")
 TEXT_WIDTH = 60
 
@@ -169,12 +167,9 @@ def _memory() -> Finding:
 
 
 def _build_tools() -> Finding:
-    """Look for the compiler that CMake would take (`CXX` first), and for CMake itself."""
-    named = os.environ.get("CXX", "").split()[:1]
-    compiler = next(filter(None, map(shutil.which, (*named, *COMPILERS))), None)
-    tools = {say("checkup.compiler"): compiler, "cmake": shutil.which("cmake")}
-    found = ", ".join(path or say("checkup.no-tool", name=name) for name, path in tools.items())
-    if all(tools.values()):
+    there = tools()
+    found = ", ".join(path or say("checkup.no-tool", name=name) for name, path in there.items())
+    if all(there.values()):
         return "ok", found, ""
     return "warning", found, say("checkup.build-tools")
 

@@ -55,6 +55,10 @@ class ArtifactError(TsnbError, RuntimeError):
     """A file that is not a readable TorchScript artefact, or could not be written."""
 
 
+class CppError(TsnbError, RuntimeError):
+    """A C++ loader that could not be built here, or that ended with an error."""
+
+
 class NeuronError(TsnbError, RuntimeError):
     """A Neuron conversion that cannot be done on this machine."""
 
