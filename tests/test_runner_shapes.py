@@ -82,6 +82,15 @@ def test_a_trace_that_was_verified_at_one_shape_counts_as_fixed(
     assert not tsnb.Runner(alone, load(head="masked-lm")[1]).flexible
 
 
+def test_beyond_the_first_window_a_text_is_named_by_its_own_index(
+    load: Callable[..., Any], traced: Traces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inference, "WINDOW", 2)
+    runner = tsnb.Runner(traced("encoder", 24, 2), load(head="encoder")[1], budget=4)
+    with pytest.raises(tsnb.InputError, match="Text 3 has 6 tokens"):
+        runner(["jim", "jim", "jim", "jim was a poet"])
+
+
 def test_an_iterator_gives_the_same_as_a_list_in_bounded_memory(
     load: Callable[..., Any], traced: Traces, texts: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,10 +60,8 @@ def plan_flexible(lengths: Sequence[int], budget: int) -> list[Batch]:
     >>> [(batch.indices, batch.length) for batch in plan_flexible([9, 2, 3, 8], budget=18)]
     [((1, 2), 3), ((3, 0), 9)]
     """
+    check_budget(lengths, budget)
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    if order and lengths[order[-1]] > budget:
-        gaps = {"index": order[-1], "tokens": lengths[order[-1]], "budget": budget}
-        raise InputError("inference.small-budget", **gaps)
     groups: list[list[int]] = []
     for index in order:
         if groups and (len(groups[-1]) + 1) * lengths[index] <= budget:
@@ -71,6 +69,16 @@ def plan_flexible(lengths: Sequence[int], budget: int) -> list[Batch]:
         else:
             groups.append([index])
     return [Batch(tuple(group), len(group), lengths[group[-1]]) for group in groups]
+
+
+def check_budget(lengths: Sequence[int], budget: int, first: int = 0) -> None:
+    """Raise an InputError that names a text which alone is longer than the budget.
+
+    >>> check_budget([5, 30], 32)
+    """
+    for index, length in enumerate(lengths, first):
+        if length > budget:
+            raise InputError("inference.small-budget", index=index, tokens=length, budget=budget)
 
 
 def plan_fixed(lengths: Sequence[int], shapes: Iterable[Shape]) -> list[Batch]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
-from tsnb.batching import Batch, plan_fixed, plan_flexible
+from tsnb.batching import Batch, check_budget, plan_fixed, plan_flexible
 from tsnb.errors import InputError
 from tsnb.freezing import freeze
 from tsnb.machine import respect_quota
@@ -199,6 +199,8 @@ class Runner:
             if length > self.longest:
                 gaps = {"index": index, "tokens": length, "length": self.longest}
                 raise InputError("inference.too-long", **gaps)
+        if self.flexible:
+            check_budget(lengths, self.budget, first)
 
     def _plan(self, lengths: Sequence[int]) -> list[Batch]:
         if self.flexible:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tsnb.batching import Batch, plan_fixed, plan_flexible
-from tsnb.errors import InputError
+from tsnb.batching import Batch, check_budget, plan_fixed, plan_flexible
 from tsnb.inference import BUDGET, WINDOW
 from tsnb.lengths import checked, flops, plan_buckets, whole
 from tsnb.words import say
@@ -178,7 +177,7 @@ def padding_cost(  # noqa: PLR0913, each choice is to be seen in the signature
     limit = default_length(held) if max_length is None else whole("max_length", max_length)
     size, most = whole("batch_size", batch_size), whole("budget", budget)
     kept = np.minimum(held, limit)
-    check_budget(kept, most)
+    check_budget(kept.tolist(), most)
     edges = tuple(plan_buckets(kept, whole("buckets", buckets), geometry=geometry))
     given, shapes = tuple(kept.tolist()), [(size, edge) for edge in edges]
     batches: dict[PlanName, tuple[Batch, ...]] = {
@@ -205,18 +204,6 @@ def default_length(lengths: Lengths) -> int:
     128
     """
     return -(-int(checked(lengths).max()) // STEP) * STEP
-
-
-def check_budget(lengths: Lengths, budget: int) -> None:
-    """Raise an InputError that names the longest text if it alone is longer than the budget.
-
-    >>> check_budget([5, 30], 32)
-    """
-    held = checked(lengths)
-    index = int(held.argmax())
-    if held[index] > budget:
-        gaps = {"index": index, "tokens": held[index], "budget": budget}
-        raise InputError("inference.small-budget", **gaps)
 
 
 def _in_order(lengths: Given, size: int, length: int | None = None) -> tuple[Batch, ...]:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
+from tsnb.batching import check_budget
 from tsnb.errors import InputError
 from tsnb.inference import BUDGET
 from tsnb.lengths import checked, is_whole, whole
-from tsnb.padding import check_budget, default_length, padding_cost
+from tsnb.padding import default_length, padding_cost
 from tsnb.padding_plot import padding_panels
 from tsnb.words import say
 
@@ -101,7 +102,7 @@ class PaddingState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is n
             "buckets": MOST_BUCKETS,
         }
         if budget is not None:
-            check_budget(self.lengths, whole("budget", budget))
+            check_budget(self.lengths.tolist(), whole("budget", budget))
         first = max(LEAST, 1 << (int(self.lengths.max()) - 1).bit_length())
         chosen = max(BUDGET, first) if budget is None else int(budget)
         self.budgets = sorted({chosen, *(first << power for power in range(BUDGETS))})
