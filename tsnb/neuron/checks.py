@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tsnb.inference import is_flexible
 from tsnb.inputs import parameters
 from tsnb.neuron.findings import Finding
 from tsnb.neuron.operators import nodes
@@ -109,9 +110,9 @@ def _estimate(case: Case) -> Finding:
     found = case.operators
     why = say(
         "preflight.estimate-why",
-        listed=round(found.share * found.arithmetic),
+        listed=found.listed,
         all=found.arithmetic,
-        share=f"{found.share:.1%}",
+        share=f"{found.share or 0:.1%}",
         torch=case.contract.versions.get("torch", "?"),
     )
     todo = say("preflight.estimate-do")
@@ -195,8 +196,11 @@ def dtypes(case: Case) -> Iterator[Finding]:
 
 
 def tied(case: Case) -> Iterator[Finding]:
-    """Name the weights that share storage."""
-    pairs = tying(case.model or case.traced.module).tied
+    """Name the weights that share storage; a frozen graph does not tell without its model."""
+    held = case.traced.module if case.model is None else case.model
+    if not list(held.parameters()):
+        return
+    pairs = tying(held).tied
     names = "; ".join(f"{pair.first} = {pair.second}" for pair in pairs)
     why = say("preflight.tied-why", pairs=names) if pairs else say("preflight.untied-why")
     yield Finding("ok", "weights", why, source=say("preflight.from-trace"))
@@ -231,7 +235,7 @@ def flow(case: Case) -> Iterator[Finding]:
             lines=", ".join(lines) or "?",
         )
         yield Finding("attention", "flow", why, say("preflight.flow-differs-do"), place)
-    elif len(same) > 1:
+    elif len({length for _, length in same}) > 1:
         why = say("preflight.flow-same-why", shapes=_shapes(same))
         yield Finding("ok", "flow", why, source=place)
     else:
@@ -242,18 +246,15 @@ def flow(case: Case) -> Iterator[Finding]:
 def _tried(case: Case) -> tuple[list[Shape], list[Shape]]:
     """Return the shapes at which trace and model agree, and those where they do not.
 
-    What the trace was verified at is not run again; where that is one shape and the model is
-    there, two smaller ones are, because they are quick.
+    Where the trace was not verified at another length and batch size, and the model is there, two
+    smaller shapes are run, because they are quick.
     """
-    held = case.contract
+    held, batch, length = case.contract, case.contract.batch_size, case.contract.length
     same = list(held.verified)
-    if case.model is None or held.batch_size is None or held.length is None or len(same) > 1:
+    if case.model is None or batch is None or length is None or is_flexible(held):
         return same, []
-    half = max(1, held.length // 2)
-    tried = {
-        shape: judge(case.traced, case.model, shape).kind
-        for shape in ((held.batch_size, half), (held.batch_size + 1, half))
-    }
+    smaller = [(size, max(1, length // 2)) for size in (batch, batch + 1)]
+    tried = {shape: judge(case.traced, case.model, shape).kind for shape in smaller}
     same += [shape for shape, kind in tried.items() if kind == "same" and shape not in same]
     return same, [shape for shape, kind in tried.items() if kind in ("wrong", "raises")]
 
@@ -284,8 +285,10 @@ def size(case: Case) -> Iterator[Finding]:
 
 
 def buckets(case: Case) -> Iterator[Finding]:
-    """Say how many lengths AWS's rule allows."""
+    """Say how many lengths AWS's rule allows, where there are weights."""
     count, _ = case.weights
+    if not count:
+        return
     allowed = case.target.buckets(count)
     if allowed is None:
         why, todo = say("preflight.buckets-no-rule-why"), say("preflight.buckets-no-rule-do")

@@ -67,16 +67,23 @@ class Operators(tuple[Operator, ...]):
         return sum(operator.count for operator in self if operator.arithmetic)
 
     @property
-    def share(self) -> float:
-        """The part of the `aten::` nodes that are on the list, those with a condition included."""
-        listed = self.of("supported", "limited")
-        held = sum(operator.count for operator in listed if operator.arithmetic)
-        return held / self.arithmetic if self.arithmetic else 1.0
+    def listed(self) -> int:
+        """How many of the `aten::` nodes are on the list, those with a condition included."""
+        found = self.of("supported", "limited")
+        return sum(operator.count for operator in found if operator.arithmetic)
+
+    @property
+    def share(self) -> float | None:
+        """The part of the `aten::` nodes that are on the list; `None` where there is no list."""
+        if self.of("unknown"):
+            return None
+        return self.listed / self.arithmetic if self.arithmetic else 1.0
 
     def __str__(self) -> str:
         width = max((len(operator.kind) for operator in self), default=0)
         return "\n".join(
-            f"{row.kind:<{width}} {row.count:>6}  {say(f'operators.{row.support}')} {row.condition}"
+            f"{row.kind:<{width}} {row.count:>6}  {say(f'operators.{row.support}')} "
+            f"{row.condition}".rstrip()
             for row in self
         )
 
