@@ -221,6 +221,11 @@ def test_the_versions_here_are_those_of_this_process() -> None:
         assert found.python in str(found)
 
 
+def test_an_attribute_of_torch_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "neuron", torch.nn, raising=False)
+    assert [found.state for found in tsnb.neuron.detect()] == ["absent", "absent"]
+
+
 def test_both_needs_two_that_are_there() -> None:
     one = Detection(TARGETS[0], "ready", "3.10.0", "1.13.1")
     assert not Detections([one]).both

@@ -48,6 +48,13 @@ def test_the_facts_have_a_date_and_addresses() -> None:
     assert source("buckets").endswith("bucketing-app-note.rst")
 
 
+def test_the_third_generation_is_told_of_and_is_no_target() -> None:
+    third = facts()["untraced"]
+    assert third["package"] == "torch_neuronx"
+    assert "torch.compile" in third["call"]
+    assert "trn2" not in facts()["target"]
+
+
 def test_the_two_cannot_share_an_environment() -> None:
     first, second = TARGETS
     assert not set(first.python) & set(second.python)

@@ -1,7 +1,9 @@
 """Check conversion, equality and reload on a real instance: `python -m tsnb.neuron.selftest`.
 
 It prints a report to paste into an issue. It ends with 0 where everything passed, 1 where
-something failed, and 2 where this machine cannot run it, or not all of it. Taught in notebook 05.
+something failed, and 2 where this machine cannot run it, or not all of it. The SDK pins a torch of
+its own: install tsnb beside it with `pip install --no-deps`, and then `transformers==4.57.6`,
+`lazy-loader` and `psutil`, all that it imports here. Taught in notebook 05.
 """
 
 from __future__ import annotations
