@@ -23,6 +23,7 @@ FULL = Contract(
     versions={"torch": "2.13.0"},
     verified=((2, 16), (1, 8)),
     fixed_shape=True,
+    target="inf2",
     known=False,
 )
 
@@ -87,3 +88,14 @@ def test_versions_are_those_installed() -> None:
 
 def test_a_module_is_named_by_its_class() -> None:
     assert model_id(nn.Linear(2, 2)) == "Linear"
+
+
+def test_json_of_a_time_before_targets() -> None:
+    data = json.loads(FULL.to_json())
+    del data["target"]
+    assert Contract.from_json(json.dumps(data)) == replace(FULL, target="")
+
+
+def test_a_plain_trace_has_no_target() -> None:
+    assert "target        -" in str(Contract(("x",)))
+    assert "target        inf2" in str(FULL)

@@ -281,3 +281,17 @@ def test_quiet_transformers_puts_the_verbosity_back() -> None:
     with models.quiet_transformers():
         assert logging.get_verbosity() == logging.ERROR
     assert logging.get_verbosity() == before
+
+
+@pytest.mark.parametrize("name", ["tiny-bert", "bert-mini"])
+@pytest.mark.parametrize("kind", [None, "eager", "sdpa"])
+def test_the_kind_of_attention_is_passed_on(name: str, kind: Any) -> None:
+    model, tokenizer = tsnb.load(name, attn_implementation=kind)
+    traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
+    fused = "scaled_dot_product_attention" in str(traced.module.inlined_graph)
+    assert fused == (kind != "eager")
+
+
+def test_an_unknown_kind_of_attention_is_refused_with_the_near_one() -> None:
+    with pytest.raises(tsnb.ModelError, match="Did you mean eager"):
+        tsnb.load("tiny-bert", attn_implementation="eagre")  # type: ignore[arg-type]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import linecache
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -312,6 +313,19 @@ def test_calling_a_trace_with_other_inputs(
 def test_calling_a_trace_with_too_few_inputs(traced: Callable[..., tsnb.Traced]) -> None:
     error = refused(lambda: traced()(input_ids=torch.ones(1, 24, dtype=torch.int64)))
     assert error.gaps["names"] == "attention_mask, token_type_ids"
+
+
+@pytest.mark.parametrize("shape", [(1, 23), (2, 24), (24,), (1, 1, 24)])
+def test_a_graph_of_a_fixed_shape_takes_no_other(
+    traced: Callable[..., tsnb.Traced], shape: tuple[int, ...]
+) -> None:
+    held = traced()
+    fixed = replace(held, contract=replace(held.contract, fixed_shape=True))
+    names = held.contract.input_names
+    fixed(**dict.fromkeys(names, torch.ones(1, 24, dtype=torch.int64)))
+    error = refused(lambda: fixed(**dict.fromkeys(names, torch.ones(shape, dtype=torch.int64))))
+    assert error.key == "inputs.wrong-shape"
+    assert (error.gaps["given"], error.gaps["expected"]) == (list(shape), [1, 24])
 
 
 def test_no_deprecation_reaches_the_reader(load: Callable[..., Any], tmp_path: Path) -> None:

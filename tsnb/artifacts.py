@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tsnb.contract import Contract
-from tsnb.errors import ArtifactError
+from tsnb.errors import ArtifactError, NeuronError
 from tsnb.tracing import Traced
 
 if TYPE_CHECKING:
@@ -85,16 +85,22 @@ def load_traced(path: str | Path) -> Traced:
     ------
     ArtifactError
         No such file, not a TorchScript file, or a contract that cannot be read.
+    NeuronError
+        The file was compiled for Neuron, and its package or its device is not here.
 
     Taught in notebook 03.
     """
+    from tsnb.neuron.loading import neuron_operators
+
     path = Path(path).expanduser()
     if not path.is_file():
         raise ArtifactError("artifacts.no-file", path=path)
     extra = {MEMBER: ""}
     try:
-        with quiet_jit() as jit:
+        with quiet_jit() as jit, neuron_operators(path):
             module = jit.load(str(path), _extra_files=extra)
+    except NeuronError:
+        raise
     except (RuntimeError, ValueError, TypeError) as error:
         raise ArtifactError(
             "artifacts.not-torchscript", path=path, size=path.stat().st_size

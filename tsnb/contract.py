@@ -48,6 +48,9 @@ class Contract:
         Shapes `(batch, length)` at which trace and model were compared and agreed.
     fixed_shape
         Whether only the traced shape is accepted, as in a Neuron graph.
+    target
+        What a Neuron graph was compiled for, such as `inf2`; `stand-in` for one that behaves like
+        it on the CPU; empty for a plain trace.
     known
         Whether tsnb made the trace; a contract read off somebody else's file says `False`.
     """
@@ -65,6 +68,7 @@ class Contract:
     versions: Mapping[str, str] = field(default_factory=dict)
     verified: tuple[Shape, ...] = ()
     fixed_shape: bool = False
+    target: str = ""
     known: bool = True
 
     def to_json(self) -> str:
@@ -126,7 +130,7 @@ def _readable(value: Any) -> str:
         return ", ".join(f"{name} {_shape(held)}" for name, held in value.items())
     if isinstance(value, (tuple, list)):
         return ", ".join(map(_shape, value))
-    return "-" if value is None else str(value)
+    return str(value) if value not in (None, "") else "-"
 
 
 def _shape(item: Any) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Head = Literal[
     "encoder", "masked-lm", "sequence-classification", "token-classification", "question-answering"
 ]
+Attention = Literal["eager", "sdpa"]
 CLASSES = {
     "encoder": "AutoModel",
     "masked-lm": "AutoModelForMaskedLM",
@@ -47,7 +48,11 @@ class NewWeightsWarning(UserWarning):
 
 
 def load(
-    name: str | Path, head: Head = "masked-lm", *, torchscript: bool = False
+    name: str | Path,
+    head: Head = "masked-lm",
+    *,
+    torchscript: bool = False,
+    attn_implementation: Attention | None = None,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a model in eval mode, and its tokenizer.
 
@@ -64,6 +69,9 @@ def load(
     torchscript
         Set the flag of transformers 4: unties the embeddings and returns tuples. That it took
         effect is checked.
+    attn_implementation
+        `"eager"` writes attention out in single operators, `"sdpa"` is one operator for all of it;
+        by default what transformers chooses.
 
     Returns
     -------
@@ -73,8 +81,8 @@ def load(
     Raises
     ------
     ModelError
-        Unknown name or head, folder without weights, no way to the hub, a head that the model
-        cannot have, or a flag that did nothing.
+        Unknown name or head, folder without weights, no way to the hub, a head or a kind of
+        attention that the model cannot have, or a flag that did nothing.
 
     Examples
     --------
@@ -86,13 +94,14 @@ def load(
     """
     if head not in get_args(Head):
         raise ModelError("models.unknown-head", given=head, near=suggest(head, get_args(Head)))
+    if attn_implementation not in (None, *get_args(Attention)):
+        near = suggest(str(attn_implementation), get_args(Attention))
+        raise ModelError("models.unknown-attention", given=attn_implementation, near=near)
     respect_quota()
+    options = {"torchscript": torchscript, "attn_implementation": attn_implementation}
     with quiet_transformers():
-        model = (
-            _mini(head, torchscript=torchscript)
-            if name == MINI
-            else _from_folder(_folder(name), head, torchscript=torchscript)
-        )
+        mini = name == MINI
+        model = _mini(head, options) if mini else _from_folder(_folder(name), head, options)
         tokenizer = _tokenizer(_folder(EMBEDDED if name == MINI else name))
     model.name_or_path = str(name)
     if torchscript:
@@ -163,10 +172,9 @@ def _folder(name: str | Path) -> Path:
     return hub.fetch(name)
 
 
-def _from_folder(folder: Path, head: str, *, torchscript: bool) -> PreTrainedModel:
+def _from_folder(folder: Path, head: str, options: dict[str, Any]) -> PreTrainedModel:
     """Load a checkpoint; weights that it lacks are drawn from `SEED` and warned of."""
-    config = _config(folder)
-    config.torchscript = torchscript
+    config = _config(folder, **options)
     with seeded():
         factory = _factory(config, head)
         try:
@@ -179,21 +187,21 @@ def _from_folder(folder: Path, head: str, *, torchscript: bool) -> PreTrainedMod
     return model
 
 
-def _mini(head: str, *, torchscript: bool) -> PreTrainedModel:
+def _mini(head: str, options: dict[str, Any]) -> PreTrainedModel:
     """Make the `bert-mini` geometry with random weights from `SEED`."""
     from transformers import BertConfig
 
     vocabulary = _config(_folder(EMBEDDED)).vocab_size
-    config = BertConfig(vocab_size=vocabulary, torchscript=torchscript, **MINI_GEOMETRY)
+    config = BertConfig(vocab_size=vocabulary, **options, **MINI_GEOMETRY)
     with seeded():
         return _factory(config, head).from_config(config)
 
 
-def _config(folder: Path) -> Any:
+def _config(folder: Path, **options: Any) -> Any:
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True)
+        return AutoConfig.from_pretrained(folder, local_files_only=True, **options)
     except (OSError, ValueError) as error:
         raise ModelError("models.no-config", given=folder, why=error) from error
 

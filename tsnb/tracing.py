@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
-from tsnb.axes import batch_and_length, input_axes, output_axes
+from tsnb.axes import batch_and_length, input_axes, output_axes, resolve
 from tsnb.contract import Contract, model_id, versions
 from tsnb.errors import InputError, TraceError, suggest
 from tsnb.inputs import in_forward_order, max_positions
@@ -98,7 +98,8 @@ class Traced:
         Raises
         ------
         InputError
-            A name that the contract does not have, one that is missing, or another dtype.
+            A name that the contract does not have, one that is missing, another dtype, or another
+            shape where the graph takes only the traced one.
         """
         import torch
 
@@ -153,7 +154,7 @@ def trace(model: nn.Module, inputs: Tensors, verify: Sequence[Shape] = ()) -> Tr
 
     check_eval(model, "tracing.training")
     asked = _checked_shapes(verify)
-    held = in_forward_order(model, _checked_tensors(inputs))
+    held = in_forward_order(model, checked_tensors(inputs))
     # copies: the tracer takes one tensor under two names for one input
     ordered = {name: tensor.detach().clone() for name, tensor in held.items()}
     with torch.no_grad(), quiet_transformers(), tuple_outputs(model):
@@ -225,7 +226,7 @@ def _check_verified(verdicts: Mapping[Shape, Verdict]) -> None:
 
 
 def check_inputs(contract: Contract, inputs: Tensors) -> None:
-    """Raise an InputError where inputs do not have the contract's names and dtypes."""
+    """Raise an InputError where inputs do not have the contract's names, dtypes or fixed shapes."""
     _check_tensors(inputs)
     for name, tensor in inputs.items():
         if name not in contract.input_names:
@@ -237,6 +238,17 @@ def check_inputs(contract: Contract, inputs: Tensors) -> None:
     missing = [name for name in contract.input_names if name not in inputs]
     if missing:
         raise InputError("inputs.missing", names=", ".join(missing), given=", ".join(inputs))
+    if contract.fixed_shape:
+        _check_shapes(contract, inputs)
+
+
+def _check_shapes(contract: Contract, inputs: Tensors) -> None:
+    """Raise an InputError where an input does not have the one shape that a graph takes."""
+    for name, axes in contract.input_axes.items():
+        expected = list(resolve(axes, contract.batch_size or 1, contract.length or 1))
+        given = list(inputs[name].shape)
+        if given != expected:
+            raise InputError("inputs.wrong-shape", name=name, given=given, expected=expected)
 
 
 def dtype_name(tensor: torch.Tensor) -> str:
@@ -262,7 +274,8 @@ def _checked_shapes(verify: Sequence[Any]) -> list[Shape]:
     return [(int(batch), int(length)) for batch, length in verify]
 
 
-def _checked_tensors(inputs: object) -> Tensors:
+def checked_tensors(inputs: object) -> Tensors:
+    """Return inputs if they are tensors by name, or raise an InputError."""
     if not isinstance(inputs, Mapping) or not inputs:
         raise InputError("inputs.not-named", given=type(inputs).__name__)
     _check_tensors(inputs)

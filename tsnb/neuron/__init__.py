@@ -1,8 +1,9 @@
-"""AWS Neuron: what this machine has, and the conversion where the SDK is there.
+"""AWS Neuron: what this machine has, what a compiler would make of a trace, and the conversion.
 
-Taught in notebook 05. Facts are from AWS's documentation of SDK 2.32.0 (August 2026).
+Taught in notebook 05. What AWS says is data, with its date and sources: `facts.toml` and
+`inf1_operators.toml`. The public names are listed in `__init__.pyi`.
 """
 
-from tsnb.neuron.conversion import convert as convert
-from tsnb.neuron.detection import Detection as Detection
-from tsnb.neuron.detection import detect as detect
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
+import os
 import platform
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tsnb.neuron.targets import TARGETS, Target
+from tsnb.neuron.targets import TARGETS, Target, facts
 from tsnb.words import say
 
 if TYPE_CHECKING:
@@ -18,9 +21,16 @@ if TYPE_CHECKING:
 
 State = Literal["absent", "broken", "no-trace", "no-compiler", "no-device", "ready"]
 DEVICES = Path("/dev")
+SECONDS = 120  # an import on a cold disk takes long; one that hangs takes longer
+PROBE = """
+import importlib, sys
+package = importlib.import_module(sys.argv[1])
+print()
+print("tsnb:", callable(getattr(package, "trace", None)))
+"""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Detection:
     """What was found of one generation's packages; prints as text.
 
@@ -29,7 +39,7 @@ class Detection:
     target
         The generation and what it needs.
     state
-        `absent`: no package; `broken`: its import raises; `no-trace`: a package of that name
+        `absent`: no package; `broken`: its import fails; `no-trace`: a package of that name
         without the function `.trace`; `no-compiler`; `no-device`: can compile, cannot run;
         `ready`.
     python, torch
@@ -49,36 +59,98 @@ class Detection:
         """Whether `convert` can compile here."""
         return self.state in ("no-device", "ready")
 
-    def __str__(self) -> str:
+    @property
+    def python_fits(self) -> bool:
+        """Whether the last release runs on this Python."""
+        return self.python.split(".")[:2] in [["3", str(minor)] for minor in self.target.python]
+
+    @property
+    def torch_fits(self) -> bool:
+        """Whether the last release was made for this torch."""
+        return f"{self.torch.partition('+')[0]}.".startswith(f"{self.target.torch}.")
+
+    @property
+    def found(self) -> str:
+        """What is installed, in a sentence."""
         need = self.target
-        found = say(
-            f"neuron.{self.state}",
+        return say(
+            f"neuron.state-{self.state}",
             package=need.package,
             compiler=need.compiler,
-            install=need.install,
-            sdk=need.sdk,
             detail=self.detail,
         )
-        wants = say(
+
+    @property
+    def works(self) -> str:
+        """What can be done in this state."""
+        return say(f"neuron.works-{self.state}", runs_on=self.target.runs_on)
+
+    @property
+    def todo(self) -> str:
+        """What to do next."""
+        need = self.target
+        install = " ".join(need.install)
+        return say(f"neuron.next-{self.state}", install=install, sdk=need.sdk, runs_on=need.runs_on)
+
+    @property
+    def versions(self) -> str:
+        """What the last release needs, what is here, and whether that fits."""
+        return say(
             "neuron.versions",
-            pythons=need.pythons,
-            torch=need.torch,
+            pythons=self.target.pythons,
+            torch=self.target.torch,
             python=self.python,
+            python_fits=_fits(fits=self.python_fits),
             found=self.torch or "-",
+            torch_fits=_fits(fits=self.torch_fits),
         )
-        return f"{need.name}: {found}\n      {wants}"
+
+    @property
+    def hosts(self) -> str:
+        """Where to compile, and where to run."""
+        return say(f"neuron.hosts-{self.target.name}")
+
+    @property
+    def lifecycle(self) -> str:
+        """How long this generation's tracing is supported, with the date of that statement."""
+        known = facts()
+        return say(f"neuron.lifecycle-{self.target.name}", date=known["as_of"], sdk=known["sdk"])
+
+    def __str__(self) -> str:
+        parts = (self.works, self.todo, self.versions, self.hosts, self.lifecycle)
+        return "\n      ".join((f"{self.target.name}: {self.found}", *parts))
+
+    __repr__ = __str__
 
 
-def detect() -> tuple[Detection, ...]:
+class Detections(tuple[Detection, ...]):
+    """What was found of every generation that traces, in order; prints as text."""
+
+    __slots__ = ()
+
+    @property
+    def both(self) -> bool:
+        """Whether the packages of both generations are installed."""
+        return len(self) > 1 and all(found.state != "absent" for found in self)
+
+    def __str__(self) -> str:
+        note = [say("neuron.both")] if self.both else []
+        return "\n".join([*map(str, self), *note])
+
+    __repr__ = __str__
+
+
+def detect() -> Detections:
     """Look for each generation's packages by looking for the function that traces.
 
-    A package's name proves nothing: the third generation reuses the names of the first two and has
-    no `.trace`. A package is imported only if it is installed, and a broken one is reported.
+    A name proves nothing: `torch_neuronx` is also the third generation, which has no `.trace`, and
+    `torch.neuron` may be a device. A package that is installed is imported in a process of its
+    own, so that a broken one, even one that crashes, is only reported.
 
     Returns
     -------
-    tuple of Detection
-        For `inf1` and `inf2`.
+    Detections
+        A `Detection` for `inf1` and one for `inf2`.
 
     Examples
     --------
@@ -87,7 +159,7 @@ def detect() -> tuple[Detection, ...]:
 
     Taught in notebook 05.
     """
-    return tuple(map(detect_one, TARGETS))
+    return Detections(map(detect_one, TARGETS))
 
 
 def detect_one(target: Target) -> Detection:
@@ -97,21 +169,59 @@ def detect_one(target: Target) -> Detection:
 
 
 def _state(target: Target) -> tuple[State, str]:
-    if find_spec(target.package) is None:
+    if not _installed(target.package):
         return "absent", ""
-    try:
-        package = importlib.import_module(target.package)
-    except Exception as error:  # noqa: BLE001, whatever a broken install raises
-        return "broken", f"{type(error).__name__}: {error}"
-    return _installed_state(package, target), ""
+    traces, detail = _traces(target.package)
+    if detail:
+        return "broken", detail
+    return _traceable(target) if traces else "no-trace", ""
 
 
-def _installed_state(package: ModuleType, target: Target) -> State:
-    if not callable(getattr(package, "trace", None)):
-        return "no-trace"
-    if find_spec(target.compiler) is None:
+def _traceable(target: Target) -> State:
+    """Return the state of a package that has the function `trace`."""
+    if not _installed(target.compiler):
         return "no-compiler"
     return "ready" if any(DEVICES.glob("neuron*")) else "no-device"
+
+
+def _installed(module: str) -> bool:
+    """Tell whether a module could be imported; an odd one, without a spec, counts as there."""
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return True
+
+
+def _traces(package: str) -> tuple[bool, str]:
+    """Tell whether a package has the function `trace`, or what went wrong on the way there."""
+    imported: ModuleType | None = sys.modules.get(package)
+    if imported is not None:
+        return callable(getattr(imported, "trace", None)), ""
+    command = [sys.executable, "-c", PROBE, package]
+    path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+    environment = os.environ | {"PYTHONPATH": path}
+    try:
+        done = subprocess.run(  # noqa: S603, this Python and a name from facts.toml
+            command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return False, say("neuron.import-hangs", seconds=SECONDS)
+    answers = [line for line in done.stdout.splitlines() if line.startswith("tsnb:")]
+    if done.returncode or not answers:
+        return False, _last_words(done)
+    return answers[-1].endswith("True"), ""
+
+
+def _last_words(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the last line of an import's traceback, or how its process ended."""
+    if done.returncode < 0:
+        return say("neuron.import-crashed", signal=signal.Signals(-done.returncode).name)
+    last = done.stderr.strip().rpartition("\n")[2]
+    return last or say("neuron.import-ended", code=done.returncode)
+
+
+def _fits(*, fits: bool) -> str:
+    return say("neuron.fits" if fits else "neuron.fits-not")
 
 
 def _torch_version() -> str:

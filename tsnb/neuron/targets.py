@@ -1,10 +1,16 @@
-"""The two generations of Neuron hardware that trace: their packages, versions and device files."""
+"""The two generations of Neuron hardware that trace, and AWS's facts about them as data."""
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
 
 from tsnb.errors import NeuronError, suggest
+
+STAND_IN = "stand-in"  # a contract's target where `fixed_shape` made it
 
 
 @dataclass(frozen=True)
@@ -25,15 +31,34 @@ class Target:
         Version of torch that the last release needs.
     sdk
         The last Neuron SDK whose images hold the package.
+    runs_on
+        Kinds of instances.
+    inputs
+        What `.trace` takes example inputs as: `"list"` or `"tuple"`.
+    core_memory, chip_memory
+        Device memory of a NeuronCore and of a chip, in bytes.
+    weight_size
+        Bytes of a compiled weight by default; 0 where it stays as it is in the model.
+    bucket_rule
+        AWS's rule: this number divided by the number of weights, rounded; 0 where there is none.
+    tolerance
+        Largest difference to the model that `convert` accepts, as a part of the largest output.
     """
 
     name: str
     package: str
     compiler: str
-    install: str
+    install: tuple[str, ...]
     python: tuple[int, ...]
     torch: str
     sdk: str
+    runs_on: str
+    inputs: str
+    core_memory: int
+    chip_memory: int
+    weight_size: int
+    bucket_rule: int
+    tolerance: float
 
     @property
     def pythons(self) -> str:
@@ -44,27 +69,39 @@ class Target:
         """
         return ", ".join(f"3.{minor}" for minor in self.python)
 
+    def buckets(self, weights: int) -> int | None:
+        """Return about how many compiled lengths fit on a NeuronCore, by AWS's rule for Inf1.
 
-TARGETS = (
-    Target(
-        name="inf1",
-        package="torch_neuron",
-        compiler="neuroncc",
-        install="torch-neuron neuron-cc[tensorflow]",
-        python=(9, 10),
-        torch="1.13.1",
-        sdk="2.26",
-    ),
-    Target(
-        name="inf2",
-        package="torch_neuronx",
-        compiler="neuronxcc",
-        install="torch-neuronx neuronx-cc",
-        python=(11, 12, 13),
-        torch="2.9",
-        sdk="2.31",
-    ),
-)
+        The rule is `round(1e9 / number of weights)`; there is none for Inf2.
+
+        >>> target("inf1").buckets(109_482_240)
+        9
+        """
+        return round(self.bucket_rule / weights) if self.bucket_rule and weights else None
+
+
+@cache
+def facts() -> dict[str, Any]:
+    """Return AWS's facts as `facts.toml` holds them, with their date and their sources.
+
+    >>> facts()["fit"][0]["named"]
+    ['bert', 'distilbert', 'roberta']
+    """
+    return tomllib.loads((files(__package__) / "facts.toml").read_text(encoding="utf-8"))
+
+
+def source(name: str) -> str:
+    """Return the address of a source by its name in `facts.toml`."""
+    return str(facts()["sources"][name])
+
+
+def _made(name: str, table: dict[str, Any]) -> Target:
+    held = {key.replace("-", "_"): value for key, value in table.items()}
+    lists = {key: tuple(value) for key, value in held.items() if isinstance(value, list)}
+    return Target(name, **(held | lists))
+
+
+TARGETS = tuple(_made(name, table) for name, table in facts()["target"].items())
 
 
 def target(name: str) -> Target:
@@ -81,6 +118,6 @@ def target(name: str) -> Target:
     'torch_neuronx'
     """
     known = {item.name: item for item in TARGETS}
-    if name not in known:
-        raise NeuronError("neuron.unknown-target", given=name, near=suggest(name, known))
+    if str(name) not in known:
+        raise NeuronError("neuron.unknown-target", given=name, near=suggest(str(name), known))
     return known[name]

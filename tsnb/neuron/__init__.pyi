@@ -1,0 +1,12 @@
+from .conversion import convert as convert
+from .detection import Detection as Detection
+from .detection import detect as detect
+from .findings import Finding as Finding
+from .findings import Preflight as Preflight
+from .fixed import fixed_shape as fixed_shape
+from .inspection import preflight as preflight
+from .snippets import analyze_code as analyze_code
+from .snippets import code as code
+from .targets import TARGETS as TARGETS
+from .targets import Target as Target
+from .targets import facts as facts

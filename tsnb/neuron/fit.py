@@ -1,0 +1,87 @@
+"""How a model's architecture and its task fit a generation. Taught in notebook 05."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tsnb.errors import NeuronError, suggest
+from tsnb.neuron.findings import Finding
+from tsnb.neuron.targets import facts, source
+from tsnb.words import say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import nn
+
+    from tsnb.neuron.checks import Case
+    from tsnb.neuron.findings import Kind
+
+SUITED = ("question-answering", "sequence-classification", "token-classification")
+WRITING = ("causal-lm", "seq2seq-lm")
+KINDS: dict[str, Kind] = {"supported": "ok", "no": "blocker"}  # everything else: attention
+
+
+def architecture(case: Case) -> Iterator[Finding]:
+    """Look the kind of model up in AWS's table of May 2023, which is historical."""
+    kind = getattr(getattr(case.model, "config", None), "model_type", "")
+    row = family(kind)
+    rated = row.get(case.target.name, "unlisted" if kind else "unknown")
+    why = say(
+        f"fit.why-{rated}",
+        kind=kind,
+        family=say(f"fit.family-{row['family']}") if row else "",
+        named=", ".join(row.get("named", ())),
+        target=case.target.name,
+    )
+    if kind in row.get("like", ()):
+        why = f"{why} {say('fit.like', kind=kind)}"
+    todo = "" if rated == "supported" else say(f"fit.do-{rated}", runs_on=case.target.runs_on)
+    yield Finding(KINDS.get(rated, "attention"), "architecture", why, todo, say("fit.table"))
+
+
+def family(kind: str) -> dict[str, Any]:
+    """Return the row of AWS's table for a `model_type`; empty where it has none.
+
+    >>> family("electra")["family"], family("funnel")
+    ('encoder', {})
+    """
+    rows = facts()["fit"]
+    return next((row for row in rows if kind in (*row["named"], *row["like"])), {})
+
+
+def task(case: Case) -> Iterator[Finding]:
+    """Say whether the task is one of those that suit Inf1; AWS rates none for Inf2."""
+    place = source("tasks")
+    if not case.task:
+        why, todo = say("fit.task-unknown"), say("fit.task-unknown-do")
+        yield Finding("attention", "task", why, todo, place)
+    elif case.task in WRITING:
+        why, todo = say("fit.task-writes", task=case.task), say("fit.task-writes-do")
+        yield Finding("attention", "task", why, todo, place)
+    elif case.target.name == "inf1" and case.task in SUITED:
+        yield Finding("ok", "task", say("fit.task-suits", task=case.task), source=place)
+    else:
+        yield Finding("ok", "task", say("fit.task-reads", task=case.task), source=place)
+
+
+def checked_task(given: str | None, model: nn.Module | None) -> str:
+    """Return a task that is known: the given one, or what the class of a model is named for.
+
+    Raises
+    ------
+    NeuronError
+        A task that is not known; the near one is suggested.
+
+    Examples
+    --------
+    >>> import tsnb
+    >>> checked_task(None, tsnb.load("tiny-bert")[0])
+    'masked-lm'
+    """
+    known: dict[str, list[str]] = facts()["tasks"]
+    if given is not None and given not in known:
+        raise NeuronError("neuron.unknown-task", given=given, near=suggest(str(given), known))
+    name = type(model).__name__
+    named = (task for task, ends in known.items() if name.endswith(tuple(ends)))
+    return given or next(named, "")

@@ -1,0 +1,92 @@
+"""A stand-in for a compiled graph, on the CPU: one shape and no other. Taught in notebook 05."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tsnb.artifacts import quiet_jit
+from tsnb.axes import resolve
+from tsnb.errors import NeuronError
+from tsnb.neuron.inspection import check_plain
+from tsnb.neuron.targets import STAND_IN
+from tsnb.tracing import Traced
+from tsnb.words import say
+
+if TYPE_CHECKING:
+    from tsnb.contract import Contract, Shape
+
+
+def fixed_shape(traced: Traced) -> Traced:
+    """Wrap a trace so that it takes the traced shapes and dtypes and no others.
+
+    A Neuron graph is compiled for one shape. This stand-in runs on the CPU, so that padding,
+    truncation and buckets can be practised for real: several of them at different lengths are what
+    `tsnb.Runner` takes. It says nothing about Neuron's speed, numbers or messages. The check is
+    part of the graph, and is there after saving, in another process and in C++.
+
+    Parameters
+    ----------
+    traced
+        A trace with a known contract.
+
+    Returns
+    -------
+    Traced
+        With `contract.fixed_shape` true and `contract.target` `"stand-in"`.
+
+    Raises
+    ------
+    NeuronError
+        No trace, an unknown contract, or a graph that is compiled or a stand-in already.
+
+    Examples
+    --------
+    >>> import tsnb
+    >>> model, tokenizer = tsnb.load("tiny-bert")
+    >>> inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16)
+    >>> fixed = fixed_shape(tsnb.trace(model, inputs))
+    >>> fixed(**{name: tensor[:, :8] for name, tensor in inputs.items()})  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    tsnb.errors.InputError: The input input_ids has the shape [1, 8]; this graph takes [1, 16] ...
+
+    Taught in notebook 05.
+    """
+    check_plain(traced)
+    held = traced.contract
+    unknown = set(held.input_names) - set(held.input_axes)
+    if unknown or held.length is None or held.batch_size is None:
+        raise NeuronError("neuron.no-shape")
+    shape: Shape = held.batch_size, held.length
+    contract = replace(held, fixed_shape=True, target=STAND_IN, verified=(shape,))
+    return Traced(_guarded(traced.module, contract, shape), contract)
+
+
+def _guarded(module: Any, contract: Contract, shape: Shape) -> Any:
+    """Put the check before a graph, in TorchScript."""
+    import torch  # the source of the check names it
+
+    class StandIn(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = module
+
+    with quiet_jit() as jit:
+        guarded = jit.script(StandIn().eval())
+        guarded.define(_source(contract, shape))
+        return jit.freeze(guarded)
+
+
+def _source(contract: Contract, shape: Shape) -> str:
+    """Write the check, input by input, as TorchScript."""
+    lines = [f"def forward(self, {', '.join(f'{name}: Tensor' for name in contract.input_names)}):"]
+    for name in contract.input_names:
+        sizes = list(resolve(contract.input_axes[name], *shape))
+        dtype = contract.dtypes[name]
+        words = say("neuron.stand-in", name=name, sizes=sizes, dtype=dtype)
+        lines += [
+            f"    if list({name}.shape) != {sizes} or {name}.dtype != torch.{dtype}:",
+            f"        raise ValueError({words!r})",
+        ]
+    return "\n".join([*lines, f"    return self.inner({', '.join(contract.input_names)})", ""])

@@ -1,0 +1,160 @@
+"""Which operators a graph holds, and which of them torch-neuron compiles. Taught in notebook 05."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Literal
+
+from tsnb.words import say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Support = Literal["supported", "limited", "cpu", "unlisted", "unknown"]
+ARITHMETIC = "aten::"
+COMPILED = "neuron::"  # what stands in a graph that a Neuron compiler made
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One kind of operator in a graph.
+
+    Attributes
+    ----------
+    kind
+        Such as `aten::linear`.
+    count
+        How often it stands in the graph.
+    support
+        `supported`; `limited`: under a condition; `cpu`: taken off the list, so that it runs on
+        the CPU; `unlisted`; `unknown`: there is no list.
+    condition
+        For `limited` and `cpu`, in AWS's words.
+    """
+
+    kind: str
+    count: int
+    support: Support
+    condition: str = ""
+
+    @property
+    def arithmetic(self) -> bool:
+        """Whether it works on tensors (`aten::`), and is no constant, attribute or list."""
+        return self.kind.startswith(ARITHMETIC)
+
+
+class Operators(tuple[Operator, ...]):
+    """Every kind of operator of a graph, the most frequent first; prints as a table."""
+
+    __slots__ = ()
+
+    def of(self, *support: Support) -> tuple[Operator, ...]:
+        """Return the operators with such support."""
+        return tuple(operator for operator in self if operator.support in support)
+
+    @property
+    def outside(self) -> tuple[str, ...]:
+        """The kinds that are not on the list; none where there is no list."""
+        return tuple(operator.kind for operator in self.of("cpu", "unlisted"))
+
+    @property
+    def arithmetic(self) -> int:
+        """How many `aten::` nodes the graph has."""
+        return sum(operator.count for operator in self if operator.arithmetic)
+
+    @property
+    def listed(self) -> int:
+        """How many of the `aten::` nodes are on the list, those with a condition included."""
+        found = self.of("supported", "limited")
+        return sum(operator.count for operator in found if operator.arithmetic)
+
+    @property
+    def share(self) -> float | None:
+        """The part of the `aten::` nodes that are on the list; `None` where there is no list."""
+        if self.of("unknown"):
+            return None
+        return self.listed / self.arithmetic if self.arithmetic else 1.0
+
+    def __str__(self) -> str:
+        width = max((len(operator.kind) for operator in self), default=0)
+        return "\n".join(
+            f"{row.kind:<{width}} {row.count:>6}  {say(f'operators.{row.support}')} "
+            f"{row.condition}".rstrip()
+            for row in self
+        )
+
+    __repr__ = __str__
+
+
+def operators_of(module: Any, target: str = "inf1") -> Operators:
+    """Count the operators of a graph, submodules and inner blocks included.
+
+    Parameters
+    ----------
+    module
+        A `torch.jit.ScriptModule`.
+    target
+        `"inf1"` is compared with a list derived from AWS's change log (`inf1_operators.toml` says
+        how); for `"inf2"` no valid list exists, and all are `unknown`.
+
+    Returns
+    -------
+    Operators
+        One `Operator` a kind.
+
+    Examples
+    --------
+    >>> import tsnb
+    >>> model, tokenizer = tsnb.load("tiny-bert", attn_implementation="eager")
+    >>> traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
+    >>> operators_of(traced.module).outside
+    ('aten::embedding',)
+
+    Taught in notebook 05.
+    """
+    counts = Counter(node.kind() for node in nodes(module.inlined_graph))
+    judged = _on_inf1 if target == "inf1" else _unknown
+    return Operators(Operator(kind, count, *judged(kind)) for kind, count in counts.most_common())
+
+
+def nodes(block: Any) -> Iterator[Any]:
+    """Yield the nodes of a graph, and those of the blocks within them."""
+    for node in block.nodes():
+        yield node
+        for inner in node.blocks():
+            yield from nodes(inner)
+
+
+def is_compiled(module: Any) -> bool:
+    """Tell whether a Neuron compiler made a graph: it holds operators such as `neuron::forward`."""
+    return any(node.kind().startswith(COMPILED) for node in nodes(module.inlined_graph))
+
+
+@cache
+def inf1_list() -> dict[str, Any]:
+    """Return the operators of torch-neuron and where they are from, as `inf1_operators.toml` says.
+
+    >>> inf1_list()["removed"]["aten::embedding"]
+    '1.0.1001.0: does not meet performance criteria'
+    """
+    text = (files(__package__) / "inf1_operators.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def _on_inf1(kind: str) -> tuple[Support, str]:
+    known = inf1_list()
+    prefix, _, name = kind.partition("::")
+    if name in known["supported"].get(prefix, ()):
+        return "supported", ""
+    if kind in known["limited"]:
+        return "limited", known["limited"][kind]
+    on_cpu = known["removed"] | known["cpu-only"]
+    return ("cpu", on_cpu[kind]) if kind in on_cpu else ("unlisted", "")
+
+
+def _unknown(_: str) -> tuple[Support, str]:
+    return "unknown", ""
