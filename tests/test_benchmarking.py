@@ -129,6 +129,14 @@ def test_the_table_has_a_row_for_each_candidate(report: Benchmark) -> None:
     assert len({len(line) for line in lines[:3]}) == 1  # columns stand under each other
 
 
+def test_a_notebook_shows_the_same_cells(report: Benchmark) -> None:
+    shown = report._repr_html_()
+    assert shown.count("<tr>") == 1 + len(QUICK)
+    for row in report.table():
+        assert all(f"<td>{text}</td>" in shown for text in row.values())
+    assert "Planning the batches takes" in shown
+
+
 def test_8_bits_have_no_share_of_the_limit(encoder: Encoder) -> None:
     names = ["trace-padded", "int8"]
     report = benchmark(*encoder, TEXTS, candidates=names, rounds=1, progress=False)

@@ -80,8 +80,9 @@ def test_first_calls_are_of_a_new_graph(
         return frozen[-1]
 
     monkeypatch.setattr(costs, "freeze", counted)
-    assert len(first_calls(traced(), (1, 8), calls=4)) == 4
-    assert len(first_calls(traced(), (1, 8), calls=2)) == 2
+    times = iter([9.0, 5.0, 1.0, 8.0, 6.0, 2.0])
+    monkeypatch.setattr(costs, "timed", lambda run: (run(), next(times))[1])
+    assert first_calls(traced(), (1, 8), calls=3, copies=2) == [8.0, 5.0, 1.0]
     assert len(set(map(id, frozen))) == 2
 
 
@@ -93,4 +94,4 @@ def test_every_shape_takes_its_turn(
     shapes = [(1, 8), (2, 8), (1, 16)]
     seconds = cost_of_shapes(traced(), shapes, rounds=3, progress=False)
     warmed = WARM_UP * len(shapes)
-    assert seconds == [warmed + 3 + place for place in range(3)]  # the middle of three rounds
+    assert seconds == [warmed + place for place in range(3)]  # the first round is the quickest

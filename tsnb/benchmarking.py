@@ -6,6 +6,7 @@ import csv
 import io
 from dataclasses import dataclass, field, replace
 from functools import partial
+from html import escape
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -176,6 +177,17 @@ class Benchmark:
         return "\n".join([*lines, "", *self._notes()])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """Return the table for a notebook, where lines of text would be broken."""
+        rows = self.table()
+        head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row.values()) + "</tr>"
+            for row in rows
+        )
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self._notes())
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
 
     def _notes(self) -> list[str]:
         """Return what is below the table."""

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 def benchmark_bars(report: Benchmark) -> Figure:
     """Draw each candidate's time as a bar, the part that padding takes hatched.
 
-    The part is the share of the computed places that are padding; a line marks the time that
-    nothing in 32 bits can beat.
+    The part is the share of the computed places that are padding. A thin line runs from the
+    quickest round to the slowest, a dashed one marks the time that nothing in 32 bits can beat.
     """
     figure, axes = new_figure(8.0, 1.1 + 0.42 * len(report.rows))
     for place, row in enumerate(report.rows):
@@ -30,15 +30,22 @@ def benchmark_bars(report: Benchmark) -> Figure:
         axes.barh(place, real, color=BLUE if row.exact else GREY, height=0.62)
         axes.barh(place, row.median - real, left=real, facecolor="none", height=0.62, **HATCHED)
         low, high = min(row.seconds), max(row.seconds)
-        axes.plot([low, high], [place, place], color=INK, lw=1.5)
-        axes.text(high, place, f"  {row.median:.2f} s", va="center", color=INK)
+        axes.plot([low, high], [place, place], color=INK, lw=1)
+        axes.annotate(
+            f"{row.median:.2f} s",
+            (max(high, row.median), place),
+            xytext=(8, 0),
+            textcoords="offset points",
+            va="center",
+            color=INK,
+        )
     axes.axvline(report.limit, color=ORANGE, ls="--")
     axes.set_yticks(range(len(report.rows)), [row.label for row in report.rows])
     axes.invert_yaxis()
     axes.set_xlabel(say("plots.benchmark-axis", texts=f"{report.texts:,}"))
-    axes.set_title(
-        say("plots.benchmark", limit=f"{report.limit:.2f}"), loc="left", fontsize=10, color=INK
-    )
+    axes.margins(x=0.12)
+    note = say("plots.benchmark", limit=f"{report.limit:.2f}")
+    figure.suptitle(note, x=0.01, ha="left", fontsize=10, color=INK)
     return figure
 
 

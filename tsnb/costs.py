@@ -128,10 +128,11 @@ def matmul_peak(geometry: Geometry, tries: int = TRIES) -> float:
     return max(_rate(*shape, tries) for shape in shapes)
 
 
-def first_calls(traced: Traced, shape: Shape, calls: int = 12) -> list[float]:
+def first_calls(traced: Traced, shape: Shape, calls: int = 12, copies: int = 3) -> list[float]:
     """Return the seconds of the first calls of a trace.
 
-    The trace is frozen anew, so that torch has compiled nothing of it before.
+    The trace is frozen anew, so that torch has compiled nothing of it before; of several such
+    copies the quickest first call counts, the quickest second call, and so on.
 
     Parameters
     ----------
@@ -141,6 +142,8 @@ def first_calls(traced: Traced, shape: Shape, calls: int = 12) -> list[float]:
         `(batch, length)` of the calls.
     calls
         How many are timed.
+    copies
+        How often the trace is frozen anew.
 
     Examples
     --------
@@ -152,15 +155,20 @@ def first_calls(traced: Traced, shape: Shape, calls: int = 12) -> list[float]:
 
     Taught in notebook 04.
     """
-    fresh = replace(traced, module=freeze(traced.module))
     inputs = sample_inputs(traced.contract, traced.module, shape, padded=False)
-    return [timed(lambda: fresh(**inputs)) for _ in range(calls)]
+    curves = []
+    for _ in range(copies):
+        fresh = replace(traced, module=freeze(traced.module))
+        curves.append([timed(partial(fresh, **inputs)) for _ in range(calls)])
+    return [min(found) for found in zip(*curves, strict=True)]
 
 
 def cost_of_shapes(
     traced: Traced, shapes: Sequence[Shape], *, rounds: int = 5, progress: bool = True
 ) -> list[float]:
-    """Return the seconds of one call at each shape: the median of rounds in which all take turns.
+    """Return the seconds of one call at each shape: the quickest of rounds in which all take turns.
+
+    The quickest, because whatever else the machine does only adds to a time.
 
     Parameters
     ----------
@@ -193,7 +201,7 @@ def cost_of_shapes(
         range(WARM_UP + rounds), unit="round", delay=DELAY, leave=False, disable=not progress
     )
     seconds = [[timed(partial(frozen, **held)) for held in inputs] for _ in turns]
-    return [float(middle) for middle in np.median(seconds[WARM_UP:], axis=0)]
+    return [min(found) for found in zip(*seconds[WARM_UP:], strict=True)]
 
 
 def _fit(terms: NDArray[np.float64], parts: tuple[bool, ...]) -> NDArray[np.float64]:
