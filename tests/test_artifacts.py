@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 import tsnb
-from tsnb.artifacts import MEMBER, quiet_jit
+from tsnb.archive import MEMBER, seal
+from tsnb.artifacts import quiet_jit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,8 +153,8 @@ def test_a_failure_half_way_leaves_the_old_file_and_nothing_else(
 
 
 def test_a_path_that_is_a_folder(linear: tsnb.Traced, tmp_path: Path) -> None:
-    assert refused(tsnb.save, linear, tmp_path).key == "artifacts.not-written"
-    assert refused(tsnb.load_traced, tmp_path).key == "artifacts.no-file"
+    assert refused(tsnb.save, linear, tmp_path).key == "artifacts.to-folder"
+    assert refused(tsnb.load_traced, tmp_path).key == "artifacts.folder"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -204,4 +205,5 @@ def test_a_contract_that_was_tampered_with(linear: tsnb.Traced, tmp_path: Path, 
     path = tmp_path / "linear.pt"
     with quiet_jit() as jit:
         jit.save(linear.module, str(path), _extra_files={MEMBER: text})
+    seal(path)
     assert refused(tsnb.load_traced, path).key == "artifacts.bad-contract"

@@ -23,6 +23,7 @@ FULL = Contract(
     versions={"torch": "2.13.0"},
     verified=((2, 16), (1, 8)),
     fixed_shape=True,
+    devices=("cpu",),
     known=False,
 )
 

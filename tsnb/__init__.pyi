@@ -1,5 +1,6 @@
 from . import neuron as neuron
 from . import widgets as widgets
+from .artifacts import load_tokenizer as load_tokenizer
 from .artifacts import load_traced as load_traced
 from .artifacts import save as save
 from .checkup import doctor as doctor

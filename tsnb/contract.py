@@ -48,6 +48,8 @@ class Contract:
         Shapes `(batch, length)` at which trace and model were compared and agreed.
     fixed_shape
         Whether only the traced shape is accepted, as in a Neuron graph.
+    devices
+        On which the graph itself makes tensors or moves them, whatever device it is loaded onto.
     known
         Whether tsnb made the trace; a contract read off somebody else's file says `False`.
     """
@@ -65,6 +67,7 @@ class Contract:
     versions: Mapping[str, str] = field(default_factory=dict)
     verified: tuple[Shape, ...] = ()
     fixed_shape: bool = False
+    devices: tuple[str, ...] = ()
     known: bool = True
 
     def to_json(self) -> str:
