@@ -13,6 +13,8 @@ from .errors import TraceError as TraceError
 from .errors import TsnbError as TsnbError
 from .inference import Runner as Runner
 from .inputs import dummy_inputs as dummy_inputs
+from .inspection import Artifact as Artifact
+from .inspection import inspect as inspect
 from .lengths import length_report as length_report
 from .lengths import plan_buckets as plan_buckets
 from .lengths import token_lengths as token_lengths

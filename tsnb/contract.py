@@ -128,7 +128,7 @@ def _readable(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_shape(held)}" for name, held in value.items())
     if isinstance(value, (tuple, list)):
-        return ", ".join(map(_shape, value))
+        return ", ".join(map(_shape, value)) or "-"
     return "-" if value is None else str(value)
 
 

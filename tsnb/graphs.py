@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tsnb.sources import innermost
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import torch
 
 
@@ -29,11 +27,11 @@ def constants(module: torch.jit.ScriptModule) -> list[torch.Tensor]:
     >>> [tuple(tensor.shape) for tensor in constants(torch.jit.freeze(traced.module))]
     [(2, 2), (2,)]
     """
-    graph = module.inlined_graph  # its nodes live as long as it does
+    graph: Any = module.inlined_graph  # its nodes live as long as it does
     return [
         node.t("value")
-        for node in _nodes(graph)
-        if node.kind() == "prim::Constant" and _is_tensor(node.output()) and _held(node) == "t"
+        for node in graph.findAllNodes("prim::Constant")
+        if node.hasAttribute("value") and node.kindOf("value") == "t"
     ]
 
 
@@ -52,28 +50,15 @@ def fixed_devices(module: torch.jit.ScriptModule) -> Counter[FixedDevice]:
     >>> [(found.device, count) for found, count in fixed_devices(traced.module).items()]
     [('cpu', 1)]
     """
-    graph = module.inlined_graph
+    graph: Any = module.inlined_graph
     return Counter(
-        FixedDevice(str(held.toIValue()), *innermost(node.sourceRange()))
-        for node in _nodes(graph)
-        if any(_is_tensor(output) and output.type().dim() for output in node.outputs())
-        for held in node.inputs()
-        if held.type().kind() == "DeviceObjType" and held.node().kind() == "prim::Constant"
+        FixedDevice(str(node.s("value")), *innermost(use.user.sourceRange()))
+        for node in graph.findAllNodes("prim::Constant")
+        if node.output().type().kind() == "DeviceObjType"
+        for use in node.output().uses()
+        if any(_has_dimensions(output) for output in use.user.outputs())
     )
 
 
-def _nodes(graph: Any) -> Iterator[Any]:
-    """Give every node of a graph, those in blocks of loops and branches too."""
-    for node in graph.nodes():
-        yield node
-        for block in node.blocks():
-            yield from _nodes(block)
-
-
-def _is_tensor(value: Any) -> bool:
-    return bool(value.type().kind() == "TensorType")
-
-
-def _held(node: Any) -> str:
-    """Return in which form a constant holds its value: `t` for a tensor."""
-    return str(node.kindOf("value")) if node.hasAttribute("value") else ""
+def _has_dimensions(value: Any) -> bool:
+    return value.type().kind() == "TensorType" and bool(value.type().dim())
