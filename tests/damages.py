@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import tsnb
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -61,7 +61,7 @@ REFUSED = {"artifacts.damaged", "artifacts.newer", "artifacts.not-torchscript"}
 @pytest.fixture(scope="module")
 def fates(
     traced: Callable[..., tsnb.Traced],
-    load: Callable[..., tuple[object, object]],
+    load: Callable[..., tuple[Any, Any]],
     python: Callable[..., str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Fates:
@@ -69,7 +69,7 @@ def fates(
     folder = tmp_path_factory.mktemp("damages")
     trace = traced()
     torch.save((example(trace), trace(**example(trace))), folder / "expected")
-    tsnb.save(trace, folder / "whole.pt", load()[1])  # type: ignore[arg-type]
+    tsnb.save(trace, folder / "whole.pt", load()[1])
     with quiet_jit() as jit:
         jit.save(trace.module, str(folder / "foreign.pt"))
     code = "import runpy; runpy.run_module('tests.damages', run_name='__main__')"

@@ -107,9 +107,7 @@ def save(
     """
     if not isinstance(traced, Traced):
         raise ArtifactError("artifacts.not-a-trace", given=type(traced).__name__)
-    path = Path(path).expanduser()
-    if path.is_dir():
-        raise ArtifactError("artifacts.to-folder", path=path)
+    path = writable(path)
     extra = {MEMBER: traced.contract.to_json(), **_files_of(tokenizer)}
     try:
         _write(traced.module, path.resolve(), extra)
@@ -189,6 +187,24 @@ def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
             return read_tokenizer(Path(folder) / archive.root / TOKENIZER)
         except ModelError as error:
             raise ArtifactError("artifacts.bad-tokenizer", path=path) from error
+
+
+def writable(path: str | Path) -> Path:
+    """Return a path without `~`, if a file can be written there; nothing is written yet.
+
+    Raises
+    ------
+    ArtifactError
+        It is a folder, or one that would hold it is a file or may not be written to.
+    """
+    path = Path(path).expanduser()
+    if path.is_dir():
+        raise ArtifactError("artifacts.to-folder", path=path)
+    parent = next(held for held in path.absolute().parents if held.exists())
+    if not (parent.is_dir() and os.access(parent, os.W_OK)):
+        code = errno.EACCES if parent.is_dir() else errno.ENOTDIR
+        raise ArtifactError("artifacts.not-written", path=path, why=os.strerror(code))
+    return path
 
 
 def read_contract(archive: Archive) -> Contract | None:

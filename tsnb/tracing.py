@@ -160,7 +160,7 @@ def trace(model: nn.Module, inputs: Tensors, verify: Sequence[Shape] = ()) -> Tr
     import torch
 
     check_eval(model, "tracing.training")
-    asked = _checked_shapes(verify)
+    asked = checked_shapes(verify)
     held = in_forward_order(model, _checked_tensors(inputs))
     # copies: the tracer takes one tensor under two names for one input
     ordered = {name: tensor.detach().clone() for name, tensor in held.items()}
@@ -176,7 +176,7 @@ def trace(model: nn.Module, inputs: Tensors, verify: Sequence[Shape] = ()) -> Tr
     traced = Traced(module, contract)
     verdicts = {shape: judge(traced, model, shape) for shape in shapes}
     if asked:
-        _check_verified(verdicts)
+        check_verified(verdicts)
     same = [shape for shape, verdict in verdicts.items() if verdict.kind == "same"]
     others = {shape: verdicts[shape] for shape in verdicts if shape != batch_and_length(ordered)}
     return Traced(module, contract.with_verified(same), (*mark(noted, others), *bound))
@@ -239,7 +239,7 @@ def _frame(note: TraceWarning) -> str:
     return f"{file}({line})"
 
 
-def _check_verified(verdicts: Mapping[Shape, Verdict]) -> None:
+def check_verified(verdicts: Mapping[Shape, Verdict]) -> None:
     """Raise a TraceError that names the shapes at which trace and model do not agree."""
     bad = {shape: found for shape, found in verdicts.items() if found.kind != "same"}
     if bad:
@@ -276,7 +276,8 @@ def check_eval(model: nn.Module, key: str) -> None:
         raise TraceError(key, first=training[0], count=len(training))
 
 
-def _checked_shapes(verify: Sequence[Any]) -> list[Shape]:
+def checked_shapes(verify: Sequence[Any]) -> list[Shape]:
+    """Return shapes to verify as pairs of whole numbers, or raise an InputError."""
     for shape in verify:
         pair = tuple(shape) if isinstance(shape, (tuple, list)) else ()
         whole = all(isinstance(size, Integral) and int(size) > 0 for size in pair)
