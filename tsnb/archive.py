@@ -170,14 +170,15 @@ def check(path: Path) -> Archive:
 
 def digest_of(path: Path) -> Digest:
     """Return the state of a file's digest, or say that there is no file to read."""
-    if path.is_dir():
-        raise ArtifactError("artifacts.folder", path=path)
-    if not path.is_file():
-        raise ArtifactError("artifacts.no-file", path=path)
     try:
-        return digest(path)
+        if path.is_file():
+            return digest(path)
+        folder = path.is_dir()
     except OSError as error:
         raise ArtifactError("artifacts.unreadable", path=path, why=error.strerror) from error
+    if folder:
+        raise ArtifactError("artifacts.folder", path=path)
+    raise ArtifactError("artifacts.no-file", path=path)
 
 
 def _kind(names: Iterable[str]) -> str:

@@ -190,7 +190,7 @@ def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
 
 
 def writable(path: str | Path) -> Path:
-    """Return a path without `~`, if a file can be written there; nothing is written yet.
+    """Return a path without `~`, if a file can be written there; nothing is left there yet.
 
     Raises
     ------
@@ -198,13 +198,14 @@ def writable(path: str | Path) -> Path:
         It is a folder, or one that would hold it is a file or may not be written to.
     """
     path = Path(path).expanduser()
-    if path.is_dir():
-        raise ArtifactError("artifacts.to-folder", path=path)
-    parent = next(held for held in path.absolute().parents if held.exists())
-    if not (parent.is_dir() and os.access(parent, os.W_OK)):
-        code = errno.EACCES if parent.is_dir() else errno.ENOTDIR
-        raise ArtifactError("artifacts.not-written", path=path, why=os.strerror(code))
-    return path
+    try:
+        if path.is_dir():
+            raise ArtifactError("artifacts.to-folder", path=path)
+        parent = next(held for held in path.absolute().parents if held.exists())
+        with tempfile.TemporaryFile(dir=parent):
+            return path
+    except OSError as error:
+        raise ArtifactError("artifacts.not-written", path=path, why=error.strerror) from error
 
 
 def read_contract(archive: Archive) -> Contract | None:
