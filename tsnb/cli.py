@@ -75,8 +75,10 @@ def export(options: Options) -> int:
     from tsnb.export import export as write
     from tsnb.models import NewWeightsWarning
 
-    shapes = [(batch or options.batch_size, length) for batch, length in options.verify]
+    rows = options.batch_size
+    shapes = [(rows if batch is None else batch, length) for batch, length in options.verify]
     with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", NewWeightsWarning)
         try:
             done = write(
                 options.model,
