@@ -1,7 +1,16 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Any
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import warnings
+import zipfile
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 import torch
@@ -9,7 +18,14 @@ from safetensors.torch import save_file
 from torch import nn
 
 import tsnb
-from tsnb.artifacts import MEMBER, quiet_jit
+from tests import architectures
+from tests.architectures import make
+from tests.test_archive import refused, without_rights
+from tsnb import artifacts
+from tsnb.archive import MEMBER, seal
+from tsnb.artifacts import OtherDeviceWarning, OtherVersionWarning, quiet_jit
+from tsnb.models import Head, quiet_transformers
+from tsnb.verdicts import no_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,11 +34,15 @@ if TYPE_CHECKING:
     Traces = Callable[..., tsnb.Traced]
 
 ANSWER = """
-import sys, torch, tsnb
-traced = tsnb.load_traced(sys.argv[1])
-inputs, expected = torch.load(sys.argv[2])
-outputs = traced(**inputs)
-print(*(name for name, tensor in outputs.items() if torch.equal(tensor, expected[name])))
+import sys
+from pathlib import Path
+import torch, tsnb
+torch.set_num_threads(1)
+for path in sorted(Path(sys.argv[1]).glob("*.pt")):
+    inputs, expected = torch.load(path.with_suffix(".expected"))
+    outputs = tsnb.load_traced(path)(**inputs)
+    pairs = zip(outputs.values(), expected.values(), strict=True)
+    print(path.stem, list(outputs) == list(expected) and all(torch.equal(*pair) for pair in pairs))
 """
 PLAIN = """
 import json, sys, torch
@@ -33,6 +53,9 @@ inputs, expected = torch.load(sys.argv[2])
 print(torch.equal(output, expected["logits"]), json.loads(extra["tsnb_contract.json"])["length"])
 print("tsnb" in sys.modules, "transformers" in sys.modules)
 """
+
+
+ROUND_TRIP = ("distilbert", "roberta", "deberta-v2", "t5-encoder", "marian", "longformer", "canine")
 
 
 @pytest.fixture
@@ -58,22 +81,18 @@ def write_foreign(path: Path) -> nn.Module:
     return module
 
 
-def refused(call: Callable[..., object], *arguments: object) -> tsnb.ArtifactError:
-    with pytest.raises(tsnb.ArtifactError) as caught:
-        call(*arguments)
-    return caught.value
-
-
-@pytest.mark.parametrize("head", ["encoder", "masked-lm", "question-answering"])
-def test_the_outputs_are_equal_bit_for_bit_in_another_process(
-    traced: Traces, python: Callable[..., str], tmp_path: Path, head: str
+def test_outputs_are_equal_bit_for_bit_in_another_process(
+    traced: Traces, python: Callable[..., str], tmp_path: Path
 ) -> None:
-    trace = traced(head)
-    inputs = example(trace)
-    outputs = trace(**inputs)
-    torch.save((inputs, outputs), tmp_path / "expected")
-    file = tsnb.save(trace, tmp_path / "bert.pt")
-    assert python(ANSWER, file, tmp_path / "expected").split() == list(outputs)
+    traces = {head: traced(head) for head in get_args(Head)}
+    with quiet_transformers(), no_warnings():
+        for name in ROUND_TRIP:
+            traces[name] = tsnb.trace(make(name), architectures.example(name))
+    for name, trace in traces.items():
+        inputs = example(trace)
+        torch.save((inputs, trace(**inputs)), tmp_path / f"{name}.expected")
+        tsnb.save(trace, tmp_path / f"{name}.pt")
+    assert python(ANSWER, tmp_path).splitlines() == [f"{name} True" for name in sorted(traces)]
 
 
 def test_plain_torch_reads_the_trace_and_its_contract(
@@ -152,8 +171,8 @@ def test_a_failure_half_way_leaves_the_old_file_and_nothing_else(
 
 
 def test_a_path_that_is_a_folder(linear: tsnb.Traced, tmp_path: Path) -> None:
-    assert refused(tsnb.save, linear, tmp_path).key == "artifacts.not-written"
-    assert refused(tsnb.load_traced, tmp_path).key == "artifacts.no-file"
+    assert refused(tsnb.save, linear, tmp_path).key == "artifacts.to-folder"
+    assert refused(tsnb.load_traced, tmp_path).key == "artifacts.folder"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -204,4 +223,200 @@ def test_a_contract_that_was_tampered_with(linear: tsnb.Traced, tmp_path: Path, 
     path = tmp_path / "linear.pt"
     with quiet_jit() as jit:
         jit.save(linear.module, str(path), _extra_files={MEMBER: text})
+    seal(path)
     assert refused(tsnb.load_traced, path).key == "artifacts.bad-contract"
+
+
+def test_saving_through_a_link_writes_what_it_points_to(
+    linear: tsnb.Traced, saved: Path, tmp_path: Path
+) -> None:
+    link = tmp_path / "latest.pt"
+    link.symlink_to(saved)
+    assert tsnb.save(linear, link) == link
+    assert link.is_symlink()
+    assert tsnb.load_traced(saved).contract.model_id == "Linear"
+
+
+def test_what_a_killed_save_has_left_is_removed_by_the_next(
+    linear: tsnb.Traced, tmp_path: Path
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    left, others, strange = (
+        tmp_path / f".tsnb-save-{name}" for name in (f"{ended.pid}-a", f"{os.getpid()}-b", "x-y")
+    )
+    for folder in (left, others, strange):
+        folder.mkdir()
+        (folder / "linear.pt").write_bytes(b"half")
+    tsnb.save(linear, tmp_path / "linear.pt")
+    assert (left.exists(), others.exists(), strange.exists()) == (False, True, True)
+
+
+def test_a_folder_that_may_not_be_written_to(linear: tsnb.Traced, tmp_path: Path) -> None:
+    folder = tmp_path / "fixed"
+    folder.mkdir(mode=0o555)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    tmp_path.chmod(0o755)
+    with without_rights():
+        error = refused(tsnb.save, linear, folder / "linear.pt")
+    assert (error.key, error.gaps["why"]) == ("artifacts.not-written", "Permission denied")
+
+
+def test_a_full_disk_costs_neither_the_process_nor_the_old_file(
+    traced: Traces, linear: tsnb.Traced, tmp_path: Path
+) -> None:
+    path = tsnb.save(linear, tmp_path / "bert.pt")
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
+    try:
+        error = refused(tsnb.save, traced(), path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (error.key, error.gaps["why"]) == ("artifacts.not-written", os.strerror(errno.EFBIG))
+    assert path.read_bytes() == before
+    assert [held.name for held in tmp_path.iterdir()] == ["bert.pt"]
+
+
+def test_a_full_disk_where_space_cannot_be_reserved(
+    linear: tsnb.Traced, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "posix_fallocate")
+    assert tsnb.save(linear, tmp_path / "linear.pt").is_file()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000))
+    error = refused(tsnb.save, linear, tmp_path / "linear.pt")
+    assert error.gaps["why"] == os.strerror(errno.ENOSPC)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_what_is_reserved_is_enough(traced: Traces, tmp_path: Path, *, frozen: bool) -> None:
+    module = traced().module
+    with quiet_jit() as jit:
+        module = jit.freeze(module) if frozen else module
+        jit.save(module, str(tmp_path / "bert.pt"))
+    needed = (tmp_path / "bert.pt").stat().st_size
+    assert 3_000_000 < artifacts._bytes_of(module) < needed
+    assert needed < artifacts._bytes_of(module) + artifacts.SPARE
+
+
+def test_something_else_than_a_trace_or_a_tokenizer(linear: tsnb.Traced, tmp_path: Path) -> None:
+    save: Any = tsnb.save
+    path = tmp_path / "linear.pt"
+    assert refused(save, linear.module, path).gaps == {"given": "TopLevelTracedModule"}
+    assert refused(save, linear, path, "bert-base").key == "artifacts.not-a-tokenizer"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_tokenizer_travels_with_the_file(
+    traced: Traces, load: Callable[..., Any], tmp_path: Path, python: Callable[..., str]
+) -> None:
+    tokenizer = load()[1]
+    path = tsnb.save(traced(), tmp_path / "bert.pt", tokenizer)
+    back = tsnb.load_tokenizer(path)
+    texts = ["Who was Jim Henson ?", "unheard of, [MASK] 한국어"]
+    assert back(texts) == tokenizer(texts)
+    assert (type(back), back.pad_token_id) == (type(tokenizer), tokenizer.pad_token_id)
+    code = "import sys, tsnb; print(tsnb.load_tokenizer(sys.argv[1])(sys.argv[2])['input_ids'])"
+    assert python(code, path, texts[0]) == f"{tokenizer(texts[0])['input_ids']}\n"
+
+
+def test_a_loaded_tokenizer_is_saved_again(
+    traced: Traces, load: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = tsnb.save(traced(), tmp_path / "bert.pt", load()[1])
+    before = tsnb.inspect(path).tokenizer
+    tsnb.save(tsnb.load_traced(path), path, tsnb.load_tokenizer(path))
+    assert before.keys() == tsnb.inspect(path).tokenizer.keys()
+    assert tsnb.load_tokenizer(path)("Jim Henson") == load()[1]("Jim Henson")
+
+
+def test_a_file_without_a_tokenizer(saved: Path) -> None:
+    assert refused(tsnb.load_tokenizer, saved).key == "artifacts.no-tokenizer"
+
+
+def test_a_tokenizer_that_transformers_cannot_load(linear: tsnb.Traced, tmp_path: Path) -> None:
+    path = tmp_path / "linear.pt"
+    extra = {MEMBER: linear.contract.to_json(), "tokenizer/tokenizer.json": "{"}
+    with quiet_jit() as jit:
+        jit.save(linear.module, str(path), _extra_files=extra)
+    seal(path)
+    assert refused(tsnb.load_tokenizer, path).key == "artifacts.bad-tokenizer"
+
+
+def test_a_damaged_file_gives_no_tokenizer(
+    traced: Traces, load: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = tsnb.save(traced(), tmp_path / "bert.pt", load()[1])
+    path.write_bytes(path.read_bytes().replace(b"jim", b"tim"))
+    assert refused(tsnb.load_tokenizer, path).key == "artifacts.damaged"
+
+
+def test_torch_does_not_see_a_damaged_file(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.jit, "load", lambda *_, **__: pytest.fail("torch was asked"))
+    content = bytearray(saved.read_bytes())
+    content[1000] ^= 1
+    saved.write_bytes(content)
+    assert refused(tsnb.load_traced, saved).key == "artifacts.damaged"
+
+
+def test_the_digest_is_no_protection_against_a_new_digest(
+    linear: tsnb.Traced, tmp_path: Path
+) -> None:
+    path = tmp_path / "linear.pt"
+    changed = replace(linear, contract=replace(linear.contract, model_id="something else"))
+    with quiet_jit() as jit:
+        jit.save(linear.module, str(path), _extra_files={MEMBER: changed.contract.to_json()})
+    seal(path)
+    assert tsnb.load_traced(path).contract.model_id == "something else"
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:0"])
+def test_a_device_that_is_not_there(saved: Path, device: str) -> None:
+    error = refused(tsnb.load_traced, saved, device)
+    assert (error.key, error.gaps["device"]) == ("artifacts.not-loaded", device)
+    assert "\n" not in str(error)
+
+
+def test_a_whole_file_that_torch_cannot_read(tmp_path: Path) -> None:
+    path = tmp_path / "bare.pt"
+    with zipfile.ZipFile(path, "w") as held:
+        for name in ("code/a.py", "constants.pkl", "data.pkl", "version"):
+            held.writestr(f"bare/{name}", "3")
+    error = refused(tsnb.load_traced, path)
+    assert error.key == "artifacts.not-loaded"
+
+
+@pytest.mark.parametrize(("made", "told"), [("2.13.0+cu130", False), ("2.6.0", True), ("", False)])
+def test_another_version_of_torch_is_told_on_loading(
+    linear: tsnb.Traced, tmp_path: Path, made: str, *, told: bool
+) -> None:
+    contract = replace(linear.contract, versions={"torch": made} if made else {})
+    path = tsnb.save(tsnb.Traced(linear.module, contract), tmp_path / "linear.pt")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        tsnb.load_traced(path)
+    found = [note for note in caught if note.category is OtherVersionWarning]
+    assert [note.filename for note in found] == [__file__] * told
+    assert all("torch 2.6.0" in str(note.message) for note in found)
+
+
+@pytest.mark.parametrize(
+    ("devices", "onto", "told"),
+    [
+        (("cpu",), "cpu", False),
+        (("cuda:0",), "cpu", True),
+        (("cpu",), "meta", True),
+        ((), "meta", False),
+    ],
+)
+def test_another_device_than_the_graphs_is_told_on_loading(
+    linear: tsnb.Traced, tmp_path: Path, devices: tuple[str, ...], onto: str, *, told: bool
+) -> None:
+    contract = replace(linear.contract, devices=devices)
+    path = tsnb.save(tsnb.Traced(linear.module, contract), tmp_path / "linear.pt")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        loaded = tsnb.load_traced(path, map_location=torch.device(onto))
+    assert [note.category for note in caught] == [OtherDeviceWarning] * told
+    assert {held.device.type for held in loaded.module.parameters()} == {onto}

@@ -24,6 +24,7 @@ FULL = Contract(
     verified=((2, 16), (1, 8)),
     fixed_shape=True,
     target="inf2",
+    devices=("cpu",),
     known=False,
 )
 

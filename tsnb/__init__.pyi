@@ -1,6 +1,7 @@
 from . import cpp as cpp
 from . import neuron as neuron
 from . import widgets as widgets
+from .artifacts import load_tokenizer as load_tokenizer
 from .artifacts import load_traced as load_traced
 from .artifacts import save as save
 from .benchmarking import Benchmark as Benchmark
@@ -16,6 +17,8 @@ from .errors import TraceError as TraceError
 from .errors import TsnbError as TsnbError
 from .inference import Runner as Runner
 from .inputs import dummy_inputs as dummy_inputs
+from .inspection import Artifact as Artifact
+from .inspection import inspect as inspect
 from .lengths import length_report as length_report
 from .lengths import plan_buckets as plan_buckets
 from .lengths import token_lengths as token_lengths

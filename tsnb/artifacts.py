@@ -1,36 +1,86 @@
-"""Save a trace with its contract inside the file, and load it again. Taught in notebook 03."""
+"""Save a trace as a file that says what it is, and load it again. Taught in notebook 03.
+
+The file is the zip archive that `torch.jit.save` writes, so that `torch.jit.load` and C++ open it,
+with
+
+====================================  ============================================================
+member                                holds
+====================================  ============================================================
+`ROOT/extra/tsnb_contract.json`       the contract, as JSON (`tsnb.contract.Contract.to_json`)
+`ROOT/extra/tokenizer/NAME`           the tokenizer's files, as its `save_pretrained` wrote them
+`ROOT/data.pkl`, `ROOT/data/NUMBER`   by torch: names and shapes of weights; their bytes
+`ROOT/constants.pkl`, `…/NUMBER`      by torch: constants of the graph
+`ROOT/code/…`                         by torch: the recording as source text
+the archive's comment                 `tsnb 1 xxh3-128 ` and 32 hexadecimal digits
+====================================  ============================================================
+
+`ROOT` is the name that the file had when it was saved, without its ending; renaming the file
+changes nothing. Other programs ask torch for an extra file by the part of its name after `extra/`.
+
+The comment ends the file. `1` is the version of this format. The digits are the XXH3-128 digest of
+every byte before them, so that any change is found: in weights and code, in the archive's own
+tables, in padding, and bytes added at the end. It finds accidents; whoever changes a file on
+purpose can write a new digest too.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import tempfile
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
+from tsnb.archive import EXTRA, MEMBER, TOKENIZER, check, seal
 from tsnb.contract import Contract
-from tsnb.errors import ArtifactError, NeuronError
+from tsnb.errors import ArtifactError, ModelError, NeuronError
+from tsnb.graphs import constants
+from tsnb.models import quiet_transformers, read_tokenizer
 from tsnb.tracing import Traced
+from tsnb.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MEMBER = "tsnb_contract.json"
+    import torch
+    from transformers import PreTrainedTokenizerBase
+
+    from tsnb.archive import Archive
+
+UNFINISHED = ".tsnb-save-"  # then the process that writes in this folder
+SPARE = 8 << 20  # bytes of code and tables beside the weights
 
 
-def save(traced: Traced, path: str | Path) -> Path:
+class OtherVersionWarning(UserWarning):
+    """A file was made with another version of torch than the one that loads it."""
+
+
+class OtherDeviceWarning(UserWarning):
+    """A graph puts tensors on another device than the one it is loaded onto."""
+
+
+def save(
+    traced: Traced, path: str | Path, tokenizer: PreTrainedTokenizerBase | None = None
+) -> Path:
     """Write a trace to a plain `.pt` file that `torch.jit.load` and C++ open too.
 
-    The contract travels inside as the extra file `tsnb_contract.json`. Parent folders are made; the
-    file appears whole or not at all, and an older one is replaced only by a whole one.
+    The contract travels inside, and the tokenizer where one is given. Parent folders are made; the
+    file appears whole or not at all, and an older one is replaced only by a whole one. What a save
+    that was killed has left, the next one in that folder removes.
 
     Parameters
     ----------
     traced
         What `tsnb.trace` returned.
     path
-        Where to write.
+        Where to write; a link is followed.
+    tokenizer
+        The model's tokenizer; `tsnb.load_tokenizer` reads it back.
 
     Returns
     -------
@@ -40,7 +90,8 @@ def save(traced: Traced, path: str | Path) -> Path:
     Raises
     ------
     ArtifactError
-        The path cannot be written.
+        The path is a folder or cannot be written, the disk is full, or something else than a trace
+        or a tokenizer was given.
 
     Examples
     --------
@@ -48,33 +99,38 @@ def save(traced: Traced, path: str | Path) -> Path:
     >>> model, tokenizer = tsnb.load("tiny-bert")
     >>> traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     tsnb.load_traced(tsnb.save(traced, folder + "/bert.pt")).contract == traced.contract
+    ...     path = tsnb.save(traced, folder + "/bert.pt", tokenizer)
+    ...     tsnb.load_traced(path).contract == traced.contract
     True
 
     Taught in notebook 03.
     """
-    path = Path(path).expanduser()
-    extra = {MEMBER: traced.contract.to_json()}
+    if not isinstance(traced, Traced):
+        raise ArtifactError("artifacts.not-a-trace", given=type(traced).__name__)
+    path = writable(path)
+    extra = {MEMBER: traced.contract.to_json(), **_files_of(tokenizer)}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with quiet_jit() as jit, tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            half = Path(folder) / path.name
-            jit.save(traced.module, str(half), _extra_files=extra)
-            os.replace(half, path)  # noqa: PTH105, the one atomic step
+        _write(traced.module, path.resolve(), extra)
     except (OSError, RuntimeError) as error:
-        raise ArtifactError("artifacts.not-written", path=path, why=error) from error
+        why = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise ArtifactError("artifacts.not-written", path=path, why=why) from error
     return path
 
 
-def load_traced(path: str | Path) -> Traced:
+def load_traced(path: str | Path, map_location: str | torch.device = "cpu") -> Traced:
     """Load a trace from a file that `save` or plain `torch.jit.save` wrote.
 
-    Loading runs code from the file: load only files from somebody you trust.
+    The file is checked before torch sees it: a changed byte in a file of `save` is found by its
+    digest, in a file of somebody else's most often by the checksums of its archive. That is no
+    protection against malice: loading runs code from the file, so load only files from somebody you
+    trust.
 
     Parameters
     ----------
     path
         A `.pt` file.
+    map_location
+        The device to load weights onto, such as `"cpu"` or `"cuda:0"`.
 
     Returns
     -------
@@ -84,44 +140,195 @@ def load_traced(path: str | Path) -> Traced:
     Raises
     ------
     ArtifactError
-        No such file, not a TorchScript file, or a contract that cannot be read.
+        No such file, not a TorchScript file, damaged, a contract that cannot be read, or a file
+        that torch cannot load here.
     NeuronError
         The file was compiled for Neuron, and its package or its device is not here.
 
+    Warns
+    -----
+    OtherVersionWarning
+        The file was made with another version of torch.
+    OtherDeviceWarning
+        The graph puts tensors on a device that the tracer recorded, and `map_location` is another.
+
     Taught in notebook 03.
     """
+    archive = check(Path(path).expanduser())
+    contract = read_contract(archive)
+    module = _module(archive, contract, map_location)
+    if contract is None:
+        return Traced(module, _contract_of(module))
+    _warn_of_version(contract)
+    _warn_of_device(contract, str(map_location))
+    return Traced(module, contract)
+
+
+def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
+    """Load the tokenizer that travelled in a file with its trace; opens no socket.
+
+    Parameters
+    ----------
+    path
+        A `.pt` file that `save` wrote with a tokenizer.
+
+    Raises
+    ------
+    ArtifactError
+        No such file, damaged, without a tokenizer, or one that transformers cannot load.
+
+    Taught in notebook 03.
+    """
+    archive = check(Path(path).expanduser())
+    names = archive.below(TOKENIZER)
+    if not names:
+        raise ArtifactError("artifacts.no-tokenizer", path=path)
+    with tempfile.TemporaryDirectory() as folder, quiet_transformers():
+        archive.unpack(names, Path(folder))
+        try:
+            return read_tokenizer(Path(folder) / archive.root / TOKENIZER)
+        except ModelError as error:
+            raise ArtifactError("artifacts.bad-tokenizer", path=path) from error
+
+
+def writable(path: str | Path) -> Path:
+    """Return a path without `~`, if a file can be written there; nothing is left there yet.
+
+    Raises
+    ------
+    ArtifactError
+        It is a folder, or one that would hold it is a file or may not be written to.
+    """
+    path = Path(path).expanduser()
+    try:
+        if path.is_dir():
+            raise ArtifactError("artifacts.to-folder", path=path)
+        parent = next(held for held in path.absolute().parents if held.exists())
+        with tempfile.TemporaryFile(dir=parent):
+            return path
+    except OSError as error:
+        raise ArtifactError("artifacts.not-written", path=path, why=error.strerror) from error
+
+
+def read_contract(archive: Archive) -> Contract | None:
+    """Return the contract that travelled in a file; `None` where tsnb did not write it.
+
+    Raises
+    ------
+    ArtifactError
+        There is one, and it cannot be read.
+    """
+    if EXTRA + MEMBER not in archive.sizes:
+        return None
+    try:
+        return Contract.from_json(archive.read(EXTRA + MEMBER).decode())
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ArtifactError("artifacts.bad-contract", path=archive.path, why=error) from error
+
+
+def _files_of(tokenizer: PreTrainedTokenizerBase | None) -> dict[str, bytes]:
+    """Return a tokenizer's files, by their names among the extra files."""
+    if tokenizer is None:
+        return {}
+    if not hasattr(tokenizer, "save_pretrained"):
+        raise ArtifactError("artifacts.not-a-tokenizer", given=type(tokenizer).__name__)
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        files = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+        inside = TOKENIZER.removeprefix(EXTRA)
+        return {inside + file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
+
+
+def _write(module: torch.jit.ScriptModule, target: Path, extra: dict[str, Any]) -> None:
+    """Write beside the target, and put the whole file in its place in one step."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _remove_unfinished(target.parent)
+    prefix = f"{UNFINISHED}{os.getpid()}-"
+    with quiet_jit() as jit, tempfile.TemporaryDirectory("", prefix, target.parent) as folder:
+        half = Path(folder) / target.name
+        _reserve(half, _bytes_of(module) + sum(map(len, extra.values())) + SPARE)
+        jit.save(module, str(half), _extra_files=extra)
+        seal(half)
+        os.replace(half, target)  # noqa: PTH105, the one atomic step
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what saves have left whose process was killed."""
+    for left in folder.glob(f"{UNFINISHED}*-*"):
+        process = left.name.removeprefix(UNFINISHED).partition("-")[0]
+        if process.isdecimal() and not psutil.pid_exists(int(process)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Raise an OSError where the disk has no room: torch would end the whole process later."""
+    with path.open("wb") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        elif shutil.disk_usage(path.parent).free < size:  # macOS and Windows
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _bytes_of(module: torch.jit.ScriptModule) -> int:
+    """Return the bytes of a module's weights and constants, each storage counted once."""
+    tensors = [*module.parameters(), *module.buffers(), *constants(module)]
+    storages = {held.data_ptr(): held.nbytes() for held in (t.untyped_storage() for t in tensors)}
+    return sum(storages.values())
+
+
+def _module(
+    archive: Archive, contract: Contract | None, map_location: str | torch.device
+) -> torch.jit.ScriptModule:
+    """Let torch load a file, with what its graph needs beyond torch."""
+    import torch
+
     from tsnb.neuron.loading import neuron_operators
 
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise ArtifactError("artifacts.no-file", path=path)
-    extra = {MEMBER: ""}
+    path, target = archive.path, contract.target if contract else ""
     try:
-        with quiet_jit() as jit, neuron_operators(path):
-            module = jit.load(str(path), _extra_files=extra)
+        with quiet_jit() as jit, neuron_operators(archive, target):
+            module: torch.jit.ScriptModule = jit.load(str(path), map_location=map_location)
+            return module
     except NeuronError:
         raise
-    except (RuntimeError, ValueError, TypeError) as error:
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
         raise ArtifactError(
-            "artifacts.not-torchscript", path=path, size=path.stat().st_size
+            "artifacts.not-loaded",
+            path=path,
+            device=map_location,
+            torch=torch.__version__,
+            why=str(error).strip().partition("\n")[0],
         ) from error
-    return Traced(module, _contract(path, module, extra[MEMBER]))
 
 
-def _contract(path: Path, module: Any, text: str) -> Contract:
-    """Return the contract that travelled in a file, or what the graph says where none did."""
-    if not text:
-        return _contract_of(module)
-    try:
-        return Contract.from_json(text)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ArtifactError("artifacts.bad-contract", path=path, why=error) from error
-
-
-def _contract_of(module: Any) -> Contract:
+def _contract_of(module: torch.jit.ScriptModule) -> Contract:
     """Read the input names off a graph that tsnb did not trace."""
-    arguments = module.forward.schema.arguments[1:]  # the first is the module itself
+    forward: Any = module.forward
+    arguments = forward.schema.arguments[1:]  # the first is the module itself
     return Contract(tuple(argument.name for argument in arguments), known=False)
+
+
+def _warn_of_version(contract: Contract) -> None:
+    """Say where a file was made with another torch than this one; builds do not count."""
+    import torch
+
+    made, here = (
+        contract.versions.get("torch", "").partition("+")[0],
+        torch.__version__.partition("+")[0],
+    )
+    if made not in ("", here):
+        text = say("artifacts.other-version", made=made, here=here)
+        warnings.warn(text, OtherVersionWarning, stacklevel=3)
+
+
+def _warn_of_device(contract: Contract, device: str) -> None:
+    """Say where a graph puts tensors on another device than the one it is loaded onto."""
+    elsewhere = [
+        held for held in contract.devices if held.removesuffix(":0") != device.removesuffix(":0")
+    ]
+    if elsewhere:
+        text = say("artifacts.other-device", held=", ".join(elsewhere), device=device)
+        warnings.warn(text, OtherDeviceWarning, stacklevel=3)
 
 
 @contextmanager

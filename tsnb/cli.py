@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import io
 import sys
+import warnings
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tsnb.candidates import CANDIDATES
-from tsnb.errors import ArtifactError, TsnbError
+from tsnb.errors import ArtifactError, TraceError, TsnbError
 from tsnb.words import say
 
 if TYPE_CHECKING:
@@ -115,6 +116,49 @@ def _write_benchmark(report: Benchmark, folder: Path) -> None:
     sys.stdout.write(say("cli.bench-written", paths=f"{table}, {figure}") + "\n")
 
 
+def export(options: Options) -> int:
+    """Write a model's trace to a file, unless trace and model disagree."""
+    from tsnb.export import DISAGREES
+    from tsnb.export import export as write
+    from tsnb.models import NewWeightsWarning
+
+    rows = options.batch_size
+    shapes = [(rows if batch is None else batch, length) for batch, length in options.verify]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", NewWeightsWarning)
+        try:
+            done = write(
+                options.model,
+                options.output,
+                options.head,
+                max_length=options.max_length,
+                batch_size=options.batch_size,
+                verify=shapes,
+                untie=options.untie,
+            )
+        except TraceError as error:
+            if error.key not in DISAGREES:
+                raise
+            sys.stderr.write(f"{error} {say('export.no-file')}\n")
+            return FAILED
+    told = [str(note.message) for note in caught if note.category is NewWeightsWarning]
+    sys.stderr.writelines(f"{text}\n" for text in told)
+    sys.stdout.write(f"{done}\n")
+    return 0
+
+
+def shape(text: str) -> tuple[int | None, int]:
+    """Return the batch size, where one is given, and the length of `64` or `2x64`.
+
+    >>> shape("64"), shape("2x64")
+    ((None, 64), (2, 64))
+    """
+    batch, _, length = text.lower().replace("×", "x").rpartition("x")
+    if not length.isdecimal() or not (batch.isdecimal() or batch == ""):
+        raise argparse.ArgumentTypeError(say("cli.bad-shape", given=text))
+    return int(batch) if batch else None, int(length)
+
+
 def find_notebooks(start: Path) -> Path:
     """Return the nearest folder `notebooks` that holds some, from `start` upward.
 
@@ -148,14 +192,15 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--timeout", type=int, default=120, metavar="S", help=say("cli.timeout"))
     command.set_defaults(command=run)
 
-    command = commands.add_parser("bench", help=say("cli.bench"), description=say("cli.bench"))
-    _bench_options(command)
-    command.set_defaults(command=bench)
+    _add_bench(commands)
+    _add_export(commands)
     return parser
 
 
-def _bench_options(command: argparse.ArgumentParser) -> None:
-    add, known = command.add_argument, say("cli.bench-candidates", known=", ".join(CANDIDATES))
+def _add_bench(commands: Any) -> None:
+    command = commands.add_parser("bench", help=say("cli.bench"), description=say("cli.bench"))
+    known = ", ".join(CANDIDATES)
+    add = command.add_argument
     add("model", nargs="?", default="bert-mini", help=say("cli.bench-model"))
     add("--texts", type=int, default=1000, metavar="N", help=say("cli.bench-texts"))
     add("--file", type=Path, metavar="FILE", help=say("cli.bench-file"))
@@ -170,6 +215,21 @@ def _bench_options(command: argparse.ArgumentParser) -> None:
         help=say("cli.bench-candidates", known=known),
     )
     add("--output", type=Path, metavar="DIR", help=say("cli.bench-output"))
+    command.set_defaults(command=bench)
+
+
+def _add_export(commands: Any) -> None:
+    command = commands.add_parser("export", help=say("cli.export"), description=say("cli.export"))
+    command.add_argument("model", metavar="MODEL", help=say("cli.model"))
+    command.add_argument("-o", "--output", required=True, metavar="FILE", help=say("cli.file"))
+    command.add_argument("--head", default="masked-lm", metavar="HEAD", help=say("cli.head"))
+    command.add_argument("--max-length", type=int, default=128, help=say("cli.max-length"))
+    command.add_argument("--batch-size", type=int, default=1, help=say("cli.batch-size"))
+    command.add_argument(
+        "--verify", type=shape, nargs="+", action="extend", default=[], help=say("cli.verify")
+    )
+    command.add_argument("--untie", action="store_true", help=say("cli.untie"))
+    command.set_defaults(command=export)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,8 @@ class Contract:
     target
         What a Neuron graph was compiled for, such as `inf2`; `stand-in` for one that behaves like
         it on the CPU; empty for a plain trace.
+    devices
+        On which the graph itself makes tensors or moves them, whatever device it is loaded onto.
     known
         Whether tsnb made the trace; a contract read off somebody else's file says `False`.
     """
@@ -69,6 +71,7 @@ class Contract:
     verified: tuple[Shape, ...] = ()
     fixed_shape: bool = False
     target: str = ""
+    devices: tuple[str, ...] = ()
     known: bool = True
 
     def to_json(self) -> str:
@@ -129,7 +132,7 @@ def _readable(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_shape(held)}" for name, held in value.items())
     if isinstance(value, (tuple, list)):
-        return ", ".join(map(_shape, value))
+        return ", ".join(map(_shape, value)) or "-"
     return str(value) if value not in (None, "") else "-"
 
 

@@ -102,11 +102,27 @@ def load(
     with quiet_transformers():
         mini = name == MINI
         model = _mini(head, options) if mini else _from_folder(_folder(name), head, options)
-        tokenizer = _tokenizer(_folder(EMBEDDED if name == MINI else name))
+        tokenizer = read_tokenizer(_folder(EMBEDDED if name == MINI else name))
     model.name_or_path = str(name)
     if torchscript:
         verify_flag(model)
     return model.eval(), tokenizer
+
+
+def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """Return the tokenizer whose files are in a folder; opens no socket.
+
+    Raises
+    ------
+    ModelError
+        There is none that transformers can load.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # a missing file may end in an ImportError, a broken one in any
+        raise ModelError("models.no-tokenizer", given=folder) from error
 
 
 def verify_flag(model: PreTrainedModel) -> None:
@@ -220,15 +236,6 @@ def _factory(config: Any, head: str) -> Any:
             "models.no-such-head", kind=config.model_type, given=head, fitting=", ".join(fitting)
         )
     return getattr(transformers, CLASSES[head])
-
-
-def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # a missing file may end in an ImportError, a broken one in any
-        raise ModelError("models.no-tokenizer", given=folder) from error
 
 
 def _warn_of_new_weights(model: PreTrainedModel, missing: list[str]) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import linecache
 import re
 import tomllib
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
+from tsnb.sources import innermost
 from tsnb.words import say
 
 if TYPE_CHECKING:
@@ -23,10 +22,7 @@ if TYPE_CHECKING:
 
     Shapes = Mapping[str, tuple[int, ...]]
 
-FRAME = re.compile(r"^(?P<file>\S.*?)\((?P<line>\d+)\): (?P<function>\S+)$", re.MULTILINE)
 CALL = re.compile(r"torch\.(\w+)\(")
-TORCH = re.compile(r"-packages[/\\]torch[/\\]")
-TRACER = re.compile(r"[/\\]torch[/\\]jit[/\\]_trace\.py$")
 IN_A_TRACE = "Traceback of TorchScript"
 TABLES = {  # what the line of code says of the embedding that an index ran out of
     "position-limit": ("position", "wpe"),
@@ -128,7 +124,7 @@ def dissect(text: str, contract: Contract | None, shapes: Shapes) -> ShapeError:
     lines = text.strip().splitlines() or [""]
     message = re.sub(r"^[\w.]*(Error|Exception): ", "", lines[-1])
     family, numbers = _matched(message)
-    source, code = _source(text)
+    source, code = innermost(text)
     found = ShapeError(
         family=family,
         op=_recorded_op(text) or _families().get(family, {}).get("op", ""),
@@ -166,17 +162,6 @@ def _matched(message: str) -> tuple[str, dict[str, Any]]:
                     for name, text in found.groupdict().items()
                 }
     return ("unknown" if message else "no-error"), {}
-
-
-def _source(text: str) -> tuple[str, str]:
-    """Return the innermost line of the model's own code in a traceback, and that line of code."""
-    inside = takewhile(lambda found: not TRACER.search(found["file"]), FRAME.finditer(text))
-    frames = list(inside)
-    own = [found for found in frames if not TORCH.search(found["file"])]
-    for found in own[:1] or frames[:1]:
-        line = linecache.getline(found["file"], int(found["line"])).strip()
-        return f"{found['file']}:{found['line']}", line
-    return "", ""
 
 
 def _recorded_op(text: str) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tsnb.axes import batch_and_length, input_axes, output_axes, resolve
 from tsnb.contract import Contract, model_id, versions
 from tsnb.errors import InputError, TraceError, suggest
+from tsnb.graphs import fixed_devices
 from tsnb.inputs import in_forward_order, max_positions
 from tsnb.models import quiet_transformers, tuple_outputs
 from tsnb.outputs import flatten, largest_difference, named_outputs
@@ -56,6 +57,9 @@ class TraceWarning:
         `None` where no other shape could be tried, or the error came from another line.
     shapes
         The shapes `(batch, length)` that showed it; none where no other was tried.
+    device
+        Where the line was recorded with a device, that one: it matters on other devices only, and
+        says nothing of shapes.
     """
 
     source: str
@@ -64,14 +68,17 @@ class TraceWarning:
     count: int
     harmless: bool | None = None
     shapes: tuple[Shape, ...] = ()
+    device: str = ""
 
     def __str__(self) -> str:
+        head = (f"{self.source} ({self.count} ×)", self.code, self.message)
+        return "\n    ".join(head if self.device else (*head, self._verdict()))
+
+    def _verdict(self) -> str:
         shapes = ", ".join(f"{batch} × {length}" for batch, length in self.shapes)
         unclear = self.harmless is None and self.shapes
         ending = "unclear" if unclear else str(self.harmless).lower()
-        verdict = say(f"tracing.harmless-{ending}", shapes=shapes)
-        lines = (f"{self.source} ({self.count} ×)", self.code, self.message, verdict)
-        return "\n    ".join(lines)
+        return say(f"tracing.harmless-{ending}", shapes=shapes)
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,8 @@ class Traced:
     contract
         Names, shapes and versions that belong to it.
     warnings
-        What the tracer warned of, grouped by line of source.
+        What the tracer warned of, grouped by line of source; then the lines that were recorded with
+        a device.
     """
 
     module: torch.jit.ScriptModule
@@ -153,7 +161,7 @@ def trace(model: nn.Module, inputs: Tensors, verify: Sequence[Shape] = ()) -> Tr
     import torch
 
     check_eval(model, "tracing.training")
-    asked = _checked_shapes(verify)
+    asked = checked_shapes(verify)
     held = in_forward_order(model, checked_tensors(inputs))
     # copies: the tracer takes one tensor under two names for one input
     ordered = {name: tensor.detach().clone() for name, tensor in held.items()}
@@ -161,17 +169,18 @@ def trace(model: nn.Module, inputs: Tensors, verify: Sequence[Shape] = ()) -> Tr
         eager = flatten(model(**ordered))
         module, noted = _record(model, ordered)
         difference = largest_difference(eager, flatten(module(**ordered)))
-        contract = _contract(model, ordered, eager)
+        bound = device_warnings(module)
+        contract = _contract(model, ordered, eager, {warning.device for warning in bound})
     if not difference <= TOLERANCE:
         raise TraceError("tracing.disagrees", difference=f"{difference:.2g}", tolerance=TOLERANCE)
     shapes = asked or neighbours(contract)
     traced = Traced(module, contract)
     verdicts = {shape: judge(traced, model, shape) for shape in shapes}
     if asked:
-        _check_verified(verdicts)
+        check_verified(verdicts)
     same = [shape for shape, verdict in verdicts.items() if verdict.kind == "same"]
     others = {shape: verdicts[shape] for shape in verdicts if shape != batch_and_length(ordered)}
-    return Traced(module, contract.with_verified(same), mark(noted, others))
+    return Traced(module, contract.with_verified(same), (*mark(noted, others), *bound))
 
 
 def neighbours(contract: Contract) -> list[Shape]:
@@ -211,13 +220,27 @@ def mark(
     )
 
 
+def device_warnings(module: torch.jit.ScriptModule) -> tuple[TraceWarning, ...]:
+    """Return a warning for each line that a fresh trace ties to a device."""
+    return tuple(
+        TraceWarning(
+            found.source,
+            found.code,
+            say("tracing.device", device=found.device),
+            count,
+            device=found.device,
+        )
+        for found, count in fixed_devices(module).items()
+    )
+
+
 def _frame(note: TraceWarning) -> str:
     """Return a warning's line as TorchScript's tracebacks write it: `file(line)`."""
     file, _, line = note.source.rpartition(":")
     return f"{file}({line})"
 
 
-def _check_verified(verdicts: Mapping[Shape, Verdict]) -> None:
+def check_verified(verdicts: Mapping[Shape, Verdict]) -> None:
     """Raise a TraceError that names the shapes at which trace and model do not agree."""
     bad = {shape: found for shape, found in verdicts.items() if found.kind != "same"}
     if bad:
@@ -265,7 +288,8 @@ def check_eval(model: nn.Module, key: str) -> None:
         raise TraceError(key, first=training[0], count=len(training))
 
 
-def _checked_shapes(verify: Sequence[Any]) -> list[Shape]:
+def checked_shapes(verify: Sequence[Any]) -> list[Shape]:
+    """Return shapes to verify as pairs of whole numbers, or raise an InputError."""
     for shape in verify:
         pair = tuple(shape) if isinstance(shape, (tuple, list)) else ()
         whole = all(isinstance(size, Integral) and int(size) > 0 for size in pair)
@@ -323,7 +347,9 @@ def _grouped(caught: list[warnings.WarningMessage]) -> tuple[TraceWarning, ...]:
     )
 
 
-def _contract(model: nn.Module, inputs: Tensors, eager: list[torch.Tensor]) -> Contract:
+def _contract(
+    model: nn.Module, inputs: Tensors, eager: list[torch.Tensor], devices: set[str]
+) -> Contract:
     batch, length = batch_and_length(inputs)
     return Contract(
         input_names=tuple(inputs),
@@ -338,6 +364,7 @@ def _contract(model: nn.Module, inputs: Tensors, eager: list[torch.Tensor]) -> C
         model_id=model_id(model),
         versions=versions(),
         verified=((batch, length),) if batch is not None and length is not None else (),
+        devices=tuple(sorted(devices)),
     )
 
 

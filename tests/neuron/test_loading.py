@@ -11,6 +11,7 @@ import torch
 
 import tsnb
 from tests.neuron.stand_ins import BEGIN, TRACING, WORKING, environment, install
+from tsnb.archive import Archive, look
 from tsnb.neuron.loading import holds_neuron, neuron_operators
 from tsnb.neuron.targets import TARGETS, target
 
@@ -158,8 +159,8 @@ class TestEachGeneration:
         with zipfile.ZipFile(made[name] / "tsnb.pt") as archive:
             [member] = [held for held in archive.namelist() if held.endswith("contract.json")]
             assert json.loads(archive.read(member))["target"] == name
-        assert holds_neuron(made[name] / "tsnb.pt")
-        assert holds_neuron(made[name] / "foreign.pt")
+        assert holds_neuron(look(made[name] / "tsnb.pt"))
+        assert holds_neuron(look(made[name] / "foreign.pt"))
 
 
 def test_plain_torch_says_what_is_quoted(made: dict[str, Path], python: Callable[..., str]) -> None:
@@ -171,16 +172,14 @@ def test_any_other_file_is_left_alone(
 ) -> None:
     path = tsnb.save(traced(), tmp_path / "bert.pt")
     monkeypatch.setattr("importlib.import_module", None)
-    assert not holds_neuron(path)
-    with neuron_operators(path):
+    assert not holds_neuron(look(path))
+    with neuron_operators(look(path)):
         torch.jit.load(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04 half of one"])
 def test_a_file_that_is_no_archive_holds_nothing(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.pt").write_bytes(content)
-    assert not holds_neuron(tmp_path / "x.pt")
-    assert not holds_neuron(tmp_path / "missing.pt")
     with pytest.raises(tsnb.ArtifactError, match="not a TorchScript file"):
         tsnb.load_traced(tmp_path / "x.pt")
 
@@ -188,15 +187,17 @@ def test_a_file_that_is_no_archive_holds_nothing(content: bytes, tmp_path: Path)
 def test_an_error_within_the_block_is_the_block_s_own_where_no_operator_is_neuron_s(
     tmp_path: Path,
 ) -> None:
-    with pytest.raises(ZeroDivisionError), neuron_operators(tmp_path / "missing.pt"):
+    with (
+        pytest.raises(ZeroDivisionError),
+        neuron_operators(Archive(tmp_path / "missing.pt", "", {})),
+    ):
         1 / 0  # noqa: B018, raises
 
 
-@pytest.mark.parametrize("contract", ["", "{", "[]", '{"length": 3}'])
-def test_a_contract_that_names_no_target_is_somebody_else_s(contract: str, tmp_path: Path) -> None:
-    path = tmp_path / "x.pt"
+def test_a_file_that_names_no_target_is_somebody_else_s(tmp_path: Path) -> None:
+    path, code = tmp_path / "x.pt", "return ops.neuron.forward_1([x])"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("x/code/__torch__.py", "return ops.neuron.forward_1([x])")
-        archive.writestr("x/extra/tsnb_contract.json", contract)
-    with pytest.raises(tsnb.NeuronError, match="target not recorded"):
-        tsnb.load_traced(path)
+        archive.writestr("x/code/__torch__.py", code)
+    held = Archive(path, "x", {"code/__torch__.py": len(code)})
+    with pytest.raises(tsnb.NeuronError, match="target not recorded"), neuron_operators(held):
+        pytest.fail("loaded without the package")

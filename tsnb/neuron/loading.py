@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import importlib
-import json
-import zipfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tsnb.artifacts import MEMBER
 from tsnb.errors import NeuronError
 from tsnb.neuron.targets import TARGETS
 from tsnb.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from tsnb.archive import Archive
 
 MARKS = (b"ops.neuron.", b"torch.classes.neuron.")  # in the code of a compiled graph
 
 
 @contextmanager
-def neuron_operators(path: Path) -> Iterator[None]:
+def neuron_operators(archive: Archive, target: str = "") -> Iterator[None]:
     """Import the package whose operators a file holds, before it is loaded within the block.
 
     Any other file is left alone. Without the package torch says only "Unknown builtin op:
     neuron::forward_1".
+
+    Parameters
+    ----------
+    archive
+        The file's members.
+    target
+        What the contract says it was compiled for; where it says nothing, every package is tried.
 
     Raises
     ------
@@ -35,30 +40,27 @@ def neuron_operators(path: Path) -> Iterator[None]:
 
     Taught in notebook 05.
     """
-    if not holds_neuron(path):
+    if not holds_neuron(archive):
         yield
         return
-    packages = _import_for(path)
+    packages = _import_for(archive, target)
     try:
         yield
     except Exception as error:  # whatever a runtime raises
         names = ", ".join(packages)
-        raise NeuronError("neuron.no-runtime", path=path, packages=names, why=error) from error
+        raise NeuronError(
+            "neuron.no-runtime", path=archive.path, packages=names, why=error
+        ) from error
 
 
-def holds_neuron(path: Path) -> bool:
+def holds_neuron(archive: Archive) -> bool:
     """Tell whether the code in a TorchScript file calls Neuron's operators."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            parts = (name for name in archive.namelist() if name.endswith(".py"))
-            return any(mark in archive.read(part) for part in parts for mark in MARKS)
-    except (OSError, zipfile.BadZipFile):
-        return False
+    parts = (name for name in archive.below("code/") if name.endswith(".py"))
+    return any(mark in code for code in map(archive.read, parts) for mark in MARKS)
 
 
-def _import_for(path: Path) -> list[str]:
-    """Import the package of the target that a file names, or whichever is there, and say which."""
-    name = _recorded_target(path)
+def _import_for(archive: Archive, name: str) -> list[str]:
+    """Import the package of a target, or whichever is there, and say which."""
     known = [target.package for target in TARGETS if target.name == name]
     imported, errors = [], []
     for package in known or [target.package for target in TARGETS]:
@@ -68,16 +70,6 @@ def _import_for(path: Path) -> list[str]:
         except (Exception, SystemExit) as error:  # noqa: BLE001, whatever a broken install raises
             errors.append(f"{package}: {type(error).__name__}: {error}")
     if not imported:
-        target = name or say("neuron.any-target")
-        raise NeuronError("neuron.no-package", path=path, target=target, why="; ".join(errors))
+        target, why = name or say("neuron.any-target"), "; ".join(errors)
+        raise NeuronError("neuron.no-package", path=archive.path, target=target, why=why)
     return imported
-
-
-def _recorded_target(path: Path) -> str:
-    """Return the target in the contract that travels in a file; empty where there is none."""
-    with zipfile.ZipFile(path) as archive:
-        held = [name for name in archive.namelist() if name.endswith(f"/extra/{MEMBER}")]
-        try:
-            return str(json.loads(archive.read(held[0]))["target"]) if held else ""
-        except (ValueError, KeyError, TypeError):
-            return ""
