@@ -81,3 +81,15 @@ def transformers5() -> Path:
     folder = ROOT / ".venv/transformers5"
     assert (folder / "transformers").is_dir(), "make test installs it"
     return folder
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where the C++ loader is built; the name has a space, as folders of people have."""
+    return tmp_path_factory.mktemp("my loader")
+
+
+@pytest.fixture(scope="session")
+def loader(folder: Path) -> Path:
+    """Build the C++ loader, once for all tests."""
+    return tsnb.cpp.build(folder)

@@ -1,0 +1,203 @@
+"""Claims of notebook 03: the file, what it carries, what damages it, and who else reads it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import warnings
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from transformers import FunnelConfig, FunnelModel
+
+import tsnb
+from tsnb.archive import seal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Load = Callable[..., Any]
+    Inputs = dict[str, torch.Tensor]
+
+pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::UserWarning")
+
+
+@pytest.fixture
+def saved(masked_lm: Load, inputs: Inputs, tmp_path: Path) -> tuple[Any, Path]:
+    """Return a trace and the file it was saved to, by plain torch."""
+    traced = torch.jit.trace(masked_lm(torchscript=True), example_kwarg_inputs=inputs)
+    torch.jit.save(traced, tmp_path / "bert.pt")
+    return traced, tmp_path / "bert.pt"
+
+
+@pytest.mark.claim("loaded-equals-saved")
+def test_a_loaded_trace_gives_the_same_bits(saved: tuple[Any, Path], inputs: Inputs) -> None:
+    traced, path = saved
+    assert torch.equal(torch.jit.load(path)(**inputs)[0], traced(**inputs)[0])
+
+
+@pytest.mark.claim("eval-mode-is-saved")
+def test_a_trace_in_eval_mode_loads_in_eval_mode(saved: tuple[Any, Path], inputs: Inputs) -> None:
+    loaded = torch.jit.load(saved[1])
+    assert not any(module.training for module in loaded.modules())
+    assert torch.equal(loaded(**inputs)[0], loaded.eval()(**inputs)[0])
+
+
+@pytest.mark.claim("runs-without-transformers")
+def test_a_trace_runs_where_transformers_cannot_be_imported(
+    saved: tuple[Any, Path], inputs: Inputs
+) -> None:
+    traced, path = saved
+    numbers = {name: tensor.tolist() for name, tensor in inputs.items()}
+    program = f"""
+import sys, torch
+sys.modules["transformers"] = sys.modules["tsnb"] = None
+names = {numbers!r}
+logits = torch.jit.load({str(path)!r})(**{{n: torch.tensor(v) for n, v in names.items()}})[0]
+print(logits[0, 8].argmax().item())
+"""
+    printed = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    assert int(printed) == traced(**inputs)[0][0, 8].argmax().item()
+
+
+@pytest.mark.claim("a-pt-file-is-a-zip")
+def test_a_pt_file_is_a_zip_of_code_and_data(saved: tuple[Any, Path]) -> None:
+    with zipfile.ZipFile(saved[1]) as archive:
+        parts = {name.split("/")[1] for name in archive.namelist()}
+    assert {"code", "data", "constants.pkl"} <= parts
+
+
+@pytest.mark.claim("extra-files-travel")
+def test_plain_torch_reads_the_model_and_the_contract(
+    masked_lm: Load, inputs: Inputs, tmp_path: Path
+) -> None:
+    traced = tsnb.trace(masked_lm(), inputs)
+    extra = {"tsnb_contract.json": ""}
+    plain = torch.jit.load(tsnb.save(traced, tmp_path / "x.pt"), _extra_files=extra)
+    assert torch.equal(plain(**inputs)[0], traced(**inputs)["logits"])
+    assert tsnb.Contract.from_json(extra["tsnb_contract.json"]) == traced.contract
+
+
+@pytest.mark.claim("untied-file-is-larger")
+def test_the_copy_of_the_embedding_is_in_the_file(
+    masked_lm: Load, inputs: Inputs, tmp_path: Path
+) -> None:
+    sizes = {}
+    for flag in (False, True):
+        model = masked_lm(torchscript=flag)
+        sizes[flag] = tsnb.save(tsnb.trace(model, inputs), tmp_path / "x.pt").stat().st_size
+    embedding = model.get_input_embeddings().weight
+    assert sizes[True] - sizes[False] > 0.95 * embedding.nbytes
+
+
+@pytest.mark.claim("torch-loads-damaged-weights")
+def test_torch_loads_one_wrong_bit_without_a_word_and_tsnb_refuses_it(
+    masked_lm: Load, inputs: Inputs, tmp_path: Path
+) -> None:
+    traced = tsnb.trace(masked_lm(torchscript=True), inputs)
+    path = tsnb.save(traced, tmp_path / "x.pt")
+    name = "embeddings.LayerNorm.weight"
+    weight = next(held for held in tsnb.inspect(path).weights if held.name.endswith(name))
+    with zipfile.ZipFile(path) as archive:
+        stored = archive.read(f"x/{weight.member}")
+    data = bytearray(path.read_bytes())
+    data[data.index(stored) + 3] ^= 0b10000000
+    path.write_bytes(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
+        wrong = torch.jit.load(path)
+    assert (wrong(**inputs)[0] - traced(**inputs)["logits"]).abs().max() > 1e-3
+    with pytest.raises(tsnb.ArtifactError, match="bytes were changed"):
+        tsnb.load_traced(path)
+
+
+class Sneaky(torch.nn.Module):
+    """Writes a file when it is loaded."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+    @torch.jit.export
+    def __getstate__(self) -> tuple[str, bool]:
+        return (self.path, self.training)
+
+    @torch.jit.export
+    def __setstate__(self, state: tuple[str, bool]) -> None:
+        self.path, self.training = state[0], state[1]
+        torch.save(torch.zeros(1), self.path)
+
+
+@pytest.mark.claim("loading-runs-code")
+def test_a_module_can_write_a_file_while_it_is_loaded(tmp_path: Path) -> None:
+    written = tmp_path / "written"
+    torch.jit.save(torch.jit.script(Sneaky(str(written))), tmp_path / "x.pt")
+    assert not written.exists()
+    tsnb.inspect(tmp_path / "x.pt")
+    assert not written.exists()  # looking runs nothing
+    torch.jit.load(tmp_path / "x.pt")
+    assert written.exists()
+
+
+@pytest.mark.claim("a-digest-is-not-a-signature")
+def test_whoever_changes_a_file_can_seal_it_again(tmp_path: Path) -> None:
+    torch.jit.save(torch.jit.script(Sneaky(str(tmp_path / "written"))), tmp_path / "x.pt")
+    seal(tmp_path / "x.pt")
+    assert tsnb.inspect(tmp_path / "x.pt").digest == "matches"
+    tsnb.load_traced(tmp_path / "x.pt")
+    assert (tmp_path / "written").exists()
+
+
+@pytest.mark.claim("cpp-takes-ids-by-name")
+def test_the_loader_takes_names_in_any_order(
+    loader: Path, masked_lm: Load, inputs: Inputs, tmp_path: Path
+) -> None:
+    path = tsnb.save(tsnb.trace(masked_lm(), inputs), tmp_path / "x.pt")
+    ids = {name: " ".join(map(str, tensor[0].tolist())) for name, tensor in inputs.items()}
+    arguments = [f"{name}={numbers}" for name, numbers in ids.items()]
+    printed = [
+        subprocess.run([loader, path, *order], capture_output=True, text=True, check=True).stdout
+        for order in (arguments, arguments[::-1])
+    ]
+    assert printed[0] == printed[1] != ""
+
+
+@pytest.mark.claim("cpp-equals-python")
+def test_the_loader_gives_the_same_bits(
+    loader: Path, masked_lm: Load, inputs: Inputs, tmp_path: Path
+) -> None:
+    traced = tsnb.trace(masked_lm(torchscript=True), inputs)
+    path = tsnb.save(traced, tmp_path / "x.pt")
+    found = tsnb.cpp.run(loader, path, inputs)["logits"]
+    assert torch.equal(found, traced(**inputs)["logits"])
+
+
+@pytest.mark.claim("export-refuses-what-disagrees")
+def test_export_ends_with_1_and_no_file_where_trace_and_model_disagree(tmp_path: Path) -> None:
+    _, tokenizer = tsnb.load("tiny-bert")
+    config = FunnelConfig(
+        vocab_size=len(tokenizer), block_sizes=[1, 1], d_model=32, n_head=2, d_head=16, d_inner=37
+    )
+    FunnelModel(config).save_pretrained(tmp_path / "funnel")
+    tokenizer.save_pretrained(tmp_path / "funnel")
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "tsnb.cli",
+        "export",
+        tmp_path / "funnel",
+        "--head",
+        "encoder",
+    ]
+    options: list[str | Path] = ["--max-length", "16", "--verify", "32", "-o", tmp_path / "x.pt"]
+    assert subprocess.run([*command, *options], check=False, capture_output=True).returncode == 1
+    assert not (tmp_path / "x.pt").exists()
