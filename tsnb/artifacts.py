@@ -243,8 +243,8 @@ def _write(module: torch.jit.ScriptModule, target: Path, extra: dict[str, Any]) 
     _remove_unfinished(target.parent)
     prefix = f"{UNFINISHED}{os.getpid()}-"
     with quiet_jit() as jit, tempfile.TemporaryDirectory("", prefix, target.parent) as folder:
+        _reserve(folder, _bytes_of(module) + sum(map(len, extra.values())) + SPARE)
         half = Path(folder) / target.name
-        _reserve(half, _bytes_of(module) + sum(map(len, extra.values())) + SPARE)
         jit.save(module, str(half), _extra_files=extra)
         seal(half)
         os.replace(half, target)  # noqa: PTH105, the one atomic step
@@ -258,12 +258,12 @@ def _remove_unfinished(folder: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _reserve(path: Path, size: int) -> None:
+def _reserve(folder: str, size: int) -> None:
     """Raise an OSError where the disk has no room: torch would end the whole process later."""
-    with path.open("wb") as file:
+    with tempfile.TemporaryFile(dir=folder) as file:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, size)
-        elif shutil.disk_usage(path.parent).free < size:  # macOS and Windows
+        elif shutil.disk_usage(folder).free < size:  # macOS and Windows
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
