@@ -204,6 +204,20 @@ def test_a_file_of_somebody_else_is_loaded_and_called_by_name(tmp_path: Path) ->
     assert torch.allclose(outputs["output_0"], module(first, second))
 
 
+class Going(nn.Module):
+    """A module with a method, and no forward."""
+
+    @torch.jit.export
+    def go(self, x: torch.Tensor) -> torch.Tensor:
+        return x + 1
+
+
+def test_a_file_without_a_forward(tmp_path: Path) -> None:
+    with quiet_jit() as jit, no_warnings():
+        jit.save(jit.script(Going()), str(tmp_path / "going.pt"))
+    assert refused(tsnb.load_traced, tmp_path / "going.pt").key == "artifacts.no-forward"
+
+
 @pytest.mark.parametrize("text", [b"", b"just some text\n", b"PK\x03\x04" + b"\0" * 60])
 def test_bytes_that_are_no_torchscript(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "bert.pt"

@@ -156,7 +156,7 @@ def load_traced(path: str | Path, map_location: str | torch.device = "cpu") -> T
     contract = read_contract(check(path))
     module = _module(path, map_location)
     if contract is None:
-        return Traced(module, _contract_of(module))
+        return Traced(module, _contract_of(path, module))
     _warn_of_version(contract)
     _warn_of_device(contract, str(map_location))
     return Traced(module, contract)
@@ -292,9 +292,11 @@ def _module(path: Path, map_location: str | torch.device) -> torch.jit.ScriptMod
         ) from error
 
 
-def _contract_of(module: torch.jit.ScriptModule) -> Contract:
+def _contract_of(path: Path, module: torch.jit.ScriptModule) -> Contract:
     """Read the input names off a graph that tsnb did not trace."""
-    forward: Any = module.forward
+    forward: Any = getattr(module, "forward", None)
+    if forward is None:
+        raise ArtifactError("artifacts.no-forward", path=path)
     arguments = forward.schema.arguments[1:]  # the first is the module itself
     return Contract(tuple(argument.name for argument in arguments), known=False)
 

@@ -126,7 +126,7 @@ def _tuples(value: Any) -> Any:
 
 def _readable(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_shape(held)}" for name, held in value.items())
+        return ", ".join(f"{name} {_shape(held)}" for name, held in value.items()) or "-"
     if isinstance(value, (tuple, list)):
         return ", ".join(map(_shape, value)) or "-"
     return "-" if value is None else str(value)
