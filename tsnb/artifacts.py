@@ -158,7 +158,7 @@ def load_traced(path: str | Path, map_location: str | torch.device = "cpu") -> T
     contract = read_contract(archive)
     module = _module(archive, contract, map_location)
     if contract is None:
-        return Traced(module, _contract_of(module))
+        return Traced(module, _contract_of(path, module))
     _warn_of_version(contract)
     _warn_of_device(contract, str(map_location))
     return Traced(module, contract)
@@ -245,8 +245,8 @@ def _write(module: torch.jit.ScriptModule, target: Path, extra: dict[str, Any]) 
     _remove_unfinished(target.parent)
     prefix = f"{UNFINISHED}{os.getpid()}-"
     with quiet_jit() as jit, tempfile.TemporaryDirectory("", prefix, target.parent) as folder:
+        _reserve(folder, _bytes_of(module) + sum(map(len, extra.values())) + SPARE)
         half = Path(folder) / target.name
-        _reserve(half, _bytes_of(module) + sum(map(len, extra.values())) + SPARE)
         jit.save(module, str(half), _extra_files=extra)
         seal(half)
         os.replace(half, target)  # noqa: PTH105, the one atomic step
@@ -260,12 +260,12 @@ def _remove_unfinished(folder: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _reserve(path: Path, size: int) -> None:
+def _reserve(folder: str, size: int) -> None:
     """Raise an OSError where the disk has no room: torch would end the whole process later."""
-    with path.open("wb") as file:
+    with tempfile.TemporaryFile(dir=folder) as file:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, size)
-        elif shutil.disk_usage(path.parent).free < size:  # macOS and Windows
+        elif shutil.disk_usage(folder).free < size:  # macOS and Windows
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -301,9 +301,11 @@ def _module(
         ) from error
 
 
-def _contract_of(module: torch.jit.ScriptModule) -> Contract:
+def _contract_of(path: Path, module: torch.jit.ScriptModule) -> Contract:
     """Read the input names off a graph that tsnb did not trace."""
-    forward: Any = module.forward
+    forward: Any = getattr(module, "forward", None)
+    if forward is None:
+        raise ArtifactError("artifacts.no-forward", path=path)
     arguments = forward.schema.arguments[1:]  # the first is the module itself
     return Contract(tuple(argument.name for argument in arguments), known=False)
 
