@@ -97,10 +97,18 @@ class Contract:
         """Return the same contract with more shapes recorded as verified."""
         return replace(self, verified=tuple(sorted({*self.verified, *shapes})))
 
+    def rows(self) -> list[tuple[str, str]]:
+        """Return every field but `known` with its value as text; `-` where it is not set.
+
+        >>> Contract(("input_ids",), length=16).rows()[4]
+        ('length', '16')
+        """
+        fields = asdict(self).items()
+        return [(name, _readable(value)) for name, value in fields if name != "known"]
+
     def __str__(self) -> str:
-        rows = ((name, value) for name, value in asdict(self).items() if name != "known")
         note = "" if self.known else "\n" + say("contract.unknown")
-        return "\n".join(f"{name:<13} {_readable(value)}" for name, value in rows) + note
+        return "\n".join(f"{name:<13} {value}" for name, value in self.rows()) + note
 
 
 def versions() -> dict[str, str]:

@@ -1,3 +1,4 @@
+from .artifact_viewer import ArtifactViewer as ArtifactViewer
 from .max_length import MaxLengthChooser as MaxLengthChooser
 from .padding import PaddingCostView as PaddingCostView
 from .shape_errors import ShapeErrorExplorer as ShapeErrorExplorer
