@@ -158,7 +158,7 @@ def load_traced(path: str | Path, map_location: str | torch.device = "cpu") -> T
     contract = read_contract(archive)
     module = _module(archive, contract, map_location)
     if contract is None:
-        return Traced(module, _contract_of(path, module))
+        return Traced(module, _contract_of(archive.path, module))
     _warn_of_version(contract)
     _warn_of_device(contract, str(map_location))
     return Traced(module, contract)
