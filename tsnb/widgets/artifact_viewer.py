@@ -152,7 +152,8 @@ class ArtifactViewer(View):
 def _select(lines: Iterable[tuple[str, str]], words: str) -> Select:
     """Return a list as wide as its place, where arrow keys move; one without lines is not shown."""
     options = list(lines)
-    layout = Layout(width="100%", display="" if options else "none")
+    width = "calc(100% - 4px)"  # the margins that ipywidgets gives it
+    layout = Layout(width=width, display="" if options else "none")
     rows = max(FEWEST, min(MOST, len(options)))
     return Select(options=options, value=None, rows=rows, tooltip=words, layout=layout)
 
@@ -162,7 +163,8 @@ def _head(state: ArtifactState) -> str:
     file, digest, *more = map(escape, state.heads())
     mark = f"<b style='color: {COLOURS[state.artifact.digest]}'>{digest[0]}</b>{digest[1:]}"
     lines = "".join(f"<div>{line}</div>" for line in (f"<b>{file}</b>", mark, *more))
-    style = f"<style>.{LISTS} select {{ {MONO}; min-width: 0 }}</style>"
+    narrow = f".{LISTS} .widget-html-content {{ min-width: 0 }}"  # else a long line widens its box
+    style = f"<style>.{LISTS} select {{ {MONO}; min-width: 0 }} {narrow}</style>"
     return f"{style}<div style='line-height: 1.5; overflow-wrap: anywhere'>{lines}</div>"
 
 
