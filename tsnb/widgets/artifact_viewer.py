@@ -6,8 +6,10 @@ Taught in notebook 03.
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anywidget
 from ipywidgets import HTML, Box, Layout, Select, Stack, VBox
 from traitlets import Unicode, link, validate
 
@@ -18,7 +20,6 @@ from tsnb.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from tsnb.archive import Digest
 
@@ -30,9 +31,17 @@ COLOURS: dict[Digest, str] = {
 }
 MONO = "font-family: var(--jp-code-font-family, monospace); font-size: 12px; line-height: 1.4"
 EDGE = "1px solid var(--jp-border-color1, #8c8c8c)"
-BOX = f"border: {EDGE}; max-height: 24em; overflow: auto; margin: 0; padding: 6px 8px"
+BOX = f"border: {EDGE}; max-height: 28em; overflow: auto; margin: 0; padding: 6px 8px"
 LISTS = "tsnb-members"  # bars and sizes stand below each other in a font of one width only
+FEWEST, MOST = 2, 14  # lines of a list; a browser shows a list of one line as a menu
 HALF = {"flex": "1 1 30em", "min_width": "0"}  # side by side where the page is wide enough
+
+
+class Keys(anywidget.AnyWidget):
+    """Nothing to see: leaves the arrow keys to what has the focus below the class `kept`."""
+
+    _esm = Path(__file__).parent / "keys.js"
+    kept = Unicode(LISTS).tag(sync=True)
 
 
 class ArtifactViewer(View):
@@ -81,9 +90,10 @@ class ArtifactViewer(View):
         self.head, self.detail = HTML(value=_head(state)), HTML(layout=Layout(**HALF))
         self._make_lists(state)
         lists = VBox([self.parts, self.members], layout=Layout(**HALF, grid_gap="4px"))
-        lists.add_class(LISTS)
-        body = Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="8px 16px")
-        super().__init__(state, self.head, Box([lists, self.detail], layout=body))
+        layout = Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="8px 16px")
+        body = Box([lists, self.detail], layout=layout)
+        body.add_class(LISTS)
+        super().__init__(state, self.head, body, Keys())
         self._join()
 
     def html(self) -> str:
@@ -110,13 +120,16 @@ class ArtifactViewer(View):
 
     def _make_lists(self, state: ArtifactState) -> None:
         """Make a list of parts, and one of members for each: no list's lines ever change."""
-        options = zip(state.part_labels(), PARTS, strict=True)
-        self.parts = _select(options, "parts", len(PARTS))
-        lists = []
-        for part in PARTS:
-            members = [node.member for node in state.parts[part]]
-            lists.append(_select(zip(state.labels(part), members, strict=True), "members", 11))
-        self.members = Stack(lists)
+        self.parts = _select(
+            zip(state.part_labels(), PARTS, strict=True), say("artifact-viewer.parts")
+        )
+        words = say("artifact-viewer.members")
+        self.members = Stack(
+            [
+                _select(zip(state.labels(part), state.members(part), strict=True), words)
+                for part in PARTS
+            ]
+        )
 
     def _join(self) -> None:
         """Let the state follow the lists, and the view the state."""
@@ -136,12 +149,13 @@ class ArtifactViewer(View):
             self.state.chosen = change["new"]
 
 
-def _select(options: Iterable[tuple[str, str]], kind: str, rows: int) -> Select:
-    """Return a list as wide as its place; arrow keys move in it."""
-    words = say("artifact-viewer.parts" if kind == "parts" else "artifact-viewer.members")
-    return Select(
-        options=list(options), value=None, rows=rows, tooltip=words, layout=Layout(width="100%")
-    )
+def _select(lines: Iterable[tuple[str, str]], words: str) -> Select:
+    """Return a list as wide as its place, where arrow keys move; one without lines is not shown."""
+    options = list(lines)
+    width = "calc(100% - 4px)"  # the margins that ipywidgets gives it
+    layout = Layout(width=width, display="" if options else "none")
+    rows = max(FEWEST, min(MOST, len(options)))
+    return Select(options=options, value=None, rows=rows, tooltip=words, layout=layout)
 
 
 def _head(state: ArtifactState) -> str:
@@ -149,7 +163,8 @@ def _head(state: ArtifactState) -> str:
     file, digest, *more = map(escape, state.heads())
     mark = f"<b style='color: {COLOURS[state.artifact.digest]}'>{digest[0]}</b>{digest[1:]}"
     lines = "".join(f"<div>{line}</div>" for line in (f"<b>{file}</b>", mark, *more))
-    style = f"<style>.{LISTS} select {{ {MONO} }}</style>"
+    narrow = f".{LISTS} .widget-html-content {{ min-width: 0 }}"  # else a long line widens its box
+    style = f"<style>.{LISTS} select {{ {MONO}; min-width: 0 }} {narrow}</style>"
     return f"{style}<div style='line-height: 1.5; overflow-wrap: anywhere'>{lines}</div>"
 
 
@@ -168,5 +183,6 @@ def _table(rows: Iterable[tuple[str, str]]) -> str:
 def _text(text: str, name: str) -> str:
     """Return a text in a box that scrolls, with the keyboard too."""
     label = escape(say("artifact-viewer.content", name=name), quote=True)
-    box = f"<pre style='{BOX}; {MONO}' tabindex='0' role='region' aria-label='{label}'>"
+    style = f"{BOX}; {MONO}; white-space: pre"
+    box = f"<pre style='{style}' tabindex='0' role='region' aria-label='{label}'>"
     return f"{box}{escape(text)}</pre>" if text else ""

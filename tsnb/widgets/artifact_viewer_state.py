@@ -12,7 +12,7 @@ from tsnb.inspection import inspect
 from tsnb.words import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from pathlib import Path
 
     from tsnb.archive import Digest
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PARTS = ("contract", "weights", "code", "tokenizer", "rest")
 SYMBOLS: dict[Digest, str] = {"matches": "✓", "differs": "✗", "absent": "–", "newer": "?"}  # noqa: RUF001
 CELLS = 8  # characters that the longest bar takes
+LONGEST = 42  # characters of a name in the list; the end of a path tells more than its beginning
 SHOWN = 50_000  # characters of a text that are shown
 PICKLES = ("pkl", "debug_pkl")
 
@@ -93,11 +94,15 @@ class ArtifactState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is 
     @property
     def part(self) -> str:
         """Which of `PARTS` the chosen member belongs to."""
-        return next(part for part in PARTS if self.chosen in self._keys(part))
+        return next(part for part in PARTS if self.chosen in {part, *self.members(part)})
+
+    def members(self, part: str) -> list[str]:
+        """Return the members of a part, the largest first."""
+        return [node.member for node in self.parts[part]]
 
     def first(self, part: str) -> str:
         """Return the largest member of a part; the part's own name where it has none."""
-        return self._keys(part)[0]
+        return [*self.members(part), part][0]
 
     def check(self, chosen: str) -> str:
         """Return what is to be chosen, or raise an ArtifactError where it is not in the file."""
@@ -108,22 +113,22 @@ class ArtifactState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is 
     def heads(self) -> list[str]:
         """Return the file, its digest's state and what was found to be damaged, a line each."""
         held = self.artifact
-        digest = say(f"inspection.digest-{held.digest}")
-        found = [say("artifact-viewer.first-damaged", name=self.damaged)] if self.damaged else []
         file = say("inspection.file", path=held.path, size=f"{held.size:,}")
-        return [file, f"{SYMBOLS[held.digest]} {digest}", *found]
+        digest = say(f"inspection.digest-{held.digest}")
+        names = [self.damaged, *(weight.name for weight in held.storages.get(self.damaged, ()))]
+        damage = say("artifact-viewer.first-damaged", name=" = ".join(names))
+        return [file, f"{SYMBOLS[held.digest]} {digest}", *[damage] * bool(self.damaged)]
 
     def part_labels(self) -> list[str]:
         """Return a line for each part: bytes, bar, and how many members it has."""
-        return _labels((sum(node.size for node in self.parts[part]), self._called(part))
-                       for part in PARTS)  # fmt: skip
+        bytes_of = {part: sum(node.size for node in nodes) for part, nodes in self.parts.items()}
+        marked = {part: self.damaged in self.members(part) for part in PARTS}
+        return _labels([(bytes_of[part], marked[part], self._called(part)) for part in PARTS])
 
     def labels(self, part: str) -> list[str]:
-        """Return a line for each member of a part: bytes, bar, and name; damaged with a mark."""
-        return _labels(
-            (node.size, SYMBOLS["differs"] * (node.member == self.damaged) + node.name)
-            for node in self.parts[part]
-        )
+        """Return a line for each member of a part: bytes, bar, and name; ✗ where it is damaged."""
+        nodes = self.parts[part]
+        return _labels([(node.size, node.member == self.damaged, node.name) for node in nodes])
 
     def content(self) -> Content:
         """Return what is to say of what is chosen; a text is read from the file only now."""
@@ -143,12 +148,10 @@ class ArtifactState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is 
     def _possible(self, proposal: Any) -> str:
         return self.check(proposal.value)
 
-    def _keys(self, part: str) -> list[str]:
-        """Return what can be chosen in a part, its own name last."""
-        return [*(node.member for node in self.parts[part]), part]
-
     def _called(self, part: str) -> str:
         name, count = say(f"artifact-viewer.part-{part}"), len(self.parts[part])
+        if not count:
+            return say("artifact-viewer.none", part=name)
         return say("artifact-viewer.counted", part=name, count=count)
 
     def _about(self, part: str) -> str:
@@ -192,6 +195,8 @@ class ArtifactState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is 
             text = self.artifact.read(member)
         except ArtifactError:
             return Content(member, say("artifact-viewer.unreadable"))
+        if not text:
+            return Content(member, say("artifact-viewer.empty"))
         if "\0" in text or "\ufffd" in text:
             return Content(member, say("artifact-viewer.no-text"))
         if len(text) > SHOWN:
@@ -217,33 +222,37 @@ def _parts(held: Artifact) -> dict[str, tuple[Node, ...]]:
 def _nodes(sizes: dict[str, int], folder: str = "") -> tuple[Node, ...]:
     """Return members as nodes, the largest first, without the name of their folder."""
     ordered = sorted(sizes.items(), key=lambda item: -item[1])
-    return tuple(Node(name, size, name.removeprefix(folder)) for name, size in ordered)
+    return tuple(Node(name, size, _short(name.removeprefix(folder))) for name, size in ordered)
 
 
 def _weights(held: Artifact) -> tuple[Node, ...]:
     """Return the storages as nodes: shapes below each other, and every name."""
     shapes = {member: _sizes(weights[0].shape) for member, weights in held.storages.items()}
     width = max(map(len, shapes.values()), default=0)
-    return tuple(
-        Node(
-            member,
-            weights[0].size,
-            f"{shapes[member]:>{width}}  {' = '.join(weight.name for weight in weights)}",
-        )
+    names = {
+        member: " = ".join(_short(weight.name) for weight in weights)
         for member, weights in held.storages.items()
+    }
+    return tuple(
+        Node(member, held.members[member], f"{shapes[member]:>{width}}  {name}")
+        for member, name in names.items()
     )
 
 
-def _labels(sizes: Iterable[tuple[int, str]]) -> list[str]:
-    """Return bytes, a bar and a name, a line each; bars to one scale, in half characters."""
-    pairs = list(sizes)
-    largest = max((size for size, _ in pairs), default=0) or 1
+def _short(name: str) -> str:
+    """Return the end of a name that is too long for the list."""
+    return name if len(name) <= LONGEST else "…" + name[1 - LONGEST :]
+
+
+def _labels(lines: list[tuple[int, bool, str]]) -> list[str]:
+    """Return bytes, a bar, a mark and a name, a line each; bars are to one scale."""
+    largest = max((size for size, _, _ in lines), default=0) or 1
     width = len(f"{largest:,}")
-    halves = [round(2 * CELLS * size / largest) for size, _ in pairs]
-    bars = ["█" * (half // 2) + "▌" * (half % 2) for half in halves]
+    halves = [round(2 * CELLS * size / largest) for size, _, _ in lines]
+    bars = ["━" * (half // 2) + "╸" * (half % 2) for half in halves]
     return [
-        f"{size:>{width},} {bar:<{CELLS}} {name}"
-        for (size, name), bar in zip(pairs, bars, strict=True)
+        f"{size:>{width},} {bar:<{CELLS}} {SYMBOLS['differs'] if damaged else ' '} {name}"
+        for (size, damaged, name), bar in zip(lines, bars, strict=True)
     ]
 
 
