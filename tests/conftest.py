@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import warnings
@@ -22,6 +23,8 @@ Load = Callable[..., tuple[Any, Any]]
 
 torch.set_num_threads(1)  # tiny models: two threads would only wait for each other
 os.environ.pop("TSNB_LANGUAGE", None)
+# a shell's background job ignores Ctrl-C, and so would the processes that tests start and interrupt
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -155,8 +155,8 @@ def test_a_contract_that_cannot_be_read(tmp_path: Path) -> None:
     with quiet_jit() as jit:
         jit.save(traced.module, str(path), _extra_files={MEMBER: "{"})
     seal(path)
-    with pytest.raises(tsnb.ArtifactError, match="the contract inside cannot be read"):
-        tsnb.inspect(path)
+    assert tsnb.inspect(path).contract is None
+    assert str(tsnb.inspect(path)).endswith(say("inspection.bad-contract"))
 
 
 @pytest.mark.parametrize("name", ["none.pt", ""])
@@ -170,3 +170,21 @@ def test_neither_torch_nor_transformers_is_imported(
 ) -> None:
     printed = python(LOOK, bert.path)
     assert printed.splitlines() == [f"matches 24 {len(bert.weights)} True", "[]"]
+
+
+@pytest.mark.parametrize("member", ["data.pkl", "constants.pkl", "extra/tsnb_contract.json"])
+def test_a_file_with_a_damaged_member_is_shown_as_far_as_it_can_be_read(
+    traced: Callable[..., tsnb.Traced], member: str, tmp_path: Path
+) -> None:
+    path = tsnb.save(traced(), tmp_path / "x.pt")
+    whole = tsnb.inspect(path)
+    with zipfile.ZipFile(path) as archive:
+        content = archive.read(f"x/{member}")
+    data = bytearray(path.read_bytes())
+    data[data.index(content) + len(content) // 2] ^= 16
+    path.write_bytes(data)
+    held = tsnb.inspect(path)
+    assert held.digest == "differs"
+    assert {weight.size for weight in held.weights} == {weight.size for weight in whole.weights}
+    assert (held.contract is None) == ("contract" in member)
+    assert ("contract: there is one, and it cannot be read" in str(held)) == ("contract" in member)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tsnb.archive import TOKENIZER, digest_of, look
+from tsnb.archive import EXTRA, MEMBER, TOKENIZER, digest_of, look
 from tsnb.artifacts import read_contract
+from tsnb.errors import ArtifactError
 from tsnb.outline import tensors
 from tsnb.words import say
 
@@ -61,7 +63,7 @@ class Artifact:
         `matches`: no byte was changed since `tsnb.save`; `differs`: some were; `absent`: there is
         none, as in a file that tsnb did not write; `newer`: of a format unknown to this tsnb.
     contract
-        The contract inside; `None` where tsnb did not write the file.
+        The contract inside; `None` where tsnb did not write the file, or it cannot be read.
     weights
         Every tensor, constants too, in the order of the file.
     """
@@ -115,6 +117,12 @@ class Artifact:
         """
         return self.archive.read(member).decode(errors="replace")
 
+    @property
+    def without_contract(self) -> str:
+        """Why there is no contract: there is none in the file, or one that cannot be read."""
+        held = EXTRA + MEMBER in self.archive.sizes
+        return say("inspection.bad-contract" if held else "inspection.no-contract")
+
     def __str__(self) -> str:
         return "\n".join(
             [
@@ -123,7 +131,7 @@ class Artifact:
                 self._parts(self.tokenizer, "tokenizer"),
                 self._parts(self.code, "code"),
                 *self._weights(),
-                str(self.contract) if self.contract else say("inspection.no-contract"),
+                str(self.contract) if self.contract else self.without_contract,
             ]
         )
 
@@ -159,7 +167,7 @@ def inspect(path: str | Path) -> Artifact:
     Raises
     ------
     ArtifactError
-        No such file, not a TorchScript file, or a contract that cannot be read.
+        No such file, or not a TorchScript file.
 
     Examples
     --------
@@ -176,15 +184,21 @@ def inspect(path: str | Path) -> Artifact:
     state = digest_of(path)
     archive = look(path)
     weights = tuple(weight for folder in PICKLES for weight in _weights_of(archive, folder))
-    return Artifact(archive, path.stat().st_size, state, read_contract(archive), weights)
+    contract = None
+    with suppress(ArtifactError):
+        contract = read_contract(archive)
+    return Artifact(archive, path.stat().st_size, state, contract, weights)
 
 
 def _weights_of(archive: Archive, folder: str) -> list[Weight]:
     """Return the weights in a folder; a storage that no name leads to goes by its member's."""
     sizes = {name: archive.sizes[name] for name in archive.below(f"{folder}/")}
+    pickled = b""
+    with suppress(ArtifactError):  # damaged: its members are still there
+        pickled = archive.read(f"{folder}.pkl")
     named = [
         Weight(PICKLES[folder] + name, dtype, shape, member, sizes[member])
-        for name, dtype, shape, storage in tensors(archive.read(f"{folder}.pkl"))
+        for name, dtype, shape, storage in tensors(pickled)
         if (member := f"{folder}/{storage}") in sizes
     ]
     nameless = sizes.keys() - {weight.member for weight in named}

@@ -159,7 +159,7 @@ class ArtifactState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is 
         if self.parts[part]:
             return say(f"artifact-viewer.of-{part}")
         if part == "contract":
-            return say("inspection.no-contract")
+            return self.artifact.without_contract
         return say(f"artifact-viewer.no-{part}")
 
     def _contract(self, member: str) -> Content:
