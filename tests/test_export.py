@@ -93,6 +93,18 @@ def test_the_file_is_loaded_in_an_environment_without_tsnb(
 
 
 @pytest.mark.parametrize("shape", ["8", "32", "1x600"])
+def test_the_file_is_loaded_by_the_program_in_cpp(
+    tmp_path: Path, load: Callable[..., Any], loader: Path
+) -> None:
+    model, tokenizer = load()
+    assert run("tiny-bert", "--max-length", 16, "-o", tmp_path / "bert.pt") == 0
+    inputs = dict(tokenizer("who was jim henson ?", return_tensors="pt"))
+    found = tsnb.cpp.run(loader, tmp_path / "bert.pt", inputs)["logits"]
+    assert torch.equal(found, tsnb.load_traced(tmp_path / "bert.pt")(**inputs)["logits"])
+    with torch.no_grad():
+        assert torch.allclose(found, model(**inputs).logits, atol=1e-5)
+
+
 def test_no_file_where_the_trace_disagrees_at_a_shape_that_was_asked_for(
     funnel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], shape: str
 ) -> None:
