@@ -92,7 +92,6 @@ def test_the_file_is_loaded_in_an_environment_without_tsnb(
     assert (done.stdout, done.returncode) == ("True None True\n", 0), done.stderr
 
 
-@pytest.mark.parametrize("shape", ["8", "32", "1x600"])
 def test_the_file_is_loaded_by_the_program_in_cpp(
     tmp_path: Path, load: Callable[..., Any], loader: Path
 ) -> None:
@@ -105,6 +104,7 @@ def test_the_file_is_loaded_by_the_program_in_cpp(
         assert torch.allclose(found, model(**inputs).logits, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", ["8", "32", "1x600"])
 def test_no_file_where_the_trace_disagrees_at_a_shape_that_was_asked_for(
     funnel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], shape: str
 ) -> None:
