@@ -1,0 +1,233 @@
+"""Two fixed-shape traces generate what the whole model generates, token by token."""
+
+from __future__ import annotations
+
+import copy
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from transformers import GenerationConfig, MarianConfig, MarianMTModel
+
+import tsnb
+from tsnb.neuron.generation import TracedSeq2Seq, trace_seq2seq
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+PAD, END, VOCABULARY = 39, 0, 40
+SOURCE, LONGEST = 9, 12
+GEOMETRY = {
+    "vocab_size": VOCABULARY,
+    "d_model": 16,
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 16,
+    "decoder_ffn_dim": 16,
+    "max_position_embeddings": 32,
+    "pad_token_id": PAD,
+    "decoder_start_token_id": PAD,
+    "init_std": 0.5,  # with what follows: texts of several tokens, which differ with the source
+    "scale_embedding": True,
+    "tie_word_embeddings": False,
+}
+
+
+@cache
+def marian(seed: int, **settings: Any) -> MarianMTModel:
+    """Make a small model with random weights."""
+    torch.manual_seed(seed)
+    return MarianMTModel(MarianConfig(**GEOMETRY, **settings)).eval()
+
+
+def source(rows: int = 1, length: int = SOURCE, seed: int = 0) -> dict[str, torch.Tensor]:
+    """Draw texts; each is shorter than the one before, and padded."""
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.randint(1, PAD, (rows, length), generator=generator)
+    real = (length - 2 * torch.arange(rows)).clamp(min=1)
+    mask = (torch.arange(length) < real.unsqueeze(-1)).long()
+    return {"input_ids": ids.masked_fill(mask == 0, PAD), "attention_mask": mask}
+
+
+def greedy(model: MarianMTModel, inputs: dict[str, torch.Tensor], longest: int) -> torch.Tensor:
+    tokens: torch.Tensor = model.generate(
+        **inputs, num_beams=1, do_sample=False, max_length=longest
+    )
+    return tokens
+
+
+@cache
+def parts(
+    seed: int = 0, rows: int = 1, longest: int = LONGEST, length: int = SOURCE
+) -> TracedSeq2Seq:
+    return trace_seq2seq(marian(seed), source(rows, length), longest)
+
+
+def refused(call: Callable[..., object], *arguments: Any, **named: Any) -> tsnb.TsnbError:
+    with pytest.raises(tsnb.TsnbError) as caught:
+        call(*arguments, **named)
+    return caught.value
+
+
+def both(model: MarianMTModel, rows: int = 2) -> list[list[list[int]]]:
+    """Generate by traces and by the model."""
+    inputs = source(rows)
+    found = trace_seq2seq(model, inputs, LONGEST).generate(**inputs)
+    return [found.tolist(), greedy(model, inputs, LONGEST).tolist()]
+
+
+@pytest.mark.parametrize(
+    ("seed", "rows", "longest", "length"),
+    [(0, 1, 12, 9), (1, 1, 12, 3), (2, 2, 12, 9), (3, 4, 5, 9), (4, 1, 9, 9), (5, 3, 2, 32)],
+)
+def test_the_traces_generate_what_the_model_does(
+    seed: int, rows: int, longest: int, length: int
+) -> None:
+    traced, model = parts(seed, rows, longest, length), marian(seed)
+    for text in range(3):  # the first is the traced one
+        inputs = source(rows, length, seed=text)
+        assert torch.equal(traced.generate(**inputs), greedy(model, inputs, longest))
+
+
+def test_the_texts_differ_so_that_equality_says_something() -> None:
+    rows = [greedy(marian(seed), source(2, seed=seed), LONGEST).tolist() for seed in range(6)]
+    texts = [tuple(row) for pair in rows for row in pair]
+    assert len(set(texts)) >= 8
+    assert sum(len(set(text)) for text in texts) / len(texts) >= 4
+
+
+def test_padding_in_the_source_changes_nothing() -> None:
+    short = {name: tensor[:, :5] for name, tensor in source(1).items()}
+    padded = {"input_ids": (0, 4, PAD), "attention_mask": (0, 4, 0)}
+    inputs = {
+        name: torch.nn.functional.pad(short[name], (before, after), value=value)
+        for name, (before, after, value) in padded.items()
+    }
+    assert torch.equal(parts().generate(**inputs), greedy(marian(0), short, LONGEST))
+
+
+def test_a_row_that_ends_early_is_padded() -> None:
+    found, expected = both(marian(2))
+    assert found == expected
+    assert found[0][2:] == [END] + [PAD] * 9
+    assert PAD not in found[1][1:]
+
+
+def test_generation_stops_where_every_row_has_ended() -> None:
+    model = copy.deepcopy(marian(0))
+    ends = {row[3] for row in greedy(model, source(2), LONGEST).tolist()}
+    model.generation_config.eos_token_id = sorted({*ends, END})
+    found, expected = both(model)
+    assert found == expected
+    assert len(found[0]) <= 4
+
+
+@pytest.mark.parametrize("forced", [END, None])
+def test_at_the_max_length_the_text_ends(forced: int | None) -> None:
+    model = copy.deepcopy(marian(0))
+    model.generation_config.forced_eos_token_id = forced
+    [found], [expected] = both(model, 1)
+    assert found == expected
+    assert (len(found), found[-1] == END) == (LONGEST, forced is not None)
+
+
+def test_a_bad_word_is_never_said() -> None:
+    model = copy.deepcopy(marian(0))
+    said = greedy(model, source(2), LONGEST)[0, 2].item()
+    model.generation_config.bad_words_ids = [[said]]
+    found, expected = both(model)
+    assert found == expected
+    assert said not in found[0]
+
+
+def test_each_part_is_a_trace_with_a_contract() -> None:
+    traced = parts(2, 2)
+    encoder, decoder = traced.encoder.contract, traced.decoder.contract
+    assert encoder.input_names == ("input_ids", "attention_mask")
+    assert (encoder.batch_size, encoder.length, encoder.pad_token_id) == (2, SOURCE, PAD)
+    assert decoder.input_names == (
+        "decoder_input_ids",
+        "step_mask",
+        "encoder_hidden_states",
+        "attention_mask",
+    )
+    assert (decoder.batch_size, decoder.length) == (2, LONGEST)
+    assert decoder.output_axes == (("batch", VOCABULARY),)
+
+
+def test_saved_parts_generate_the_same(tmp_path: Path) -> None:
+    traced = parts()
+    encoder = tsnb.load_traced(tsnb.save(traced.encoder, tmp_path / "encoder.pt"))
+    decoder = tsnb.load_traced(tsnb.save(traced.decoder, tmp_path / "decoder.pt"))
+    config = GenerationConfig.from_dict(traced.config.to_dict())
+    again = TracedSeq2Seq(encoder, decoder, config)
+    assert torch.equal(again.generate(**source()), traced.generate(**source()))
+
+
+def test_another_tracer_gets_both_parts() -> None:
+    seen = []
+
+    def tracer(part: Any, inputs: dict[str, torch.Tensor]) -> tsnb.Traced:
+        seen.append((type(part).__name__, [tuple(held.shape) for held in inputs.values()]))
+        return tsnb.trace(part, inputs)
+
+    trace_seq2seq(marian(0), source(), LONGEST, trace=tracer)
+    shapes = [(1, LONGEST), (1, LONGEST), (1, SOURCE, 16), (1, SOURCE)]
+    assert seen == [("Encoder", [(1, SOURCE)] * 2), ("DecoderStep", shapes)]
+
+
+@pytest.mark.parametrize("inputs", [source(1, SOURCE + 1), source(1, 1), source(2)])
+def test_another_shape_is_refused(inputs: dict[str, torch.Tensor]) -> None:
+    error = refused(parts().generate, **inputs)
+    given = tuple(inputs["input_ids"].shape)
+    assert (error.key, error.gaps["given"]) == ("generation.wrong-shape", given)
+    assert "traced for (1, 9)" in str(error)
+
+
+def test_a_mask_of_another_shape_is_refused_by_name() -> None:
+    inputs = source() | {"attention_mask": torch.ones(1, 4, dtype=torch.int64)}
+    error = refused(parts().generate, **inputs)
+    assert (error.key, error.gaps["name"]) == ("generation.wrong-shape", "attention_mask")
+
+
+def test_another_dtype_is_refused() -> None:
+    inputs = source() | {"attention_mask": torch.ones(1, SOURCE)}
+    assert refused(parts().generate, **inputs).key == "inputs.wrong-dtype"
+
+
+@pytest.mark.parametrize("longest", [1, 0, -3, 2.5, None])
+def test_a_max_length_that_is_none(longest: Any) -> None:
+    error = refused(trace_seq2seq, marian(0), source(), longest)
+    assert (error.key, error.gaps["given"]) == ("texts.too-small", longest)
+
+
+@pytest.mark.parametrize(("length", "longest", "given"), [(SOURCE, 33, 33), (40, 5, 40)])
+def test_a_length_over_the_position_limit(length: int, longest: int, given: int) -> None:
+    error = refused(trace_seq2seq, marian(0), source(1, length), longest)
+    assert (error.key, error.gaps) == ("inputs.over-limit", {"given": given, "limit": 32})
+
+
+def test_a_model_in_training_mode_is_refused_and_left_as_it_is() -> None:
+    model = copy.deepcopy(marian(0)).train()
+    assert refused(trace_seq2seq, model, source()).key == "tracing.training"
+    assert all(part.training for part in model.modules())
+
+
+@pytest.mark.parametrize("inputs", [{}, {"input_ids": torch.ones(1, 4, dtype=torch.int64)}])
+def test_missing_inputs_are_named(inputs: dict[str, torch.Tensor]) -> None:
+    error = refused(trace_seq2seq, marian(0), inputs)
+    assert error.key == "inputs.missing"
+    assert "attention_mask" in str(error)
+
+
+def test_another_model_is_refused(load: Callable[..., Any]) -> None:
+    for model in (load()[0], torch.nn.Linear(2, 2)):
+        error = refused(trace_seq2seq, model, source())
+        assert (error.key, error.gaps) == (
+            "generation.not-marian",
+            {"given": type(model).__name__},
+        )
