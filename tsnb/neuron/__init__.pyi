@@ -4,9 +4,12 @@ from .detection import detect as detect
 from .findings import Finding as Finding
 from .findings import Preflight as Preflight
 from .fixed import fixed_shape as fixed_shape
+from .generation import TracedSeq2Seq as TracedSeq2Seq
+from .generation import trace_seq2seq as trace_seq2seq
 from .inspection import preflight as preflight
 from .snippets import analyze_code as analyze_code
 from .snippets import code as code
+from .snippets import load_code as load_code
 from .targets import TARGETS as TARGETS
 from .targets import Target as Target
 from .targets import facts as facts
