@@ -1,11 +1,10 @@
-"""Claims of notebooks 03 and 05."""
+"""Claims of notebook 03."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 import zipfile
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -79,26 +78,3 @@ def test_plain_torch_reads_the_model_and_the_contract(
     plain = torch.jit.load(tsnb.save(traced, tmp_path / "x.pt"), _extra_files=extra)
     assert torch.equal(plain(**inputs)[0], traced(**inputs)["logits"])
     assert tsnb.Contract.from_json(extra["tsnb_contract.json"]) == traced.contract
-
-
-@pytest.mark.claim("seed-diff-names-a-missing-variable")
-def test_the_published_line_stops_with_a_name_error() -> None:
-    """The tracer is a stand-in that takes anything: the line does not get as far as calling it."""
-    neuron = SimpleNamespace(neuron=SimpleNamespace(trace=print))
-    names = {"torch": neuron, "model": None, "tokens_tensor": None, "segments_tensors": None}
-    line = "torch.neuron.trace(model, [token_tensor, segments_tensors])"
-    with pytest.raises(NameError, match="token_tensor"):
-        eval(line, names)
-
-
-@pytest.mark.claim("inf1-tasks-trace")
-@pytest.mark.parametrize(
-    "head", ["question-answering", "sequence-classification", "token-classification"]
-)
-def test_the_heads_that_suit_inf1_trace(head: Any) -> None:
-    model, tokenizer = tsnb.load("tiny-bert", head=head, torchscript=True)
-    inputs = tsnb.dummy_inputs(tokenizer, model)
-    traced = tsnb.trace(model, inputs)
-    with torch.no_grad():
-        for found, expected in zip(traced(**inputs).values(), model(**inputs), strict=True):
-            assert (found - expected).abs().max() <= 1e-4
