@@ -10,10 +10,8 @@ from typing import Any
 import nbformat
 import pytest
 import torch
-from transformers import MarianConfig, MarianMTModel
 
 import tsnb
-from tsnb.neuron.fit import SUITED
 from tsnb.neuron.operators import operators_of
 from tsnb.neuron.targets import TARGETS, facts
 from tsnb.tiny_bert import corpus
@@ -61,7 +59,7 @@ def test_the_published_line_stops_with_a_name_error() -> None:
 
 
 @pytest.mark.claim("inf1-tasks-trace")
-@pytest.mark.parametrize("head", SUITED)
+@pytest.mark.parametrize("head", tsnb.neuron.SUITED)
 def test_the_heads_that_suit_inf1_trace(head: Any) -> None:
     model, tokenizer = tsnb.load("tiny-bert", head=head, torchscript=True)
     inputs = tsnb.dummy_inputs(tokenizer, model)
@@ -133,10 +131,9 @@ def test_buckets_and_batches_give_what_the_model_gives(
 
 @pytest.mark.claim("two-graphs-generate-the-same")
 def test_encoder_and_decoder_apart_generate_what_the_model_does() -> None:
-    names: dict[str, Any] = {"MarianConfig": MarianConfig, "torch": torch}
+    names: dict[str, Any] = {"torch": torch, "tsnb": tsnb}
     for name in ("generation-model", "generation-eager", "generation-traced"):
-        source = cell(name)
-        exec(source, names | {"MarianMTModel": MarianMTModel, "tsnb": tsnb}, names)
+        exec(cell(name), names)
     expected = names["eager_text"]
     assert expected.unique().numel() > 5
     assert torch.equal(names["two_graphs"], expected)

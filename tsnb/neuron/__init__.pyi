@@ -3,6 +3,7 @@ from .detection import Detection as Detection
 from .detection import detect as detect
 from .findings import Finding as Finding
 from .findings import Preflight as Preflight
+from .fit import SUITED as SUITED
 from .fixed import fixed_shape as fixed_shape
 from .generation import TracedSeq2Seq as TracedSeq2Seq
 from .generation import trace_seq2seq as trace_seq2seq
