@@ -1,12 +1,12 @@
 """Models to explore shapes on: the embedded BERT, the traps, two that go wrong in silence.
 
-Taught in notebook 02.
+And a small one that writes. Taught in notebooks 02 and 05.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tsnb.artifacts import quiet_jit
 from tsnb.models import quiet_transformers, seeded
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import nn
+    from transformers import MarianMTModel
 
 TINY = {
     "vocab_size": 99,
@@ -103,6 +104,30 @@ def longformer() -> Subject:
     return _of_ids(_seeded(lambda: LongformerModel(config)), 2, 16, (4, 8, 15, 16, 24, 32))
 
 
+def marian() -> MarianMTModel:
+    """Return a small translation model with random weights: 40 tokens, 39 is padding, 0 the end.
+
+    Its weights are large, so that it writes several tokens that differ with the source.
+    """
+    from transformers import MarianConfig, MarianMTModel
+
+    sizes = {"d_model": 16, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16}
+    for part in ("encoder", "decoder"):
+        sizes |= {f"{part}_layers": 1, f"{part}_attention_heads": 2}
+    tokens = {"vocab_size": 40, "pad_token_id": 39, "decoder_start_token_id": 39}
+    config = MarianConfig(
+        **sizes,
+        **tokens,
+        max_position_embeddings=32,
+        init_std=0.5,
+        scale_embedding=True,
+        tie_word_embeddings=False,
+        attn_implementation="eager",
+    )
+    model: MarianMTModel = _seeded(lambda: MarianMTModel(config))
+    return model
+
+
 SUBJECTS: dict[str, Callable[[], Subject]] = {
     "bert": bert,
     "int-mask": int_mask,
@@ -126,6 +151,6 @@ def _of_ids(model: nn.Module, batch: int, length: int, lengths: tuple[int, ...])
         return Subject(trace(model, taken), model, lengths)
 
 
-def _seeded(make: Callable[[], nn.Module]) -> nn.Module:
+def _seeded(make: Callable[[], Any]) -> Any:
     with seeded():
         return make().eval()

@@ -10,7 +10,8 @@ import torch
 
 import tsnb
 from tests.neuron.stand_ins import environment, install
-from tsnb.neuron.snippets import analyze_code, code
+from tsnb.models import CLASSES
+from tsnb.neuron.snippets import analyze_code, code, load_code
 from tsnb.neuron.targets import TARGETS
 
 if TYPE_CHECKING:
@@ -74,3 +75,12 @@ def test_an_unknown_target(write: Callable[..., str]) -> None:
 def test_programs_are_plain_python(target: str) -> None:
     compile(code(NAMES, target), "program", "exec")
     assert "token_type_ids" in code(NAMES, target)
+
+
+@pytest.mark.parametrize("head", CLASSES)
+def test_the_lines_before_load_the_class_of_the_head(head: str) -> None:
+    lines = load_code(head, "eager", 48)
+    compile(lines, "<load>", "exec")
+    assert f"model = {CLASSES[head]}.from_pretrained(" in lines
+    assert 'torchscript=True, attn_implementation="eager"' in lines
+    assert "max_length=48, truncation=True" in lines

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["ok", "attention", "blocker"]
 SYMBOLS: dict[Kind, str] = {"ok": "✓", "attention": "!", "blocker": "✗"}
-WIDTH = 96
+WIDTH = 76  # of a cell of output on a page 800 pixels wide
 
 
 @dataclass(frozen=True)

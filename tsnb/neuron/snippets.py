@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tsnb.models import CLASSES
 from tsnb.neuron.targets import target as find_target
 
 if TYPE_CHECKING:
@@ -42,6 +43,19 @@ example = tuple(inputs[name] for name in names)
 torch_neuronx.analyze(model, example, is_hf_transformers=True)
 """,
 }
+LOAD = """\
+from transformers import {model_class}, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = {model_class}.from_pretrained(
+    folder, torchscript=True, attn_implementation="{attention}"
+).eval()
+inputs = tokenizer(
+    text, return_tensors="pt",
+    padding="max_length", max_length={length}, truncation=True,
+)
+
+"""
 EXAMPLES = {
     "list": "[inputs[name] for name in names]",
     "tuple": "tuple(inputs[name] for name in names)",
@@ -88,6 +102,30 @@ def code(names: Sequence[str], target: str = "", *, device: bool = True) -> str:
         example=EXAMPLES[found.inputs],
         options="" if device else WITHOUT_DEVICE[target],
     )
+
+
+def load_code(head: str, attention: str, length: int) -> str:
+    """Return the lines that stand before those of `code`: a model and inputs of a checkpoint.
+
+    They are plain transformers, because a host for Inf1 is too old for tsnb.
+
+    Parameters
+    ----------
+    head
+        As `tsnb.load` takes it.
+    attention
+        `"eager"` or `"sdpa"`.
+    length
+        That inputs are padded and cut to, in tokens.
+
+    Examples
+    --------
+    >>> print(load_code("encoder", "eager", 32).splitlines()[0])
+    from transformers import AutoModel, AutoTokenizer
+
+    Taught in notebook 05.
+    """
+    return LOAD.format(model_class=CLASSES[head], attention=attention, length=length)
 
 
 def analyze_code(names: Sequence[str], target: str) -> str:

@@ -1,0 +1,186 @@
+"""The Neuron planner: what a generation of Neuron makes of a model, and the code for it.
+
+Taught in notebook 05.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from ipywidgets import HTML, Dropdown, Layout
+from traitlets import Any as AnyTrait
+from traitlets import dlink, link, validate
+
+from tsnb.widgets.base import LABELS, View, figures, row
+from tsnb.widgets.neuron_planner_state import CHOICES, YOURS, NeuronPlannerState
+from tsnb.words import say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from torch import nn
+
+    from tsnb.lengths import Lengths
+    from tsnb.neuron.findings import Finding, Kind
+    from tsnb.tracing import Traced
+    from tsnb.widgets.neuron_planner_state import Plan
+
+EDGES: dict[Kind, str] = {"ok": "#009E73", "attention": "#E69F00", "blocker": "#D55E00"}
+CHANGED = {"+": "rgba(0, 158, 115, 0.25)", "-": "rgba(213, 94, 0, 0.25)"}
+TEXT = "line-height: 1.4; overflow-wrap: anywhere"
+CODE = "margin: 0; padding: 4px 0; line-height: 1.4; white-space: pre-wrap; overflow-wrap: anywhere"
+
+
+class NeuronPlanner(View):
+    """Choose a model, a task, a generation and lengths; read what would stop you, and the code.
+
+    Every choice is a trait that later cells read; nothing waits for a choice, and nothing is
+    compiled. A change that needs another trace takes a few seconds. Prints as text with everything
+    that it shows.
+
+    Parameters
+    ----------
+    traced
+        The reader's own trace; without one the planner traces an embedded model.
+    model
+        The model it was made from: tells the architecture, the task and the order of inputs.
+    lengths
+        Tokens of each text, special tokens included; by default those of 1,000 generated texts.
+    **choices
+        `subject`, `task`, `target`, `attention`, `value` and `buckets` to begin with; see
+        `tsnb.widgets.neuron_planner_state.NeuronPlannerState`.
+
+    Attributes
+    ----------
+    subject, task, target, attention, value, buckets
+        Traits: what is chosen.
+    plan
+        A trait that follows the choices: a `Plan` with `report`, `edges`, `code` and more.
+
+    Raises
+    ------
+    InputError
+        A choice that is none, or no lengths.
+    NeuronError
+        What `tsnb.neuron.preflight` says of the reader's trace.
+
+    Examples
+    --------
+    >>> planner = NeuronPlanner(lengths=[5, 9, 12, 30], buckets=2, attention="eager")
+    >>> planner.plan.edges, planner.plan.report.ok
+    ((12, 30), True)
+    >>> planner.plan.code.splitlines()[-2]
+    'traced = torch_neuron.trace(model, example)'
+
+    Taught in notebook 05.
+    """
+
+    state: NeuronPlannerState
+    subject = AnyTrait()  # each is checked by the state
+    task = AnyTrait()
+    target = AnyTrait()
+    attention = AnyTrait()
+    value = AnyTrait()
+    buckets = AnyTrait()
+    plan = AnyTrait()
+
+    def __init__(
+        self,
+        traced: Traced | None = None,
+        model: nn.Module | None = None,
+        lengths: Lengths | None = None,
+        **choices: Any,
+    ) -> None:
+        state = NeuronPlannerState(traced, model, lengths, **choices)
+        self.controls = {name: _control(name, state) for name in CHOICES}
+        self.numbers, self.findings, self.code, self.install = HTML(), HTML(), HTML(), HTML()
+        self.note = HTML(layout=Layout(display="none"))
+        parts = self.note, self.numbers, self.findings, self.code, self.install
+        super().__init__(state, row(*self.controls.values()), *parts)
+        self._join()
+        self.draw()
+
+    def draw(self) -> None:
+        """Bring everything to what the plan is now."""
+        plan: Plan = self.state.plan
+        heads = plan.heads()
+        self.numbers.value = figures(plan.figures())
+        self.findings.value = _part(heads["findings"], "".join(map(_finding, plan.findings)))
+        self.code.value = _part(heads["code"], _diff(plan.diff))
+        self.install.value = _part(heads["install"], "".join(map(_paragraph, plan.install)))
+        self.controls["attention"].disabled = self.state.subject == YOURS
+
+    @validate(*CHOICES)  # type: ignore[untyped-decorator]
+    def _possible(self, proposal: Any) -> Any:
+        return self.state.check(proposal.trait.name, proposal.value)
+
+    def _join(self) -> None:
+        """Let controls, traits and state follow each other, and the view the plan."""
+        for name in CHOICES:
+            link((self.state, name), (self, name))
+            link((self.state, name), (self.controls[name], "value"))
+        dlink((self.state, "plan"), (self, "plan"))
+        self.state.observe(lambda _: self.draw(), "plan")
+        self.state.observe(lambda change: self._wait(busy=change.new), "busy")
+
+    def _wait(self, *, busy: bool) -> None:
+        """Say that a model is being traced, which takes seconds."""
+        self.note.value = _paragraph(say("planner.working")) if busy else ""
+        self.note.layout.display = "" if busy else "none"
+
+
+def _control(name: str, state: NeuronPlannerState) -> Dropdown:
+    words = {YOURS: say("planner.yours")}
+    return Dropdown(
+        options=[(_label(name, held, words), held) for held in state.options[name]],
+        value=getattr(state, name),
+        description=say(f"planner.control-{name}"),
+        tooltip=say(f"planner.tooltip-{name}"),
+        style=LABELS,
+        layout=Layout(width="max-content"),
+    )
+
+
+def _label(name: str, held: Any, words: dict[str, str]) -> str:
+    if name == "value":
+        return say("planner.tokens", count=f"{held:,}")
+    return words.get(held, str(held))
+
+
+def _part(head: str, inside: str) -> str:
+    return f"<div style='margin-top: 4px'><b>{escape(head)}</b>{inside}</div>"
+
+
+def _finding(finding: Finding) -> str:
+    """Return a finding that can be opened; those with something to do are open."""
+    topic = say(f"preflight.topic-{finding.topic}")
+    opened = "" if finding.kind == "ok" else " open"
+    head = f"{finding.symbol} <b>{escape(topic)}:</b> {escape(finding.why)}"
+    todo = _paragraph(f"→ {finding.todo}") if finding.todo else ""
+    border = f"border-left: 4px solid {EDGES[finding.kind]}; padding-left: 8px; margin: 4px 0"
+    summary = f"<summary style='display: list-item; cursor: pointer'>{head}</summary>"
+    return f"<details{opened} style='{border}; {TEXT}'>{summary}{todo}{_source(finding)}</details>"
+
+
+def _source(finding: Finding) -> str:
+    """Return who says so, an address as a link that shows its last part."""
+    place = escape(finding.source)
+    if not finding.source.startswith("https://"):
+        return f"<div>{place}</div>"
+    last = place.rsplit("/", 1)[-1]
+    style = "color: var(--jp-content-link-color, #1976d2); text-decoration: underline"
+    return f"<a href='{place}' target='_blank' rel='noopener' style='{style}'>{last}</a>"
+
+
+def _diff(lines: Iterable[str]) -> str:
+    """Return the lines of both programs, with a colour beside each sign."""
+    rows = (
+        f"<div style='background: {CHANGED.get(line[0], 'none')}'>{escape(line) or ' '}</div>"
+        for line in lines
+    )
+    return f"<pre style='{CODE}; color: inherit; background: none'>{''.join(rows)}</pre>"
+
+
+def _paragraph(text: str) -> str:
+    return f"<div style='{TEXT}'>{escape(text)}</div>"
