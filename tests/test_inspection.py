@@ -100,7 +100,7 @@ def test_an_untied_file_holds_the_copy_too(
         sum(weights[0].size for weights in found.storages.values()) for found in (bert, untied)
     )
     assert (more - held, copied) == (copied, 623 * 128 * 4)
-    assert copied < untied.size - bert.size < 1.1 * copied  # the copy's own entry, and its code
+    assert 0.9 * copied < untied.size - bert.size < 1.1 * copied  # beside the names of source files
 
 
 def test_code_is_source_text(bert: tsnb.Artifact) -> None:

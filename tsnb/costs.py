@@ -17,8 +17,9 @@ from tsnb.lengths import DELAY
 from tsnb.samples import sample_inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    import torch
     from numpy.typing import NDArray
 
     from tsnb.contract import Shape
@@ -156,10 +157,7 @@ def first_calls(traced: Traced, shape: Shape, calls: int = 12, copies: int = 3) 
     Taught in notebook 04.
     """
     inputs = sample_inputs(traced.contract, traced.module, shape, padded=False)
-    curves = []
-    for _ in range(copies):
-        fresh = replace(traced, module=freeze(traced.module))
-        curves.append([timed(partial(fresh, **inputs)) for _ in range(calls)])
+    curves = [_calls(traced, inputs, calls) for _ in range(copies)]
     return [min(found) for found in zip(*curves, strict=True)]
 
 
@@ -202,6 +200,12 @@ def cost_of_shapes(
     )
     seconds = [[timed(partial(frozen, **held)) for held in inputs] for _ in turns]
     return [min(found) for found in zip(*seconds[WARM_UP:], strict=True)]
+
+
+def _calls(traced: Traced, inputs: Mapping[str, torch.Tensor], calls: int) -> list[float]:
+    """Return the seconds of the first calls of one copy, which is freed afterwards."""
+    fresh = replace(traced, module=freeze(traced.module))
+    return [timed(partial(fresh, **inputs)) for _ in range(calls)]
 
 
 def _fit(terms: NDArray[np.float64], parts: tuple[bool, ...]) -> NDArray[np.float64]:
