@@ -53,7 +53,7 @@ def test_its_kernel_stays_within_700_mib(results: dict[str, Result], name: str) 
 def test_no_cell_takes_long(results: dict[str, Result], name: str) -> None:
     """The promise is 15 s, printed by `make run`; this catches what is far off everywhere."""
     if name not in BUILDS_CPP:
-        assert results[name].slowest_cell_seconds <= 60
+        assert results[name].slowest_cell_seconds <= 100
 
 
 def test_no_socket_was_opened(results: dict[str, Result], refused: Path) -> None:
