@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -96,3 +97,29 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def loader(folder: Path) -> Path:
     """Build the C++ loader, once for all tests."""
     return tsnb.cpp.build(folder)
+
+
+@pytest.fixture(scope="session")
+def copy_of_the_tree() -> Callable[[Path], Path]:
+    """Copy what git would commit to a new folder: no environment, no output, no `.git`."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    def copy(target: Path) -> Path:
+        for name in filter(None, names.split("\0")):
+            if (ROOT / name).is_file():  # not one that was deleted, but not yet in git
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, target / name)
+        return target
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def wheelhouse(
+    copy_of_the_tree: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Fill a wheelhouse with `make wheelhouse`, in a copy of the tree that gets its own `.venv`."""
+    tree = copy_of_the_tree(tmp_path_factory.mktemp("stick") / "tsnb")
+    subprocess.run(["make", "wheelhouse"], cwd=tree, check=True, timeout=900)
+    return tree / "wheelhouse"

@@ -53,7 +53,7 @@ def by_name(report: Report) -> dict[str, Check]:
 
 def test_this_machine_is_ready(report: Report) -> None:
     assert report.ok
-    assert len(report.checks) == len(CHECKS) == 10
+    assert len(report.checks) == len(CHECKS) == 15
     found = by_name(report)
     assert found["Python"].found == platform.python_version()
     assert found["torch"].found == torch.__version__
@@ -146,6 +146,38 @@ def test_a_package_that_is_missing(monkeypatch: pytest.MonkeyPatch, name: str) -
     status, _, advice = CHECKS[name]()
     assert status == "problem"
     assert f"pip install {name}==" in advice
+
+
+@pytest.mark.parametrize(
+    ("faked", "status"),
+    [({}, "ok"), ({"tqdm": "4.0"}, "warning"), ({"tqdm": "4.0", "xxhash": "3.0"}, "warning")],
+)
+def test_other_packages(versions: dict[str, str], faked: dict[str, str], status: str) -> None:
+    versions.update(faked)
+    found = checkup._others()
+    assert found[0] == status
+    assert all(f"{name} {version}" in found[1] for name, version in faked.items())
+    assert all(f"{name}==" in found[2] for name in faked)
+
+
+def test_every_package_is_in_one_line_or_another() -> None:
+    others = int(checkup._others()[1].partition(",")[0])
+    assert others + sum(name in CHECKS for name in checkup._pins()) == len(checkup._pins())
+
+
+def test_another_package_that_is_missing_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = metadata.version
+
+    def version(name: str) -> str:
+        if name == "psutil":
+            raise metadata.PackageNotFoundError(name)
+        return "0" if name == "tqdm" else real(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    status, found, advice = checkup._others()
+    assert status == "problem"
+    assert "psutil not installed" in found
+    assert "psutil==7.2.2 tqdm==4.70.1" in advice
 
 
 def test_pins_leave_extras_out() -> None:

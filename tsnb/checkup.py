@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import platform
+import sys
 import textwrap
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from unicodedata import east_asian_width
 
@@ -17,6 +20,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 from tqdm.auto import tqdm
 
+from tsnb import jupyter
 from tsnb.cpp.building import tools
 from tsnb.machine import MIB, memory_limit, usable_cores
 from tsnb.words import say
@@ -47,12 +51,15 @@ class Check:
         What is there.
     advice
         What to do; empty where there is nothing to do.
+    key
+        What was looked at, the same in every language.
     """
 
     name: str
     status: Status
     found: str
     advice: str = ""
+    key: str = ""
 
     @property
     def symbol(self) -> str:
@@ -71,6 +78,24 @@ class Report:
         """Whether there is no problem; warnings do not count."""
         return all(check.status != "problem" for check in self.checks)
 
+    @property
+    def to_mend(self) -> Report:
+        """The checks alone that are not in order."""
+        return Report(tuple(check for check in self.checks if check.status != "ok"))
+
+    def to_json(self) -> str:
+        """Return everything as JSON, for an issue; the reader's home folder is written as `~`.
+
+        Examples
+        --------
+        >>> json.loads(Report(()).to_json())["ok"]
+        True
+        """
+        rows = [asdict(check) for check in self.checks]
+        told = {"tsnb": metadata.version("tsnb"), "ok": self.ok, "checks": rows}
+        home = json.dumps(str(Path.home()))[1:-1]  # as JSON writes its backslashes
+        return json.dumps(told, indent=2, ensure_ascii=False).replace(home, "~")
+
     def __str__(self) -> str:
         width = max((_width(check.name) for check in self.checks), default=0)
         lines = [line for check in self.checks for line in _lines(check, width)]
@@ -86,10 +111,15 @@ class Report:
         return say("checkup.ready" if self.ok else "checkup.not-ready")
 
 
-def doctor() -> Report:
+def doctor(*, progress: bool = True) -> Report:
     """Check that this machine can run the course; never raises, opens no socket.
 
     Importing torch and loading the embedded model take a few seconds, under a progress bar.
+
+    Parameters
+    ----------
+    progress
+        Whether to show the bar, on stderr.
 
     Returns
     -------
@@ -105,26 +135,30 @@ def doctor() -> Report:
     Taught in notebook 00.
     """
     checks = []
-    with tqdm(CHECKS.items(), leave=False) as bar:
+    with tqdm(CHECKS.items(), leave=False, disable=not progress) as bar:
         for key, look in bar:
-            name = say(f"checkup.name-{key}")
-            bar.set_description(name)
-            checks.append(_guarded(name, look))
+            bar.set_description(say(f"checkup.name-{key}"))
+            checks.append(_guarded(key, look))
     return Report(tuple(checks))
 
 
-def _guarded(name: str, look: Callable[[], Finding]) -> Check:
+def _guarded(key: str, look: Callable[[], Finding]) -> Check:
     """Make a check of what `look` finds; where it raises, the error is the problem found."""
     try:
-        return Check(name, *look())
+        found = look()
     except Exception as error:  # noqa: BLE001, a doctor must not fall ill
-        return Check(name, "problem", f"{type(error).__name__}: {error}", say("checkup.raised"))
+        found = "problem", f"{type(error).__name__}: {error}", say("checkup.raised")
+    return Check(say(f"checkup.name-{key}"), *found, key)
 
 
 def _pins() -> dict[str, Requirement]:
     """Return what tsnb's own metadata asks for, by name, extras left out."""
     wanted = map(Requirement, metadata.requires("tsnb") or ())
     return {pin.name: pin for pin in wanted if pin.marker is None}
+
+
+def _machine() -> Finding:
+    return "ok", platform.platform(), ""
 
 
 def _python() -> Finding:
@@ -153,6 +187,44 @@ def _transformers() -> Finding:
     if status == "warning" and Version(found).major >= 5:  # noqa: PLR2004, where the flag ended
         return "problem", found, say("checkup.no-flag", pin=_pins()["transformers"])
     return status, found, advice
+
+
+def _others() -> Finding:
+    """Compare every package that no other line is about."""
+    others = {name: _package(name) for name in _pins() if name not in CHECKS}
+    off = {name: finding for name, finding in others.items() if finding[0] != "ok"}
+    if not off:
+        return "ok", say("checkup.as-pinned", count=len(others)), ""
+    status: Status = max((finding[0] for finding in off.values()), key=list(SYMBOLS).index)
+    found = ", ".join(f"{name} {finding[1]}" for name, finding in off.items())
+    pins = " ".join(str(_pins()[name]) for name in off)
+    return status, found, say("checkup.install", pin=pins)
+
+
+def _widgets() -> Finding:
+    """Look for what draws widgets in the page, which Jupyter loads when it starts."""
+    there = jupyter.front_ends()
+    missing = [name for name, version in there.items() if version is None]
+    if missing:
+        advice = say("checkup.widgets", here=sys.prefix)
+        return "problem", say("checkup.no-tool", name=", ".join(missing)), advice
+    return "ok", ", ".join(f"{name} {version}" for name, version in there.items()), ""
+
+
+def _kernel() -> Finding:
+    """Look which Python a notebook gets; another environment's lacks the course's packages."""
+    program = jupyter.kernel()
+    if program is not None and jupyter.is_this_environment(program):
+        return "ok", program, ""
+    found = program or say("checkup.no-tool", name=jupyter.KERNEL)
+    return "warning", found, say("checkup.kernel", python=sys.executable)
+
+
+def _folder() -> Finding:
+    here = Path.cwd()
+    if jupyter.can_write(here):
+        return "ok", str(here), ""
+    return "warning", say("checkup.read-only", folder=here), say("checkup.folder")
 
 
 def _memory() -> Finding:
@@ -200,11 +272,16 @@ def _model() -> Finding:
 
 
 CHECKS: dict[str, Callable[[], Finding]] = {  # quick ones first; those after Neuron import torch
+    "machine": _machine,
     "python": _python,
     "torch": lambda: _package("torch"),
     "transformers": _transformers,
     "jupyterlab": lambda: _package("jupyterlab"),
     "ipywidgets": lambda: _package("ipywidgets"),
+    "others": _others,
+    "widgets": _widgets,
+    "kernel": _kernel,
+    "folder": _folder,
     "memory": _memory,
     "build-tools": _build_tools,
     "neuron": _neuron,

@@ -53,12 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def doctor(_: Options) -> int:
+def doctor(options: Options) -> int:
     """Print what `tsnb.doctor` finds."""
     from tsnb.checkup import doctor as look
 
     report = look()
-    sys.stdout.write(f"{report}\n")
+    sys.stdout.write(f"{report.to_json() if options.json else report}\n")
     return 0 if report.ok else FAILED
 
 
@@ -184,6 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
 
     command = commands.add_parser("doctor", help=say("cli.doctor"), description=say("cli.doctor"))
+    command.add_argument("--json", action="store_true", help=say("cli.json"))
     command.set_defaults(command=doctor)
 
     command = commands.add_parser("run", help=say("cli.run"), description=say("cli.run"))

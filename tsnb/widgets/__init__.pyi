@@ -1,4 +1,5 @@
 from .artifact_viewer import ArtifactViewer as ArtifactViewer
+from .doctor import DoctorView as DoctorView
 from .max_length import MaxLengthChooser as MaxLengthChooser
 from .neuron_planner import NeuronPlanner as NeuronPlanner
 from .padding import PaddingCostView as PaddingCostView
