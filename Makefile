@@ -11,7 +11,7 @@ BIN := .venv/bin
 FROM := $(if $(WHEELHOUSE),--no-index --find-links $(WHEELHOUSE)) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 PIP := $(BIN)/python -m pip install --disable-pip-version-check $(FROM)
 
-.PHONY: lab run bench wheelhouse test lint format clean
+.PHONY: lab run bench wheelhouse test lint format hooks clean
 
 lab: .venv/course.done  ## the course in JupyterLab; LAB=--no-browser on a machine without a screen
 	$(BIN)/jupyter lab $(LAB) notebooks/00_start_here.ipynb
@@ -36,6 +36,9 @@ lint: .venv/test.done
 format: .venv/test.done
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+hooks: .venv/test.done  ## the quick checks before every commit
+	$(BIN)/pre-commit install
 
 clean:
 	rm -rf .venv output

@@ -21,6 +21,7 @@ from tsnb.tracing import Traced, trace
 from tsnb.traps import IntMask, PositionLoop
 from tsnb.traps import make as make_trap
 from tsnb.verdicts import no_warnings
+from tsnb.words import WIDTH
 
 SEED = (
     "The expanded size of the tensor (3) must match the existing size (7) "
@@ -234,10 +235,12 @@ def test_the_source_is_the_line_of_the_model_that_was_recorded(case: Case) -> No
 @by_case
 def test_the_printed_form(case: Case) -> None:
     for found in both(case):
-        lines = str(found).splitlines()
+        told = str(found)
         place = [f"Where: {found.source}: {found.code}"] if found.source else []
         ending = [f"Cause: {found.cause}", f"What to do: {found.advice}"]
-        assert lines == [found.message, *place, *ending]
+        assert told.split() == " ".join([found.message, *place, *ending]).split()
+        cause = told.splitlines()[found.message.count("\n") + 1 + len(place) :]
+        assert max(map(len, cause)) <= WIDTH  # a cell of output would break inside a word
         assert "{" not in found.cause + found.advice
         assert "None" not in found.cause + found.advice
 

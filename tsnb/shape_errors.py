@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from tsnb.sources import innermost
-from tsnb.words import say
+from tsnb.words import say, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,8 +79,8 @@ class ShapeError:
         lines = [
             self.message,
             *(say("explain.at", place=where) for where in place),
-            say("explain.cause", cause=self.cause),
-            say("explain.advice", advice=self.advice),
+            wrapped(say("explain.cause", cause=self.cause)),
+            wrapped(say("explain.advice", advice=self.advice)),
         ]
         return "\n".join(lines)
 

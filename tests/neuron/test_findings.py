@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from tsnb.neuron.findings import SYMBOLS, WIDTH, Finding, Preflight
+from tsnb.neuron.findings import SYMBOLS, Finding, Preflight
 from tsnb.neuron.operators import Operators
 from tsnb.neuron.targets import target
+from tsnb.words import WIDTH
 
 FINE = Finding("ok", "device", "No device is written into the graph.", source="the trace")
 LOOK = Finding(

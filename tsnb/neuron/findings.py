@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from tsnb.words import say
+from tsnb.words import say, wrapped
 
 if TYPE_CHECKING:
     from tsnb.neuron.operators import Operators
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["ok", "attention", "blocker"]
 SYMBOLS: dict[Kind, str] = {"ok": "✓", "attention": "!", "blocker": "✗"}
-WIDTH = 76  # of a cell of output on a page 800 pixels wide
 
 
 @dataclass(frozen=True)
@@ -50,12 +49,7 @@ class Finding:
     def __str__(self) -> str:
         head = f"{self.symbol} {say(f'preflight.topic-{self.topic}')}: {self.why}"
         parts = [head, self.todo and f"→ {self.todo}", self.source and f"({self.source})"]
-        wrapped = (
-            textwrap.fill(part, WIDTH, break_long_words=False, break_on_hyphens=False)
-            for part in parts
-            if part
-        )
-        return textwrap.indent("\n".join(wrapped), "  ")[2:]
+        return textwrap.indent("\n".join(map(wrapped, filter(None, parts))), "  ")[2:]
 
 
 @dataclass(frozen=True, repr=False)

@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import os
+import textwrap
 import tomllib
 from functools import cache
 from importlib.resources import files
 
 FALLBACK = "en"
+WIDTH = 76  # of a cell of output on a page 800 pixels wide
 
 
 @cache
@@ -51,3 +53,14 @@ def say(key: str, /, **gaps: object) -> str:
     language = os.environ.get("TSNB_LANGUAGE", FALLBACK)
     text = sentences(language).get(key) or sentences(FALLBACK)[key]
     return text.format(**gaps)
+
+
+def wrapped(text: str) -> str:
+    """Return a paragraph in lines that fit a cell's output; JupyterLab would break inside words.
+
+    Paths and names keep their hyphens on one line.
+
+    >>> max(len(line) for line in wrapped("a word " * 40).splitlines()) <= WIDTH
+    True
+    """
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
