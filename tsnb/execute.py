@@ -154,7 +154,7 @@ def to_html(notebook: NotebookNode, path: Path) -> str:
     """Return a notebook as one HTML page that asks the network for nothing.
 
     Pictures are embedded; scripts from elsewhere (RequireJS, MathJax, the manager of widgets) are
-    left out, so that a widget shows as its text.
+    left out, so that a widget shows as the picture and the words that it brings along.
     """
     from nbconvert import HTMLExporter
 

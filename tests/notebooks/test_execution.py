@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
 BUILDS_CPP = {"03_save_and_load"}
+PICTURES = {"01_flag_and_untying": 1, "02_dummy_inputs_and_tracing": 2, "04_inference": 1}
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +31,13 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def results(refused: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
-    output = tmp_path_factory.mktemp("html")
-    done = run([FOLDER / f"{name}.ipynb" for name in NAMES], output)
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("html")
+
+
+@pytest.fixture(scope="module")
+def results(refused: Path, pages: Path) -> dict[str, Result]:
+    done = run([FOLDER / f"{name}.ipynb" for name in NAMES], pages)
     assert refused.exists()
     return {result.name: result for result in done}
 
@@ -54,6 +59,18 @@ def test_no_cell_takes_long(results: dict[str, Result], name: str) -> None:
     """The promise is 15 s, printed by `make run`; this catches what is far off everywhere."""
     if name not in BUILDS_CPP:
         assert results[name].slowest_cell_seconds <= 100
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_page_shows_widgets_as_pictures_and_words(
+    results: dict[str, Result], pages: Path, name: str
+) -> None:
+    """A reader without a kernel sees what the widget would show first."""
+    assert results[name].error is None
+    page = (pages / f"{name}.html").read_text(encoding="utf-8")
+    assert page.count("role='img'") >= PICTURES.get(name, 0)
+    assert "widget-view+json" not in page
+    assert "VBox(" not in page
 
 
 def test_no_socket_was_opened(results: dict[str, Result], refused: Path) -> None:
