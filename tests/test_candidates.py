@@ -85,6 +85,15 @@ def test_without_a_compiler_torch_compile_is_left_out(
         candidates.compiled(setting)
 
 
+def test_torch_compile_is_left_out_in_a_folder_with_a_space(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its linker takes the rest of the path for another file, seen with torch 2.13.0."""
+    monkeypatch.setattr(torch, "__file__", "/a room/torch/__init__.py")
+    with pytest.raises(MissingPeerError, match="/a room/torch"):
+        candidates.compiled(setting)
+
+
 def test_without_its_packages_onnx_runtime_is_left_out(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -132,6 +132,8 @@ def compiled(setting: Setting) -> Run:
 
     if not any(map(shutil.which, COMPILERS)):
         raise MissingPeerError("benchmark.no-compiler")
+    if " " in torch.__file__:
+        raise MissingPeerError("benchmark.space", path=Path(torch.__file__).parent)
     model: Any = torch.compile(setting.model, dynamic=True)
     return _planned(setting, lambda *tensors: model(**setting.named(*tensors)))
 
