@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tsnb.neuron.targets import TARGETS, Target, facts
-from tsnb.words import say
+from tsnb.words import say, wrapped
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 State = Literal["absent", "broken", "no-trace", "no-compiler", "no-device", "ready"]
+INDENT = " " * 6  # below a generation's name
 DEVICES = Path("/dev")
 SECONDS = 120  # an import on a cold disk takes long; one that hangs takes longer
 PROBE = """
@@ -118,7 +119,8 @@ class Detection:
 
     def __str__(self) -> str:
         parts = (self.works, self.todo, self.versions, self.hosts, self.lifecycle)
-        return "\n      ".join((f"{self.target.name}: {self.found}", *parts))
+        head = wrapped(f"{self.target.name}: {self.found}", INDENT)
+        return "\n".join((head, *(wrapped(INDENT + part, INDENT) for part in parts)))
 
     __repr__ = __str__
 

@@ -55,12 +55,14 @@ def say(key: str, /, **gaps: object) -> str:
     return text.format(**gaps)
 
 
-def wrapped(text: str) -> str:
+def wrapped(text: str, indent: str = "") -> str:
     """Return a paragraph in lines that fit a cell's output; JupyterLab would break inside words.
 
-    Paths and names keep their hyphens on one line.
+    Paths and names keep their hyphens on one line. Every line but the first begins with `indent`.
 
     >>> max(len(line) for line in wrapped("a word " * 40).splitlines()) <= WIDTH
     True
     """
-    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(
+        text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
