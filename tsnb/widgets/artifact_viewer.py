@@ -6,10 +6,8 @@ Taught in notebook 03.
 from __future__ import annotations
 
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 from ipywidgets import HTML, Box, Layout, Select, Stack, VBox
 from traitlets import Unicode, link, validate
 
@@ -20,6 +18,7 @@ from tsnb.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from tsnb.archive import Digest
 
@@ -35,13 +34,6 @@ BOX = f"border: {EDGE}; max-height: 28em; overflow: auto; margin: 0; padding: 6p
 LISTS = "tsnb-members"  # bars and sizes stand below each other in a font of one width only
 FEWEST, MOST = 2, 14  # lines of a list; a browser shows a list of one line as a menu
 HALF = {"flex": "1 1 30em", "min_width": "0"}  # side by side where the page is wide enough
-
-
-class Keys(anywidget.AnyWidget):
-    """Nothing to see: leaves the arrow keys to what has the focus below the class `kept`."""
-
-    _esm = Path(__file__).parent / "keys.js"
-    kept = Unicode(LISTS).tag(sync=True)
 
 
 class ArtifactViewer(View):
@@ -93,7 +85,7 @@ class ArtifactViewer(View):
         layout = Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="8px 16px")
         body = Box([lists, self.detail], layout=layout)
         body.add_class(LISTS)
-        super().__init__(state, self.head, body, Keys())
+        super().__init__(state, self.head, body)
         self._join()
 
     def html(self) -> str:
