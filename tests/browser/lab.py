@@ -36,6 +36,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+CONTROLS = "select, input, button, [role=slider], td[tabindex='0'], summary, [role=region]"
 BROKEN = ("Error displaying widget", "Loading widget", "model not found", "Error creating widget")
 
 
@@ -52,11 +53,36 @@ class Book(NamedTuple):
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 LAB = [Book("lab", name) for name in NAMES]
 NOTEBOOK7 = [Book("notebook", NAMES[0]), Book("notebook", NAMES[2])]
+VIEWS = [  # the widgets: where they are, and the id of their cell
+    (LAB[1], "view"),
+    (LAB[2], "explorer"),
+    (LAB[2], "length-chooser"),
+    (LAB[3], "contract-save"),
+    (LAB[4], "padding-view"),
+    (LAB[5], "planner"),
+    (NOTEBOOK7[1], "explorer"),
+    (NOTEBOOK7[1], "length-chooser"),
+]
+# What a front end says without our doing, with the reason why it does.
+NOISE: dict[Frontend, tuple[str, ...]] = {
+    "lab": (),
+    # Its list of shortcuts hears of settings that it has not loaded; so it is with any notebook.
+    "notebook": ("Cannot read properties of undefined (reading 'schema')",),
+}
 
 
 def books(*chosen: Book) -> pytest.MarkDecorator:
     """Mark a test that wants these notebooks opened, one after the other, as `book`."""
-    return pytest.mark.parametrize("book", chosen, ids=str, indirect=True)
+    return pytest.mark.parametrize("book", chosen, ids=str, indirect=True, scope="package")
+
+
+def views(*names: str) -> pytest.MarkDecorator:
+    """Mark a test that wants these widgets, by default all, each in its `book` under its `name`."""
+    chosen = [held for held in VIEWS if not names or held[1] in names]
+    ids = [f"{book}-{name}" for book, name in chosen]
+    return pytest.mark.parametrize(
+        ("book", "name"), chosen, ids=ids, indirect=["book"], scope="package"
+    )
 
 
 @dataclass
@@ -117,12 +143,12 @@ class Server:
 class Notebook:
     """A notebook on a page, everything that went wrong on it, and what a person does there."""
 
-    def __init__(self, server: Server, browser: Browser, book: Book, scale: float = 1) -> None:
+    def __init__(self, server: Server, browser: Browser, book: Book) -> None:
         self.server, self.book = server, book
         self.errors: list[str] = []
         self.asked: list[str] = []
         viewport: Any = {"width": WIDE, "height": HEIGHT}
-        self.page = browser.new_page(viewport=viewport, device_scale_factor=scale)
+        self.page = browser.new_page(viewport=viewport, device_scale_factor=2)
         self.page.set_default_timeout(STEP)
         self.page.add_init_script(path=SCRIPT)
         self.page.on("console", self._said)
@@ -192,9 +218,30 @@ class Notebook:
         while more:
             self.ask("frames")
             path = PICTURES / f"{self.book}-{name}-page{number:02}.png"
-            scroller.screenshot(path=path)
+            scroller.screenshot(path=path, scale="css")
             yield path
             more, number = scroller.evaluate("window.course.scrollOn"), number + 1
+
+    def controls(self, view: Locator) -> list[Locator]:
+        """Return what can be used in a widget now, in the order of the page."""
+        held = view.locator(CONTROLS)
+        return [control for control in held.all() if control.is_visible() and control.is_enabled()]
+
+    def named(self, view: Locator) -> list[tuple[str, str]]:
+        """Return role and name of what can have the focus in a widget, as screen readers get it."""
+        view.evaluate("(held) => { window.course.held = held; }")
+        devtools = self.page.context.new_cdp_session(self.page)
+        held = devtools.send("Runtime.evaluate", {"expression": "window.course.held"})["result"]
+        tree = devtools.send("Accessibility.queryAXTree", {"objectId": held["objectId"]})
+        devtools.detach()
+        return [
+            (node["role"]["value"], node["name"]["value"])
+            for node in tree["nodes"]
+            if any(
+                about["name"] == "focusable" and about["value"]["value"]
+                for about in node.get("properties", ())
+            )
+        ]
 
     def close(self) -> None:
         """Shut the kernel down and leave the page."""
@@ -203,10 +250,14 @@ class Notebook:
 
     def _said(self, message: ConsoleMessage) -> None:
         if message.type == "error":
-            self.errors.append(f"console: {message.text} ({message.location})")
+            self._note(f"console: {message.text} ({message.location})")
 
     def _failed(self, error: Error) -> None:
-        self.errors.append(f"page: {error.stack}")
+        self._note(f"page: {error.stack}")
+
+    def _note(self, error: str) -> None:
+        if not any(words in error for words in NOISE[self.book.frontend]):
+            self.errors.append(error)
 
     def _asks(self, request: Request) -> None:
         if request.url.startswith(("http", "ws")) and not request.url.startswith(self.server.url):

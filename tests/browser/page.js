@@ -40,15 +40,19 @@ window.course = {
 
   place: (id) => panel().content.widgets.findIndex((cell) => cell.model.id === id),
 
+  cells: () => panel().content.widgets.length,
+
   active: () => panel().content.activeCell.model.id,
 
   execute: (name, held) => jupyterapp.commands.execute(name, held).then(() => null),
 
-  async process() {
-    const user_expressions = { pid: "__import__('os').getpid()" };
+  // What an expression of Python is in the kernel, as text.
+  async inKernel(expression) {
+    const user_expressions = { asked: expression };
     const { done } = kernel().requestExecute({ code: "", silent: true, user_expressions });
     const { content } = await done;
-    return content.user_expressions.pid.data["text/plain"];
+    const { data, evalue } = content.user_expressions.asked;
+    return data ? data["text/plain"] : evalue;
   },
 
   // What reaches beyond its place. What is meant to scroll has a scroll bar of its own: long lines.
@@ -71,5 +75,41 @@ window.course = {
     const before = scroller.scrollTop;
     scroller.scrollBy(0, scroller.clientHeight);
     return scroller.scrollTop !== before;
+  },
+
+  figures: (view) =>
+    Object.fromEntries(
+      [...view.querySelectorAll("dl > div")].map((pair) => [
+        pair.querySelector("dt").textContent,
+        pair.querySelector("dd").textContent,
+      ]),
+    ),
+
+  // How a control looks that shows where the focus is: on itself or on what is drawn for it.
+  ring(control) {
+    const { outlineStyle, outlineColor, outlineWidth, boxShadow, borderColor } =
+      getComputedStyle(control);
+    return [outlineStyle, outlineColor, outlineWidth, boxShadow, borderColor].join(" ");
+  },
+
+  // From a key pressed on the slider until a new picture is painted: milliseconds of each move,
+  // and every height that the picture had, 0 where it was empty.
+  watch(view) {
+    const seen = { moves: [], heights: [] };
+    const picture = view.querySelector("svg").parentElement;
+    let pressed = null;
+    const note = () => seen.heights.push(picture.firstChild ? picture.clientHeight : 0);
+    view.addEventListener("keydown", () => (pressed = performance.now()), true);
+    new ResizeObserver(note).observe(picture);
+    new MutationObserver(() => {
+      note();
+      const now = view.querySelector("[role=slider]").getAttribute("aria-valuetext");
+      const drawn = picture.textContent.includes(`max length ${now}`);
+      if (pressed === null || !drawn) return;
+      const begun = pressed;
+      pressed = null;
+      requestAnimationFrame(() => setTimeout(() => seen.moves.push(performance.now() - begun)));
+    }).observe(picture, { childList: true });
+    window.course.seen = seen;
   },
 };

@@ -15,13 +15,20 @@ function keep(event) {
   target.toggleAttribute("data-lm-suppress-shortcuts", !isTheirs(event));
 }
 
-// A slider does not know its label, and a list without one only has a title.
+// A slider does not know its label, nor that its number can be typed over; a list without a label
+// only has a title; an icon's letter means nothing.
 function name(view) {
   for (const slider of view.querySelectorAll(".widget-slider")) {
     const words = slider.querySelector("label")?.textContent ?? "";
     for (const part of slider.querySelectorAll("[role=slider], [contenteditable]")) {
       part.setAttribute("aria-label", words);
     }
+  }
+  for (const number of view.querySelectorAll(".widget-slider [contenteditable]")) {
+    number.setAttribute("role", "textbox");
+  }
+  for (const icon of view.querySelectorAll("button > i")) {
+    icon.setAttribute("aria-hidden", "true");
   }
   for (const list of view.querySelectorAll("select[title]")) {
     list.setAttribute("aria-label", list.title);

@@ -103,7 +103,7 @@ class ArtifactViewer(View):
         self.detail.value = (
             f"<div style='line-height: 1.4; overflow-wrap: anywhere'>"
             f"<b>{escape(content.heading)}</b><p style='margin: 4px 0'>{escape(content.note)}</p>"
-            f"</div>{_table(content.rows)}{_text(content.text, content.heading)}"
+            f"</div>{_table(content.rows, content.heading)}{_text(content.text, content.heading)}"
         )
 
     @validate("chosen")  # type: ignore[untyped-decorator]
@@ -160,8 +160,8 @@ def _head(state: ArtifactState) -> str:
     return f"{style}<div style='line-height: 1.5; overflow-wrap: anywhere'>{lines}</div>"
 
 
-def _table(rows: Iterable[tuple[str, str]]) -> str:
-    """Return names and values as a table in a box of its own."""
+def _table(rows: Iterable[tuple[str, str]], name: str) -> str:
+    """Return names and values as a table in a box of its own, which scrolls with the keyboard."""
     cell = "padding: 2px 12px 2px 0; text-align: left; vertical-align: top"
     lines = "".join(
         f"<tr><th scope='row' style='{cell}; font-weight: normal'>{escape(name)}</th>"
@@ -169,12 +169,16 @@ def _table(rows: Iterable[tuple[str, str]]) -> str:
         for name, value in rows
     )
     table = f"<table style='{MONO}; border-collapse: collapse'>{lines}</table>"
-    return f"<div style='{BOX}' tabindex='0'>{table}</div>" if lines else ""
+    return f"<div style='{BOX}' {_region(name)}>{table}</div>" if lines else ""
 
 
 def _text(text: str, name: str) -> str:
     """Return a text in a box that scrolls, with the keyboard too."""
-    label = escape(say("artifact-viewer.content", name=name), quote=True)
     style = f"{BOX}; {MONO}; white-space: pre"
-    box = f"<pre style='{style}' tabindex='0' role='region' aria-label='{label}'>"
-    return f"{box}{escape(text)}</pre>" if text else ""
+    return f"<pre style='{style}' {_region(name)}>{escape(text)}</pre>" if text else ""
+
+
+def _region(name: str) -> str:
+    """Return what makes a box one that the Tab key reaches and a screen reader names."""
+    label = escape(say("artifact-viewer.content", name=name), quote=True)
+    return f"tabindex='0' role='region' aria-label='{label}'"
