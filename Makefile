@@ -5,7 +5,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: lab run bench test lint format clean
+.PHONY: lab run bench test lint format screenshot clean
 
 lab: .venv/course.done  ## the course in JupyterLab
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
@@ -27,6 +27,9 @@ lint: .venv/test.done
 format: .venv/test.done
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+screenshot: .venv/test.done  ## the picture in the README, from notebook 02 in a browser
+	$(BIN)/python -m tests.browser.screenshot README.png
 
 clean:
 	rm -rf .venv output

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.browser.lab import FLAGS, PICTURES, ROOT, Notebook, Server
+from tests.browser.lab import PICTURES, ROOT, Notebook, Server, launch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,14 +47,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Start Playwright's own browser, or Debian's where there is none."""
+    """Start a browser that leaves its pictures in output/browser, those of this run only."""
     shutil.rmtree(PICTURES, ignore_errors=True)
     with sync_playwright() as playwright:
-        chromium = playwright.chromium
-        own = Path(chromium.executable_path).exists()
-        path = None if own else shutil.which("chromium")
-        assert own or path, "install chromium, or run: playwright install chromium"
-        browser = chromium.launch(executable_path=path, args=FLAGS)
+        browser = launch(playwright)
         yield browser
         browser.close()
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, which
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Request
+    from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Playwright, Request
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "output/browser"
@@ -83,6 +83,15 @@ def views(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(
         ("book", "name"), chosen, ids=ids, indirect=["book"], scope="package"
     )
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Start Playwright's own browser, or Debian's where there is none."""
+    chromium = playwright.chromium
+    own = Path(chromium.executable_path).exists()
+    path = None if own else which("chromium")
+    assert own or path, "install chromium, or run: playwright install chromium"
+    return chromium.launch(executable_path=path, args=FLAGS)
 
 
 @dataclass
@@ -202,9 +211,9 @@ class Notebook:
         view.scroll_into_view_if_needed()
         return view
 
-    def look(self, theme: Theme, width: int) -> None:
-        """Change the theme and the width of the window, and wait until both are there."""
-        self.page.set_viewport_size({"width": width, "height": HEIGHT})
+    def look(self, theme: Theme, width: int, height: int = HEIGHT) -> None:
+        """Change the theme and the size of the window, and wait until both are there."""
+        self.page.set_viewport_size({"width": width, "height": height})
         self.ask("execute", "apputils:change-theme", {"theme": THEMES[theme]})
         light = str(theme == "light").lower()
         self.page.locator(f'body[data-jp-theme-light="{light}"]').wait_for(state="attached")

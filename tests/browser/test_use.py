@@ -44,6 +44,9 @@ def test_the_slider_moves_with_the_keyboard(
     book: Notebook, name: str, state: MaxLengthState
 ) -> None:
     view = book.view(name)
+    for label, size in (("buckets", "1"), ("batch size", "8")):
+        view.get_by_role("spinbutton", name=label).fill(size)
+        view.get_by_role("spinbutton", name=label).press("Enter")
     slider = view.get_by_role("slider", name="max length")
     slider.press("Home")
     for _ in range(74):

@@ -36,7 +36,7 @@ function name(view) {
 }
 
 function render({ el }) {
-  const names = new MutationObserver(() => name(el.closest(VIEW)));
+  const names = new MutationObserver(() => el.isConnected && name(el.closest(VIEW)));
   let frame = 0;
   const start = () => {
     const view = el.closest(VIEW);

@@ -42,6 +42,7 @@ class Access(anywidget.AnyWidget):
     """Nothing to see: gives a view's controls their keys and their names for screen readers."""
 
     _esm = Path(__file__).parent / "access.js"
+    _css = Path(__file__).parent / "access.css"
 
 
 class View(VBox):  # type: ignore[misc]  # ipywidgets is not typed
