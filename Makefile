@@ -11,7 +11,7 @@ BIN := .venv/bin
 FROM := $(if $(WHEELHOUSE),--no-index --find-links $(WHEELHOUSE)) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 PIP := $(BIN)/python -m pip install --disable-pip-version-check $(FROM)
 
-.PHONY: lab run bench wheelhouse test lint format hooks clean
+.PHONY: lab run bench wheelhouse test lint format hooks screenshot clean
 
 lab: .venv/course.done  ## the course in JupyterLab; LAB=--no-browser on a machine without a screen
 	$(BIN)/jupyter lab $(LAB) notebooks/00_start_here.ipynb
@@ -39,6 +39,9 @@ format: .venv/test.done
 
 hooks: .venv/test.done  ## the quick checks before every commit
 	$(BIN)/pre-commit install
+
+screenshot: .venv/test.done  ## the picture in the README, from notebook 02 in a browser
+	$(BIN)/python -m tests.browser.screenshot README.png
 
 clean:
 	rm -rf .venv output

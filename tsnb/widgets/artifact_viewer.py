@@ -6,10 +6,8 @@ Taught in notebook 03.
 from __future__ import annotations
 
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 from ipywidgets import HTML, Box, Layout, Select, Stack, VBox
 from traitlets import Unicode, link, validate
 
@@ -20,6 +18,7 @@ from tsnb.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from tsnb.archive import Digest
 
@@ -35,13 +34,6 @@ BOX = f"border: {EDGE}; max-height: 28em; overflow: auto; margin: 0; padding: 6p
 LISTS = "tsnb-members"  # bars and sizes stand below each other in a font of one width only
 FEWEST, MOST = 2, 14  # lines of a list; a browser shows a list of one line as a menu
 HALF = {"flex": "1 1 30em", "min_width": "0"}  # side by side where the page is wide enough
-
-
-class Keys(anywidget.AnyWidget):
-    """Nothing to see: leaves the arrow keys to what has the focus below the class `kept`."""
-
-    _esm = Path(__file__).parent / "keys.js"
-    kept = Unicode(LISTS).tag(sync=True)
 
 
 class ArtifactViewer(View):
@@ -93,7 +85,7 @@ class ArtifactViewer(View):
         layout = Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="8px 16px")
         body = Box([lists, self.detail], layout=layout)
         body.add_class(LISTS)
-        super().__init__(state, self.head, body, Keys())
+        super().__init__(state, self.head, body)
         self._join()
 
     def html(self) -> str:
@@ -111,7 +103,7 @@ class ArtifactViewer(View):
         self.detail.value = (
             f"<div style='line-height: 1.4; overflow-wrap: anywhere'>"
             f"<b>{escape(content.heading)}</b><p style='margin: 4px 0'>{escape(content.note)}</p>"
-            f"</div>{_table(content.rows)}{_text(content.text, content.heading)}"
+            f"</div>{_table(content.rows, content.heading)}{_text(content.text, content.heading)}"
         )
 
     @validate("chosen")  # type: ignore[untyped-decorator]
@@ -168,8 +160,8 @@ def _head(state: ArtifactState) -> str:
     return f"{style}<div style='line-height: 1.5; overflow-wrap: anywhere'>{lines}</div>"
 
 
-def _table(rows: Iterable[tuple[str, str]]) -> str:
-    """Return names and values as a table in a box of its own."""
+def _table(rows: Iterable[tuple[str, str]], name: str) -> str:
+    """Return names and values as a table in a box of its own, which scrolls with the keyboard."""
     cell = "padding: 2px 12px 2px 0; text-align: left; vertical-align: top"
     lines = "".join(
         f"<tr><th scope='row' style='{cell}; font-weight: normal'>{escape(name)}</th>"
@@ -177,12 +169,16 @@ def _table(rows: Iterable[tuple[str, str]]) -> str:
         for name, value in rows
     )
     table = f"<table style='{MONO}; border-collapse: collapse'>{lines}</table>"
-    return f"<div style='{BOX}' tabindex='0'>{table}</div>" if lines else ""
+    return f"<div style='{BOX}' {_region(name)}>{table}</div>" if lines else ""
 
 
 def _text(text: str, name: str) -> str:
     """Return a text in a box that scrolls, with the keyboard too."""
-    label = escape(say("artifact-viewer.content", name=name), quote=True)
     style = f"{BOX}; {MONO}; white-space: pre"
-    box = f"<pre style='{style}' tabindex='0' role='region' aria-label='{label}'>"
-    return f"{box}{escape(text)}</pre>" if text else ""
+    return f"<pre style='{style}' {_region(name)}>{escape(text)}</pre>" if text else ""
+
+
+def _region(name: str) -> str:
+    """Return what makes a box one that the Tab key reaches and a screen reader names."""
+    label = escape(say("artifact-viewer.content", name=name), quote=True)
+    return f"tabindex='0' role='region' aria-label='{label}'"

@@ -19,8 +19,10 @@ A view holds a state, a plain `HasTraits` whose `str` says everything in words. 
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anywidget
 from ipywidgets import HTML, Box, Layout, VBox
 
 if TYPE_CHECKING:
@@ -36,6 +38,13 @@ GRID = (
 PLAIN = "float: none; width: auto; margin: 0; padding: 0"  # JupyterLab puts dt beside dd
 
 
+class Access(anywidget.AnyWidget):
+    """Nothing to see: gives a view's controls their keys and their names for screen readers."""
+
+    _esm = Path(__file__).parent / "access.js"
+    _css = Path(__file__).parent / "access.css"
+
+
 class View(VBox):  # type: ignore[misc]  # ipywidgets is not typed
     """A widget that says its state in words wherever there is no front end for widgets.
 
@@ -49,7 +58,9 @@ class View(VBox):  # type: ignore[misc]  # ipywidgets is not typed
 
     def __init__(self, state: HasTraits, *children: Widget) -> None:
         self.state = state
-        super().__init__(children, layout=Layout(width="100%", grid_gap="8px"))
+        access = Access(layout=Layout(display="none"))
+        super().__init__((*children, access), layout=Layout(width="100%", grid_gap="8px"))
+        self.add_class("tsnb-view")
 
     def html(self) -> str:
         """Return the HTML parts, top to bottom, without the controls."""

@@ -1,0 +1,65 @@
+"""One server and one browser for all tests of this folder, and one open notebook at a time."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.browser.lab import PICTURES, ROOT, Notebook, Server, launch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
+
+FOLDER = "tests/browser/"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let all tests of one notebook follow each other, so that each is opened once."""
+    places = [place for place, item in enumerate(items) if item.nodeid.startswith(FOLDER)]
+    ordered = sorted((items[place] for place in places), key=_book)
+    for place, item in zip(places, ordered, strict=True):
+        items[place] = item
+
+
+def _book(item: pytest.Item) -> tuple[str, str]:
+    """Return front end and name of the notebook that a test opens; those without one come first."""
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("book", ("", "")) if callspec else ("", "")
+
+
+@pytest.fixture(scope="package")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Start a server whose kernels have one thread, as on Binder, and this tree's package."""
+    root = str(ROOT)
+    path = os.pathsep.join([root, *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+    server = Server.start(tmp_path_factory.mktemp("server"), environment)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Start a browser that leaves its pictures in output/browser, those of this run only."""
+    shutil.rmtree(PICTURES, ignore_errors=True)
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def book(request: pytest.FixtureRequest, server: Server, browser: Browser) -> Iterator[Notebook]:
+    """Open a notebook in a front end, run all of it, and look for errors when it is closed."""
+    notebook = Notebook(server, browser, request.param)
+    notebook.open()
+    notebook.run_all()
+    yield notebook
+    notebook.close()

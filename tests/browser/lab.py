@@ -1,0 +1,273 @@
+"""A notebook open in a browser, in JupyterLab or in Notebook 7, and what a person does with it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from shutil import copytree, which
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Playwright, Request
+
+ROOT = Path(__file__).parents[2]
+PICTURES = ROOT / "output/browser"
+SCRIPT = Path(__file__).parent / "page.js"
+OPEN, RUN, STEP = 60_000, 240_000, 20_000  # milliseconds that something may take
+WIDE, NARROW, HEIGHT = 1280, 800, 1000
+TOKEN = "a-token-of-the-tests"
+Theme = Literal["light", "dark"]
+THEMES: dict[Theme, str] = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+Frontend = Literal["lab", "notebook"]
+PLACES: dict[Frontend, str] = {"lab": "lab/workspaces/{name}/tree", "notebook": "notebooks"}
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+CONTROLS = "select, input, button, [role=slider], td[tabindex='0'], summary, [role=region]"
+BROKEN = ("Error displaying widget", "Loading widget", "model not found", "Error creating widget")
+
+
+class Book(NamedTuple):
+    """Which notebook is opened in which front end."""
+
+    frontend: Frontend
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.frontend}-{self.name[:2]}"
+
+
+NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+LAB = [Book("lab", name) for name in NAMES]
+NOTEBOOK7 = [Book("notebook", NAMES[0]), Book("notebook", NAMES[2])]
+VIEWS = [  # the widgets: where they are, and the id of their cell
+    (LAB[1], "view"),
+    (LAB[2], "explorer"),
+    (LAB[2], "length-chooser"),
+    (LAB[3], "contract-save"),
+    (LAB[4], "padding-view"),
+    (LAB[5], "planner"),
+    (NOTEBOOK7[1], "explorer"),
+    (NOTEBOOK7[1], "length-chooser"),
+]
+# What a front end says without our doing, with the reason why it does.
+NOISE: dict[Frontend, tuple[str, ...]] = {
+    "lab": (),
+    # Its list of shortcuts hears of settings that it has not loaded; so it is with any notebook.
+    "notebook": ("Cannot read properties of undefined (reading 'schema')",),
+}
+
+
+def books(*chosen: Book) -> pytest.MarkDecorator:
+    """Mark a test that wants these notebooks opened, one after the other, as `book`."""
+    return pytest.mark.parametrize("book", chosen, ids=str, indirect=True, scope="package")
+
+
+def views(*names: str) -> pytest.MarkDecorator:
+    """Mark a test that wants these widgets, by default all, each in its `book` under its `name`."""
+    chosen = [held for held in VIEWS if not names or held[1] in names]
+    ids = [f"{book}-{name}" for book, name in chosen]
+    return pytest.mark.parametrize(
+        ("book", "name"), chosen, ids=ids, indirect=["book"], scope="package"
+    )
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Start Playwright's own browser, or Debian's where there is none."""
+    chromium = playwright.chromium
+    own = Path(chromium.executable_path).exists()
+    path = None if own else which("chromium")
+    assert own or path, "install chromium, or run: playwright install chromium"
+    return chromium.launch(executable_path=path, args=FLAGS)
+
+
+@dataclass
+class Server:
+    """A Jupyter server on a folder of its own, and what it has said."""
+
+    url: str
+    process: subprocess.Popen[str]
+    said: list[str] = field(default_factory=list)
+
+    @classmethod
+    def start(cls, folder: Path, environment: Mapping[str, str]) -> Server:
+        """Start a server on a copy of the notebooks; come back when it takes requests."""
+        copytree(ROOT / "notebooks", folder / "notebooks")
+        settings = ("JUPYTER_CONFIG", "JUPYTER_DATA", "JUPYTER_RUNTIME", "JUPYTERLAB_SETTINGS")
+        own = {
+            f"{name}_DIR": str(folder / name.lower())
+            for name in (*settings, "JUPYTERLAB_WORKSPACES")
+        }
+        options = {
+            "ServerApp.root_dir": folder / "notebooks",
+            "ServerApp.port": 0,
+            "ServerApp.allow_root": True,
+            "IdentityProvider.token": TOKEN,
+            "LabApp.expose_app_in_browser": True,
+            "JupyterNotebookApp.expose_app_in_browser": True,
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", "--no-browser"]
+            + [f"--{name}={value}" for name, value in options.items()],
+            env={**environment, **own, "IPYTHONDIR": str(folder / "ipython")},
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return cls._ready(process)
+
+    @classmethod
+    def _ready(cls, process: subprocess.Popen[str]) -> Server:
+        """Read what the server says until it names its address, and keep the rest."""
+        assert process.stdout
+        said: list[str] = []
+        for line in process.stdout:
+            said.append(line)
+            if "http://" in line and "/lab?token=" in line:
+                url = "http" + line.partition("http")[2].partition("lab?token=")[0]
+                Thread(target=said.extend, args=(process.stdout,), daemon=True).start()
+                return cls(url, process, said)
+        raise AssertionError("".join(said))
+
+    def stop(self) -> None:
+        """End the server, and its kernels with it."""
+        self.process.terminate()
+        self.process.wait(30)
+
+
+class Notebook:
+    """A notebook on a page, everything that went wrong on it, and what a person does there."""
+
+    def __init__(self, server: Server, browser: Browser, book: Book) -> None:
+        self.server, self.book = server, book
+        self.errors: list[str] = []
+        self.asked: list[str] = []
+        viewport: Any = {"width": WIDE, "height": HEIGHT}
+        self.page = browser.new_page(viewport=viewport, device_scale_factor=2)
+        self.page.set_default_timeout(STEP)
+        self.page.add_init_script(path=SCRIPT)
+        self.page.on("console", self._said)
+        self.page.on("pageerror", self._failed)
+        self.page.on("request", self._asks)
+
+    def ask(self, what: str, *given: object) -> Any:
+        """Call a function of page.js, and wait for what it promises."""
+        return self.page.evaluate(f"(given) => window.course.{what}(...given)", given)
+
+    def until(self, what: str, milliseconds: float = STEP) -> None:
+        """Wait until a function of page.js says yes."""
+        self.page.wait_for_function(f"() => window.course.{what}()", timeout=milliseconds)
+
+    def open(self) -> None:
+        """Open the page, and wait until the notebook has a kernel that waits."""
+        place = PLACES[self.book.frontend].format(name=self.book.name)
+        self.page.goto(f"{self.server.url}{place}/{self.book.name}.ipynb?token={TOKEN}")
+        self.until("isOpen", OPEN)
+
+    def run_all(self) -> None:
+        """Run every cell, and wait until all have run and every widget is drawn."""
+        self.ask("execute", "notebook:run-all-cells")
+        self.wait()
+
+    def restart_and_run_all(self) -> None:
+        """Restart the kernel, say yes to the question, and run every cell."""
+        self.page.evaluate(
+            "() => { window.running = window.course.execute('notebook:restart-run-all'); }"
+        )
+        self.page.locator(".jp-Dialog .jp-mod-accept").click()
+        self.page.evaluate("() => window.running")
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until every cell has run, or one has failed, and every widget is drawn."""
+        self.until("hasRun", RUN)
+        self.until("isDrawn")
+
+    def cell(self, name: str) -> Locator:
+        """Return the cell with this id, scrolled into view."""
+        place = self.ask("place", name)
+        assert place >= 0, name
+        cell = self.page.locator(f'.jp-Cell[data-windowed-list-index="{place}"]')
+        cell.scroll_into_view_if_needed()
+        return cell
+
+    def view(self, name: str) -> Locator:
+        """Return the widget below the cell with this id, scrolled into view."""
+        view = self.cell(name).locator(".tsnb-view")
+        view.scroll_into_view_if_needed()
+        return view
+
+    def look(self, theme: Theme, width: int, height: int = HEIGHT) -> None:
+        """Change the theme and the size of the window, and wait until both are there."""
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.ask("execute", "apputils:change-theme", {"theme": THEMES[theme]})
+        light = str(theme == "light").lower()
+        self.page.locator(f'body[data-jp-theme-light="{light}"]').wait_for(state="attached")
+        self.ask("frames")
+
+    def slices(self, name: str) -> Iterator[Path]:
+        """Take pictures of the whole notebook, a window's height each."""
+        scroller = self.page.locator(".jp-WindowedPanel-outer").first
+        scroller.evaluate("(held) => held.scrollTo(0, 0)")
+        more, number = True, 0
+        while more:
+            self.ask("frames")
+            path = PICTURES / f"{self.book}-{name}-page{number:02}.png"
+            scroller.screenshot(path=path, scale="css")
+            yield path
+            more, number = scroller.evaluate("window.course.scrollOn"), number + 1
+
+    def controls(self, view: Locator) -> list[Locator]:
+        """Return what can be used in a widget now, in the order of the page."""
+        held = view.locator(CONTROLS)
+        return [control for control in held.all() if control.is_visible() and control.is_enabled()]
+
+    def named(self, view: Locator) -> list[tuple[str, str]]:
+        """Return role and name of what can have the focus in a widget, as screen readers get it."""
+        view.evaluate("(held) => { window.course.held = held; }")
+        devtools = self.page.context.new_cdp_session(self.page)
+        held = devtools.send("Runtime.evaluate", {"expression": "window.course.held"})["result"]
+        tree = devtools.send("Accessibility.queryAXTree", {"objectId": held["objectId"]})
+        devtools.detach()
+        return [
+            (node["role"]["value"], node["name"]["value"])
+            for node in tree["nodes"]
+            if any(
+                about["name"] == "focusable" and about["value"]["value"]
+                for about in node.get("properties", ())
+            )
+        ]
+
+    def close(self) -> None:
+        """Shut the kernel down and leave the page."""
+        self.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+        self.page.close()
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self._note(f"console: {message.text} ({message.location})")
+
+    def _failed(self, error: Error) -> None:
+        self._note(f"page: {error.stack}")
+
+    def _note(self, error: str) -> None:
+        if not any(words in error for words in NOISE[self.book.frontend]):
+            self.errors.append(error)
+
+    def _asks(self, request: Request) -> None:
+        if request.url.startswith(("http", "ws")) and not request.url.startswith(self.server.url):
+            self.asked.append(request.url)

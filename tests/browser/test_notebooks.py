@@ -1,0 +1,56 @@
+"""Every notebook, read and run in a real browser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browser.lab import BROKEN, LAB, NARROW, NOTEBOOK7, THEMES, WIDE, books
+
+if TYPE_CHECKING:
+    from tests.browser.lab import Notebook, Theme
+
+pytestmark = pytest.mark.timeout(200)
+RUN_TWICE = [book for book in LAB if book.name[:2] not in {"03", "04"}]  # those take longest
+everywhere = books(*LAB, *NOTEBOOK7)
+
+
+def check(book: Notebook) -> None:
+    """Assert that everything ran, that nothing failed, and that every widget is there."""
+    assert [held for held in book.ask("outputs") if held["output_type"] == "error"] == []
+    assert all(book.ask("counts"))
+    assert [words for words in BROKEN if words in book.ask("words")] == []
+    assert book.errors == []
+
+
+@everywhere
+def test_it_runs(book: Notebook) -> None:
+    check(book)
+
+
+@everywhere
+def test_the_page_asks_nobody_else(book: Notebook) -> None:
+    """A room with bad Wi-Fi, or none, sees all of it."""
+    assert book.asked == []
+
+
+@books(*RUN_TWICE)
+def test_it_runs_again_in_a_new_kernel(book: Notebook) -> None:
+    process = "__import__('os').getpid()"
+    before = book.ask("inKernel", process)
+    book.restart_and_run_all()
+    assert book.ask("inKernel", process) != before
+    counts = book.ask("counts")
+    assert counts == list(range(1, len(counts) + 1))
+    check(book)
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+@pytest.mark.parametrize("theme", THEMES)
+@everywhere
+def test_nothing_is_wider_than_its_place(book: Notebook, theme: Theme, width: int) -> None:
+    """Pictures of the whole notebook are left in output/browser."""
+    book.look(theme, width)
+    assert len(list(book.slices(f"{theme}-{width}"))) > 2
+    assert book.ask("tooWide") == []

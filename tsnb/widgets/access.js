@@ -1,0 +1,59 @@
+// What a view needs for people without a mouse, and ipywidgets and JupyterLab do not give.
+const VIEW = ".tsnb-view";
+
+// JupyterLab and Notebook 7 take keys from what has the focus and is no text field: an arrow goes to
+// another cell, "d" twice deletes this one. Inside a view they belong to its controls. Theirs stay
+// Escape, Shift+Enter and what is pressed with Ctrl, Cmd or Alt, except arrows.
+function isTheirs({ key, shiftKey, ctrlKey, metaKey, altKey }) {
+  if (key.startsWith("Arrow")) return false;
+  return key === "Escape" || (key === "Enter" && shiftKey) || ctrlKey || metaKey || altKey;
+}
+
+function keep(event) {
+  const { target } = event;
+  if (!target.closest?.(VIEW)) return;
+  target.toggleAttribute("data-lm-suppress-shortcuts", !isTheirs(event));
+}
+
+// A slider does not know its label, nor that its number can be typed over; a list without a label
+// only has a title; an icon's letter means nothing.
+function name(view) {
+  for (const slider of view.querySelectorAll(".widget-slider")) {
+    const words = slider.querySelector("label")?.textContent ?? "";
+    for (const part of slider.querySelectorAll("[role=slider], [contenteditable]")) {
+      part.setAttribute("aria-label", words);
+    }
+  }
+  for (const number of view.querySelectorAll(".widget-slider [contenteditable]")) {
+    number.setAttribute("role", "textbox");
+  }
+  for (const icon of view.querySelectorAll("button > i")) {
+    icon.setAttribute("aria-hidden", "true");
+  }
+  for (const list of view.querySelectorAll("select[title]")) {
+    list.setAttribute("aria-label", list.title);
+  }
+}
+
+function render({ el }) {
+  const names = new MutationObserver(() => el.isConnected && name(el.closest(VIEW)));
+  let frame = 0;
+  const start = () => {
+    const view = el.closest(VIEW);
+    if (!view) {
+      frame = requestAnimationFrame(start); // it is not on the page yet
+      return;
+    }
+    names.observe(view, { childList: true, subtree: true });
+    name(view);
+  };
+  start();
+  window.addEventListener("keydown", keep, true); // before theirs, which waits at the document
+  return () => {
+    cancelAnimationFrame(frame);
+    names.disconnect();
+    window.removeEventListener("keydown", keep, true);
+  };
+}
+
+export default { render };
