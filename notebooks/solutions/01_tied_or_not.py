@@ -1,5 +1,3 @@
-from tsnb import checks
-
 predicted = {
     "deepcopy": True,  # one object with two names is copied once
     "half": True,  # each parameter is converted in its place

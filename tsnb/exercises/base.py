@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from reprlib import Repr
+from textwrap import shorten
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ Property = Callable[[Facts], bool]
 
 PACKAGE = str(Path(__file__).parents[1])
 LIBRARIES = (PACKAGE, *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
+INTERPRETER = "The following operation failed in the TorchScript interpreter"
+MOST_LETTERS = 200
 SHORT = Repr()
 SHORT.maxdict = SHORT.maxlist = SHORT.maxtuple = 6
 SHORT.maxother = SHORT.maxstring = 60
@@ -171,8 +174,9 @@ def short(answer: Any) -> str:
 
 
 def short_text(text: str) -> str:
-    """Return the last line of a message, where torch says what happened."""
-    return ([line.strip() for line in text.splitlines() if line.strip()] or [""])[-1]
+    """Return the line of a message that says what happened; of TorchScript's, it is the last."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or [""]
+    return shorten(lines[-1 if lines[0].startswith(INTERPRETER) else 0], MOST_LETTERS)
 
 
 def own_line(trace: TracebackType | None) -> str:
