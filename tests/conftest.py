@@ -18,6 +18,7 @@ import torch
 
 import tsnb
 from tsnb.models import NewWeightsWarning
+from tsnb.record import VARIABLE
 
 ROOT = Path(__file__).parents[1]
 Load = Callable[..., tuple[Any, Any]]
@@ -61,7 +62,9 @@ def python() -> Callable[..., str]:
 
     def run(code: str, *arguments: object, **variables: object) -> str:
         inherited = {
-            name: text for name, text in os.environ.items() if not name.startswith(("HF_", "TSNB_"))
+            name: text
+            for name, text in os.environ.items()
+            if not name.startswith(("HF_", "TSNB_")) or name == VARIABLE
         }
         given = {name: str(value) for name, value in variables.items()}
         done = subprocess.run(

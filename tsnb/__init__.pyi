@@ -1,3 +1,4 @@
+from . import checks as checks
 from . import cpp as cpp
 from . import neuron as neuron
 from . import widgets as widgets

@@ -147,6 +147,22 @@ def export(options: Options) -> int:
     return 0
 
 
+def progress(options: Options) -> int:
+    """Print how far the reader is with the exercises, or forget it, or write it as a page."""
+    from tsnb import checks
+    from tsnb.progress import progress_in
+    from tsnb.record import record
+
+    if options.export:
+        done = checks.export(options.export, options.name, replace=options.replace)
+        sys.stdout.write(f"{done}\n")
+    elif options.reset:
+        sys.stdout.write(f"{checks.reset(options.notebook)}\n")
+    else:
+        sys.stdout.write(f"{progress_in(record(), options.notebook)}\n")
+    return 0
+
+
 def shape(text: str) -> tuple[int | None, int]:
     """Return the batch size, where one is given, and the length of `64` or `2x64`.
 
@@ -195,6 +211,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_bench(commands)
     _add_export(commands)
+    _add_progress(commands)
     return parser
 
 
@@ -231,6 +248,19 @@ def _add_export(commands: Any) -> None:
     )
     command.add_argument("--untie", action="store_true", help=say("cli.untie"))
     command.set_defaults(command=export)
+
+
+def _add_progress(commands: Any) -> None:
+    told = say("cli.progress")
+    command = commands.add_parser("progress", help=told, description=told)
+    add = command.add_argument
+    add("notebook", nargs="?", metavar="NN", help=say("cli.progress-notebook"))
+    either = command.add_mutually_exclusive_group()
+    either.add_argument("--reset", action="store_true", help=say("cli.progress-reset"))
+    either.add_argument("--export", type=Path, metavar="FILE", help=say("cli.progress-export"))
+    add("--name", default="", metavar="NAME", help=say("cli.progress-name"))
+    add("--replace", action="store_true", help=say("cli.progress-replace"))
+    command.set_defaults(command=progress)
 
 
 if __name__ == "__main__":

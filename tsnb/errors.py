@@ -63,6 +63,10 @@ class NeuronError(TsnbError, RuntimeError):
     """A Neuron conversion that cannot be done on this machine."""
 
 
+class ExerciseError(TsnbError, ValueError):
+    """An exercise, a quiz or a summary of progress that there is not, or that cannot be written."""
+
+
 def suggest(given: str, known: Iterable[str]) -> str:
     """Return a sentence that names the nearest known word, or all of them where none is near.
 

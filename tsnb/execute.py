@@ -26,6 +26,7 @@ from tqdm.auto import tqdm
 
 from tsnb.errors import TsnbError
 from tsnb.machine import MIB
+from tsnb.record import FILE, VARIABLE
 from tsnb.words import say
 
 if TYPE_CHECKING:
@@ -335,10 +336,15 @@ def _client(notebook: NotebookNode, timeout: int) -> Any:
 
 @asynccontextmanager
 async def _kernel(client: Any, folder: Path) -> AsyncIterator[psutil.Process]:
-    """Start the kernel and give its process; it has ended when the block has, Ctrl-C or not."""
+    """Start the kernel and give its process; it has ended when the block has, Ctrl-C or not.
+
+    Exercises in it are recorded in a file of its own, which is gone with it.
+    """
     manager, at_once = client.km, False
+    record = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    environment = {**os.environ, VARIABLE: str(Path(record.name) / FILE)}
     try:
-        await client.async_start_new_kernel(cwd=str(folder))
+        await client.async_start_new_kernel(cwd=str(folder), env=environment)
         await client.async_start_new_kernel_client()
         yield psutil.Process(manager.provisioner.pid)
     except (asyncio.CancelledError, CellTimeoutError, DeadKernelError):
@@ -350,6 +356,7 @@ async def _kernel(client: Any, folder: Path) -> AsyncIterator[psutil.Process]:
         await manager.cleanup_resources()
         if client.kc is not None:
             client.kc.stop_channels()
+        record.cleanup()
 
 
 def _told(raised: Exception, client: Any) -> str:

@@ -1,4 +1,4 @@
-"""What the package says to a reader, kept apart from the logic: one TOML file a language.
+"""What the package says to a reader, kept apart from the logic: TOML files for each language.
 
 `say("names.and", items="a", last="b")` looks the sentence up and fills its gaps. The language is
 `TSNB_LANGUAGE` (default `en`); a sentence that a language lacks is said in English.
@@ -11,6 +11,10 @@ import textwrap
 import tomllib
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FALLBACK = "en"
 WIDTH = 76  # of a cell of output on a page 800 pixels wide
@@ -18,16 +22,23 @@ WIDTH = 76  # of a cell of output on a page 800 pixels wide
 
 @cache
 def sentences(language: str) -> dict[str, str]:
-    """Return every sentence of a language by its key, `table.name`."""
-    path = files(__package__) / f"{language}.toml"
-    if not path.is_file():
-        return {}
-    tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    return {
-        f"{table}.{name}": " ".join(text.split())
-        for table, entries in tables.items()
-        for name, text in entries.items()
-    }
+    """Return every sentence of a language by its key, `table.name`.
+
+    They stand in `en.toml` and in `checks.en.toml`, `exercises.en.toml` and so on.
+    """
+    found = (path for path in files(__package__).iterdir() if path.name.endswith(".toml"))
+    own = [path for path in found if path.name.split(".")[-2:] == [language, "toml"]]
+    tables = (tomllib.loads(path.read_text(encoding="utf-8")) for path in own)
+    return {key: text for table in tables for key, text in _flat(table)}
+
+
+def _flat(table: dict[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """Give the sentences of a table and of the tables in it by their whole keys."""
+    for name, held in table.items():
+        if isinstance(held, dict):
+            yield from _flat(held, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", " ".join(held.split())
 
 
 def say(key: str, /, **gaps: object) -> str:

@@ -1,0 +1,2 @@
+order = ["train", "untie", "save"]
+checks.check("safe-order", order)
