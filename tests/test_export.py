@@ -189,9 +189,9 @@ def test_weights_drawn_at_random_are_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "bert.pt"
-    arguments = ("--head", "token-classification", "--max-length", 16, "-o", path)
+    arguments = ("--head", "encoder", "--max-length", 16, "-o", path)
     assert run("tiny-bert", *arguments) == 0
-    assert "drawn at random (seed 0): classifier.bias" in capsys.readouterr().err
+    assert "drawn at random (seed 0): pooler.dense.bias" in capsys.readouterr().err
 
 
 def test_tied_weights_stay_tied_unless_asked(tmp_path: Path) -> None:

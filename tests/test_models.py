@@ -24,6 +24,7 @@ NEW = {
     "token-classification": "classifier.bias, classifier.weight",
     "question-answering": "qa_outputs.bias, qa_outputs.weight",
 }
+TRAINED = ("masked-lm", *tsnb.neuron.SUITED)
 FLAG_UNDER_5 = """
 import transformers, tsnb
 print(transformers.__version__)
@@ -111,23 +112,44 @@ def test_bert_mini_has_the_geometry_it_names(load: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize("torchscript", [False, True])
 @pytest.mark.parametrize("head", NEW)
-def test_new_weights_are_named_to_the_caller(head: Any, *, torchscript: bool) -> None:
+def test_new_weights_are_named_to_the_caller(folder: Path, head: Any, *, torchscript: bool) -> None:
     with pytest.warns(models.NewWeightsWarning) as caught:
-        tsnb.load("tiny-bert", head, torchscript=torchscript)
+        tsnb.load(folder, head, torchscript=torchscript)
     assert f"(seed 0): {NEW[head]}. Results" in str(caught[0].message)
     assert (len(caught), caught[0].filename) == (1, __file__)
 
 
+def test_the_embedded_encoder_has_no_trained_pooler() -> None:
+    with pytest.warns(models.NewWeightsWarning, match=r"\(seed 0\): pooler.dense.bias, pooler"):
+        tsnb.load("tiny-bert", "encoder")
+
+
+@pytest.mark.parametrize("attention", [None, "eager"])
 @pytest.mark.parametrize("torchscript", [False, True])
+@pytest.mark.parametrize("head", TRAINED)
 @pytest.mark.filterwarnings("error::tsnb.models.NewWeightsWarning")
-def test_a_head_that_was_trained_warns_of_nothing(*, torchscript: bool) -> None:
-    model, _ = tsnb.load("tiny-bert", "masked-lm", torchscript=torchscript)
+def test_a_head_that_was_trained_warns_of_nothing(
+    head: Any, attention: Any, *, torchscript: bool
+) -> None:
+    options = {"torchscript": torchscript, "attn_implementation": attention}
+    model, _ = tsnb.load("tiny-bert", head, **options)
     assert model.name_or_path == "tiny-bert"
+    assert model.config._attn_implementation == (attention or "sdpa")
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+
+
+def test_a_trained_head_that_is_saved_loads_as_any_folder_does(tmp_path: Path) -> None:
+    model, tokenizer = tsnb.load("tiny-bert", "token-classification")
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    again = tsnb.load(tmp_path, "token-classification")[0]
+    assert torch.equal(again.classifier.weight, model.classifier.weight)
+    assert again.config.id2label == model.config.id2label
 
 
 @pytest.mark.filterwarnings("ignore::tsnb.models.NewWeightsWarning")
-def test_a_random_head_is_the_same_on_every_load() -> None:
-    first, second = (tsnb.load("tiny-bert", "question-answering")[0] for _ in range(2))
+def test_a_random_head_is_the_same_on_every_load(folder: Path) -> None:
+    first, second = (tsnb.load(folder, "question-answering")[0] for _ in range(2))
     assert torch.equal(first.qa_outputs.weight, second.qa_outputs.weight)
 
 
@@ -136,7 +158,7 @@ def test_a_random_head_is_the_same_on_every_load() -> None:
 def test_the_readers_random_numbers_are_left_alone(name: str) -> None:
     torch.manual_seed(7)
     before = torch.get_rng_state()
-    tsnb.load(name, "question-answering")
+    tsnb.load(name, "encoder")
     assert torch.equal(torch.get_rng_state(), before)
 
 

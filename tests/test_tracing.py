@@ -26,7 +26,7 @@ AXES = {
     "encoder": (("batch", "length", 128), ("batch", 128)),
     "masked-lm": (("batch", "length", 623),),
     "sequence-classification": (("batch", 2),),
-    "token-classification": (("batch", "length", 2),),
+    "token-classification": (("batch", "length", 4),),
     "question-answering": (("batch", "length"), ("batch", "length")),
 }
 NAMES = {

@@ -61,11 +61,11 @@ def load(
     Parameters
     ----------
     name
-        `"tiny-bert"` (embedded and trained), `"bert-mini"` (6 layers, 384 wide, seeded random
-        weights, for timings), a folder, or a hub id `owner/name`.
+        `"tiny-bert"` (embedded; all of its heads are trained), `"bert-mini"` (6 layers, 384 wide,
+        seeded random weights, for timings), a folder, or a hub id `owner/name`.
     head
-        What stands on the encoder. A head that the checkpoint lacks gets seeded random weights and
-        a `NewWeightsWarning`.
+        What stands on the encoder. What the checkpoint lacks gets seeded random weights and a
+        `NewWeightsWarning`.
     torchscript
         Set the flag of transformers 4: unties the embeddings and returns tuples. That it took
         effect is checked.
@@ -101,7 +101,7 @@ def load(
     options = {"torchscript": torchscript, "attn_implementation": attn_implementation}
     with quiet_transformers():
         mini = name == MINI
-        model = _mini(head, options) if mini else _from_folder(_folder(name), head, options)
+        model = _mini(head, options) if mini else _from_folder(_weights(name, head), head, options)
         tokenizer = read_tokenizer(_folder(EMBEDDED if name == MINI else name))
     model.name_or_path = str(name)
     if torchscript:
@@ -186,6 +186,12 @@ def _folder(name: str | Path) -> Path:
     if name.count("/") != 1:
         raise ModelError("models.unknown-name", given=name, near=suggest(name, (EMBEDDED, MINI)))
     return hub.fetch(name)
+
+
+def _weights(name: str | Path, head: str) -> Path:
+    """Return the folder of the weights; heads trained on the embedded model have their own."""
+    trained = tiny_bert.FOLDER / head
+    return trained if name == EMBEDDED and trained.is_dir() else _folder(name)
 
 
 def _from_folder(folder: Path, head: str, options: dict[str, Any]) -> PreTrainedModel:

@@ -69,6 +69,39 @@ def test_the_heads_that_suit_inf1_trace(head: Any) -> None:
             assert (found - expected).abs().max() <= 1e-4
 
 
+def best(head: Any, *texts: str) -> list[tuple[str, str]]:
+    """Return each piece with the label that a head of the embedded model gives the place."""
+    model, tokenizer = tsnb.load("tiny-bert", head=head)
+    encoded = tokenizer(*texts, return_tensors="pt")
+    with torch.no_grad():
+        labels = model(**encoded).logits.argmax(-1).flatten().tolist()
+    pieces = tokenizer.convert_ids_to_tokens(encoded["input_ids"][0])
+    names = [model.config.id2label[label] for label in labels]
+    return list(zip(pieces, names, strict=False))  # of a whole text there is one label
+
+
+@pytest.mark.claim("a-name-and-a-city-are-no-answer")
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("where did jim henson work ?", "answers"),
+        ("where was jim henson born ?", "does not answer"),
+    ],
+)
+def test_a_text_with_the_right_words_may_not_answer(question: str, expected: str) -> None:
+    story = "jim henson worked at the theatre in london . jim henson was a puppeteer ."
+    assert {label for _, label in best("sequence-classification", question, story)} == {expected}
+
+
+@pytest.mark.claim("a-tag-depends-on-the-neighbours")
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("nora weaver was a singer .", "person"), ("nora gray was a weaver .", "job")],
+)
+def test_one_word_is_a_name_here_and_a_job_there(text: str, expected: str) -> None:
+    assert ("weaver", expected) in best("token-classification", text)
+
+
 @pytest.mark.claim("eager-leaves-the-embeddings")
 def test_with_eager_attention_only_the_embeddings_are_off_the_list(
     tiny: tuple[Any, Any], eager: Any

@@ -45,8 +45,13 @@ def held_out(first: str, last: str) -> bool:
     ) % 10 == 0
 
 
-def _person(rng: random.Random, *, unseen: bool) -> tuple[str, str]:
-    """Draw a first and a last name, from the held-out pairs or from the others."""
+def person(rng: random.Random, *, unseen: bool) -> tuple[str, str]:
+    """Draw a first and a last name, from the held-out pairs or from the others.
+
+    >>> from random import Random
+    >>> held_out(*person(Random(0), unseen=True))
+    True
+    """
     words = grammar()
     while True:
         first, last = rng.choice(words["first"]), rng.choice(words["last"])
@@ -54,8 +59,13 @@ def _person(rng: random.Random, *, unseen: bool) -> tuple[str, str]:
             return first, last
 
 
-def _fill(rng: random.Random, template: str, chosen: dict[str, str]) -> str:
-    """Put a random word into each gap of a template that `chosen` does not fill."""
+def fill(rng: random.Random, template: str, chosen: dict[str, str]) -> str:
+    """Put a random word into each gap of a template that `chosen` does not fill, and note it there.
+
+    >>> from random import Random
+    >>> fill(Random(0), "{first} was a {job}", {"first": "jim"})
+    'jim was a charioteer'
+    """
     gaps = {name for _, name, _, _ in string.Formatter().parse(template) if name}
     for name in sorted(gaps - chosen.keys()):
         chosen[name] = rng.choice(grammar()[name])
@@ -79,11 +89,11 @@ def pair(rng: random.Random, *, unseen: bool = False) -> Pair:
     >>> drawn.last in drawn.question and drawn.last in drawn.answer
     True
     """
-    first, last = _person(rng, unseen=unseen)
+    first, last = person(rng, unseen=unseen)
     chosen = {"first": first, "last": last}
     template = rng.choice(grammar()["pair"])
-    question = _fill(rng, template["question"], chosen)
-    return Pair(question, _fill(rng, template["answer"], chosen), first, last)
+    question = fill(rng, template["question"], chosen)
+    return Pair(question, fill(rng, template["answer"], chosen), first, last)
 
 
 def vocabulary() -> list[str]:
@@ -136,7 +146,8 @@ def texts(count: int = 1000, seed: int = 0, longest: int = 128) -> list[str]:
             raise InputError("texts.too-small", name=name, least=lowest, given=given)
     rng = random.Random(seed)
     aims = (round(rng.lognormvariate(*SPREAD)) for _ in range(count))
-    return [_text(rng, min(max(aim, least), longest) - SPECIAL_TOKENS) for aim in aims]
+    rooms = (min(max(aim, least), longest) - SPECIAL_TOKENS for aim in aims)
+    return [" ".join(text for _, text in sentences(rng, room)) for room in rooms]
 
 
 def pieces(text: str) -> int:
@@ -168,15 +179,36 @@ def _templates() -> tuple[str, ...]:
     return (*data["sentences"]["story"], *plain, *answered)
 
 
-def _text(rng: random.Random, room: int) -> str:
-    """Draw sentences about one person until none fits; none twice before all were told."""
-    first, last = _person(rng, unseen=False)
-    told: list[str] = []
+def sentences(rng: random.Random, room: int, *, unseen: bool = False) -> list[tuple[str, str]]:
+    """Draw sentences about one person until none fits; none twice before all were told.
+
+    Parameters
+    ----------
+    rng
+        Source of chance; the same state gives the same sentences.
+    room
+        At most so many pieces.
+    unseen
+        Take a name from the held-out pairs.
+
+    Returns
+    -------
+    list
+        `(template, sentence)`.
+
+    Examples
+    --------
+    >>> from random import Random
+    >>> sentences(Random(2), 6)
+    [('who was {first} {last} ?', 'who was ella fisher ?')]
+    """
+    first, last = person(rng, unseen=unseen)
+    told: list[tuple[str, str]] = []
     left = list(_templates())
     while fitting := [template for template in left if most_pieces(template) <= room]:
         template = rng.choice(fitting)
-        told.append(_fill(rng, template, {"first": first, "last": last}))
-        room -= pieces(told[-1])
+        told.append((template, fill(rng, template, {"first": first, "last": last})))
+        room -= pieces(told[-1][1])
         left.remove(template)
         left = left or list(_templates())
-    return " ".join(told)
+    return told

@@ -9,14 +9,22 @@ import torch
 from tqdm.auto import tqdm
 
 from tsnb.machine import MIB
-from tsnb.models import load
-from tsnb.tiny_bert import FOLDER, corpus
+from tsnb.models import Head, load
+from tsnb.tiny_bert import FOLDER, corpus, heads
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 SENTENCES = 1000
+ROWS = 10  # examples of one length
 SEED = 2026
+MEASURED: dict[Head, str] = {
+    "question-answering": "answers found",
+    "sequence-classification": "pairs told apart",
+    "token-classification": "texts with every tag right",
+}
 
 
 def henson(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> float:
@@ -73,18 +81,51 @@ def _hits(
     return [bool(hit) for hit in best == ids[places]]
 
 
+def solved(
+    head: str,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    examples: int = SENTENCES,
+) -> float:
+    """Return the share of held-out examples that a head gets right from end to end.
+
+    For a question that is the first and the last piece of the answer, for tags every one of a text.
+
+    Parameters
+    ----------
+    head
+        A task of `heads.TASKS`.
+    examples
+        How many to draw, ten of about each length.
+    """
+    rng = random.Random(SEED)
+    hits = [
+        heads.right(model, heads.TASKS[head].batch(tokenizer, rng, ROWS, unseen=True))
+        for _ in tqdm(range(examples // ROWS), unit="batch", desc=head)
+    ]
+    return torch.cat(hits).float().mean().item()
+
+
 def main() -> None:
     """Print the figures of the model card as a Markdown table."""
     model, tokenizer = load("tiny-bert")
-    size = (FOLDER / "model.safetensors").stat().st_size / MIB
     rows = {
         "`henson` at position 8 of the seed's sentence": f"{henson(model, tokenizer):.3f}",
         f"names copied, {SENTENCES:,} held-out pairs": f"{copied(model, tokenizer):.3f}",
         "the same without token types": f"{copied(model, tokenizer, typed=False):.3f}",
-        "weights, safetensors": f"{size:.1f} MiB",
+        "weights, safetensors": _size(FOLDER),
     }
+    for head, measured in MEASURED.items():
+        trained, _ = load("tiny-bert", head)
+        share = solved(head, trained, tokenizer)
+        rows[f"{head}: {measured}, {SENTENCES:,} held-out examples"] = f"{share:.3f}"
+        rows[f"{head}: weights"] = _size(FOLDER / head)
     print("| measured | |\n|---|---|")  # noqa: T201, what the script is for
     print("\n".join(f"| {name} | {value} |" for name, value in rows.items()))  # noqa: T201
+
+
+def _size(folder: Path) -> str:
+    return f"{(folder / 'model.safetensors').stat().st_size / MIB:.1f} MiB"
 
 
 if __name__ == "__main__":

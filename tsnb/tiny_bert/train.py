@@ -6,12 +6,18 @@ import argparse
 import random
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from tqdm.auto import tqdm
-from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
+from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast, PreTrainedModel
 
 from tsnb.tiny_bert import corpus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Model = TypeVar("Model", bound=PreTrainedModel)
 
 GEOMETRY = {
     "hidden_size": 128,
@@ -23,6 +29,7 @@ GEOMETRY = {
 DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 PURE = 0.6  # share of the steps with pairs only; mixed from the start, copying is not learnt
 ALONE, UNTYPED = 0.2, 0.4  # limits of the draw: answers alone, then pairs without token types
+PEAK = 1.5e-3  # the largest learning rate
 IGNORED = -100  # the label that PyTorch's cross-entropy leaves out
 
 
@@ -87,30 +94,53 @@ def batch(
     return {**encoded, "names": named.masked_fill(special, -1.0)}
 
 
-def train(steps: int, size: int = 64, seed: int = 0, peak: float = 1.5e-3) -> BertForMaskedLM:
-    """Train from nothing for `steps` batches of `size` pairs and return the model in eval mode.
+def fit(
+    model: Model, draw: Callable[[int], dict[str, torch.Tensor]], steps: int, peak: float = PEAK
+) -> Model:
+    """Train for `steps` batches and return the model in eval mode.
 
-    One-cycle AdamW (Smith and Topin, 2017, arXiv:1708.07120) with `peak` as its largest learning
-    rate and no dropout; with dropout the model does not learn to copy in this time.
+    One-cycle AdamW (Smith and Topin, 2017, arXiv:1708.07120).
+
+    Parameters
+    ----------
+    model
+        A model that returns a loss.
+    draw
+        Given the number of the step, what the model is called with, labels included.
+    peak
+        The largest learning rate.
     """
-    tokenizer = build_tokenizer()
-    model = build_model(seed, len(tokenizer)).train()
-    rng, generator = random.Random(seed), torch.Generator().manual_seed(seed)
+    model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=peak)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=peak, total_steps=steps)
     for step in (bar := tqdm(range(steps), unit="step", mininterval=5)):
-        inputs = batch(tokenizer, rng, size, mixed=step >= PURE * steps)
-        masked, labels = mask(
-            inputs.pop("input_ids"), inputs.pop("names"), generator, tokenizer.mask_token_id
-        )
-        loss = model(input_ids=masked, labels=labels, **inputs).loss
+        loss = model(**draw(step)).loss
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         bar.set_postfix(loss=f"{loss.item():.2f}", refresh=False)
-    return model.eval()
+    model.eval()
+    return model
+
+
+def train(steps: int, size: int = 64, seed: int = 0, peak: float = PEAK) -> BertForMaskedLM:
+    """Train from nothing for `steps` batches of `size` pairs and return the model in eval mode.
+
+    Without dropout; with it the model does not learn to copy in this time.
+    """
+    tokenizer = build_tokenizer()
+    model = build_model(seed, len(tokenizer))
+    rng, generator = random.Random(seed), torch.Generator().manual_seed(seed)
+
+    def draw(step: int) -> dict[str, torch.Tensor]:
+        inputs = batch(tokenizer, rng, size, mixed=step >= PURE * steps)
+        ids, names = inputs.pop("input_ids"), inputs.pop("names")
+        masked, labels = mask(ids, names, generator, tokenizer.mask_token_id)
+        return {"input_ids": masked, "labels": labels, **inputs}
+
+    return fit(model, draw, steps, peak)
 
 
 def main() -> None:

@@ -295,7 +295,7 @@ class NeuronPlannerState(traitlets.HasTraits):  # type: ignore[misc]  # traitlet
         return preflight(traced, self.target, model, self.task), traced.contract.input_names
 
     def _load(self) -> tuple[Any, Any]:
-        """Load an embedded model, with a head that may be new: the graph is what counts here."""
+        """Load an embedded model, with a pooler that may be new: the graph is what counts here."""
         head: Any = self.head
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NewWeightsWarning)
