@@ -69,23 +69,6 @@ def test_the_heads_that_suit_inf1_trace(head: Any) -> None:
             assert (found - expected).abs().max() <= 1e-4
 
 
-@pytest.mark.claim("tokenizer-has-another-order")
-def test_a_tokenizer_gives_inputs_in_another_order_than_forward(tiny: tuple[Any, Any]) -> None:
-    model, tokenizer = tiny
-    batch = tokenizer("who ?", "a poet", return_tensors="pt")
-    assert list(batch) != list(tsnb.dummy_inputs(tokenizer, model, max_length=16))
-    by_position, by_name = model(*batch.values())[0], model(**batch)[0]
-    assert (by_position - by_name).abs().max() > 1e-2
-
-
-@pytest.mark.claim("eager-trace-has-no-blocker")
-def test_nothing_is_in_the_way_of_the_eager_trace(tiny: tuple[Any, Any], eager: Any) -> None:
-    traced = tsnb.trace(eager, tsnb.dummy_inputs(tiny[1], eager, max_length=32))
-    report = tsnb.neuron.preflight(traced, "inf1", eager)
-    assert report.ok
-    assert report.of("blocker") == ()
-
-
 @pytest.mark.claim("eager-leaves-the-embeddings")
 def test_with_eager_attention_only_the_embeddings_are_off_the_list(
     tiny: tuple[Any, Any], eager: Any
