@@ -22,6 +22,8 @@ FILE = "progress.sqlite"
 WAIT = 10  # seconds for another kernel that is writing
 TABLE = """CREATE TABLE IF NOT EXISTS events
     (at TEXT NOT NULL, exercise TEXT NOT NULL, kind TEXT NOT NULL, mistake TEXT)"""
+INSERT = "INSERT INTO events VALUES (?, ?, ?, ?)"
+ALL = "SELECT at, exercise, kind, mistake FROM events ORDER BY rowid"
 HINT = "hint"  # the kind of an event that is not an attempt
 DAMAGE = {  # SQLite's codes for a file that is not what it should be; others: not now, not here
     sqlite3.SQLITE_ERROR,
@@ -71,15 +73,14 @@ class Record(HasTraits):  # type: ignore[misc]  # traitlets is not followed
     def add(self, exercise: str, kind: str, mistake: str | None = None) -> None:
         """Write an event, with the time of now."""
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        self._do("INSERT INTO events VALUES (?, ?, ?, ?)", (at, exercise, kind, mistake))
+        self._do(INSERT, (at, exercise, kind, mistake))
         self.changes += 1
 
     def events(self) -> list[Event]:
         """Return all events in their order; a record that was never written to has none."""
         if self._memory is None and not self.path.exists():
             return []
-        rows = self._do("SELECT at, exercise, kind, mistake FROM events ORDER BY rowid")
-        return [Event(*row) for row in rows]
+        return [Event(*row) for row in self._do(ALL)]
 
     def hints(self, exercise: str) -> int:
         """Return how many hints were taken."""
@@ -121,7 +122,7 @@ class Record(HasTraits):  # type: ignore[misc]  # traitlets is not followed
         aside = _unused(self.path)
         try:
             with suppress(sqlite3.Error):
-                self._on_file("SELECT at, exercise, kind, mistake FROM events")
+                self._on_file(ALL)
                 return True  # another kernel was quicker
             journal = self.path.with_name(f"{self.path.name}-journal")
             if journal.exists():
@@ -135,11 +136,12 @@ class Record(HasTraits):  # type: ignore[misc]  # traitlets is not followed
     def _go_to_memory(self, error: Exception) -> None:
         """Give the file up, and go on with what can be read of it."""
         self._memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        with suppress(sqlite3.Error, ValueError):
-            address = f"{self.path.absolute().as_uri()}?mode=ro"
-            with closing(sqlite3.connect(address, uri=True)) as held:
-                held.backup(self._memory)
         self._memory.execute(TABLE)
+        with suppress(sqlite3.Error):
+            address = f"{self.path.absolute().as_uri()}?mode=ro"
+            with closing(sqlite3.connect(address, timeout=0, uri=True)) as held:
+                rows = held.execute(ALL).fetchall()  # not backup(), which waits for a lock forever
+            self._memory.executemany(INSERT, rows)
         self.note = say("record.not-written", path=self.path, why=error)
 
 

@@ -23,9 +23,9 @@ def limited(call: Callable[[], T], seconds: float) -> T:
     """Call a function, and stop it where it takes longer than some seconds.
 
     It runs in this thread, so that tensors, figures and widgets are where they should be. A timer
-    sends this process what Ctrl-C would; that works on every system. The reader's own Ctrl-C keeps
-    its meaning. Code that never comes back to Python, inside one long operation, is stopped after
-    it. In another thread than the main one there is no limit.
+    sends it what Ctrl-C would; the reader's own Ctrl-C keeps its meaning. Code that is inside one
+    long operation of torch is stopped after it. There is no limit in another thread than the main
+    one.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class _Watch:
 
     def __init__(self, seconds: float) -> None:
         self.sent = self.over = False
-        self.stopping = threading.Event()
+        self.stopping, self.main = threading.Event(), threading.get_ident()
         self.thread = threading.Thread(target=self._interrupt, args=(seconds,), daemon=True)
 
     def start(self) -> None:
@@ -78,7 +78,10 @@ class _Watch:
     def _interrupt(self, seconds: float) -> None:
         while not self.stopping.wait(seconds):
             self.sent, seconds = True, AGAIN
-            _thread.interrupt_main()
+            if hasattr(signal, "pthread_kill"):
+                signal.pthread_kill(self.main, signal.SIGINT)  # wakes what sleeps or waits, too
+            else:  # Windows
+                _thread.interrupt_main()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if not self.sent:
