@@ -1,6 +1,3 @@
-import inspect
-
-
 def by_position(model, inputs):
     names = inspect.signature(model.forward).parameters
     return tuple(inputs[name] for name in names if name in inputs)
