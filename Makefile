@@ -1,20 +1,29 @@
 # Each target does its own set-up in .venv. On Linux, add the index of torch's CPU builds to avoid
 # several GB of CUDA libraries:   make lab TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# With no network, from a folder that `make wheelhouse` filled:   make lab WHEELHOUSE=wheelhouse
 PYTHON ?= python3
 TORCH_INDEX ?=
+WHEELHOUSE ?=
+LAB ?=
+RUN ?=
+BENCH ?=
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+FROM := $(if $(WHEELHOUSE),--no-index --find-links $(WHEELHOUSE)) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+PIP := $(BIN)/python -m pip install --disable-pip-version-check $(FROM)
 
-.PHONY: lab run bench test lint format clean
+.PHONY: lab run bench wheelhouse test lint format hooks screenshot clean
 
-lab: .venv/course.done  ## the course in JupyterLab
-	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+lab: .venv/course.done  ## the course in JupyterLab; LAB=--no-browser on a machine without a screen
+	$(BIN)/jupyter lab $(LAB) notebooks/00_start_here.ipynb
 
-run: .venv/course.done  ## every notebook, headless, to HTML in output/
-	$(BIN)/tsnb run --output output
+run: .venv/course.done  ## every notebook, or RUN=notebooks/NAME.ipynb, headless, to HTML in output/
+	$(BIN)/tsnb run --output output $(RUN)
 
 bench: .venv/bench.done  ## ways to run a model, compared; CSV and a figure in output/
-	$(BIN)/tsnb bench --output output
+	$(BIN)/tsnb bench --output output $(BENCH)
+
+wheelhouse: .venv/course.done  ## every package of the course as files, for a room without a network
+	$(BIN)/python -m pip wheel --disable-pip-version-check $(FROM) --wheel-dir wheelhouse . hatchling editables
 
 test: lint .venv/transformers5.done  ## everything that CI checks
 	$(BIN)/python -m pytest $(PYTEST)
@@ -27,6 +36,12 @@ lint: .venv/test.done
 format: .venv/test.done
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+hooks: .venv/test.done  ## the quick checks before every commit
+	$(BIN)/pre-commit install
+
+screenshot: .venv/test.done  ## the picture in the README, from notebook 02 in a browser
+	$(BIN)/python -m tests.browser.screenshot README.png
 
 clean:
 	rm -rf .venv output
