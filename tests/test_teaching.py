@@ -1,0 +1,144 @@
+"""The page for the person who teaches: minutes add up, and what it names is there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tsnb.cli import main
+from tsnb.exercises import exercise
+from tsnb.words import sentences
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "TEACHING.md").read_text(encoding="utf-8")
+LINK = re.compile(r"\[(\d\d)\]\((notebooks/\S+?\.ipynb)\)")
+TITLE = re.compile(r"\*(Exercise: .+?)\*")
+OUTLINES = ("90 minutes", "Half a day: 210 minutes", "Alone: 190 minutes")
+
+
+def sections() -> dict[str, str]:
+    """Return what stands below each heading."""
+    _, *parts = re.split(r"^## (.+)\n", PAGE, flags=re.MULTILINE)
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def rows(heading: str) -> list[list[str]]:
+    """Return the cells of a section's table, without its head."""
+    lines = [line for line in sections()[heading].splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def source(number: str) -> str:
+    [path] = (ROOT / "notebooks").glob(f"{number}_*.ipynb")
+    cells = nbformat.read(path, as_version=4).cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+def headings(number: str) -> set[str]:
+    return set(re.findall(r"^##+ (.+)$", source(number), flags=re.MULTILINE))
+
+
+ALL_HEADINGS = {number: headings(number) for number in ("00", "01", "02", "03", "04", "05")}
+
+
+@pytest.mark.parametrize("heading", OUTLINES)
+def test_the_minutes_of_an_outline_add_up(heading: str) -> None:
+    [promised] = re.findall(r"\d+(?= minutes)", heading)
+    minutes = [int(first) for first, *_ in rows(heading)]
+    assert min(minutes) > 0
+    assert sum(minutes) == int(promised)
+
+
+@pytest.mark.parametrize("heading", OUTLINES)
+def test_a_step_names_a_heading_of_its_notebook(heading: str) -> None:
+    for _, where, said in rows(heading):
+        link = LINK.match(where)
+        if where == "break":
+            continue
+        assert link, where
+        assert said
+        assert Path(link[2]).name.startswith(link[1])
+        assert (ROOT / link[2]).is_file()
+        named = re.findall(r"\*(.+?)\*", where)
+        assert set(named) <= ALL_HEADINGS[link[1]], named
+        assert bool(named) != heading.startswith("Alone")
+
+
+def test_a_step_takes_at_least_what_its_exercise_promises() -> None:
+    promised = re.findall(
+        r"^### (Exercise: .+)\n[\s\S]+?\*(\d+) minutes\.\*$",
+        "\n".join(map(source, ALL_HEADINGS)),
+        flags=re.MULTILINE,
+    )
+    minutes = {title: int(number) for title, number in promised}
+    steps = [(where, int(first)) for name in OUTLINES for first, where, _ in rows(name)]
+    taken = [(title, first) for where, first in steps for title in TITLE.findall(where)]
+    assert len(taken) >= 10
+    assert [held for held in taken if held[1] < minutes[held[0]]] == []
+
+
+def test_alone_is_the_notebooks_own_minutes() -> None:
+    numbers = []
+    for minutes, where, _ in rows(OUTLINES[-1]):
+        [(number, _)] = LINK.findall(where)
+        assert f"**{minutes} minutes.**" in source(number)
+        numbers.append(number)
+    assert numbers == list(ALL_HEADINGS)
+
+
+def test_places_where_people_get_stuck_are_those_of_the_checks_and_the_errors() -> None:
+    marks = re.findall(r"<!-- (mistake|says): (\S+) -->", PAGE)
+    assert len(marks) == len(rows("Where people get stuck"))
+    for kind, name in marks:
+        if kind == "says":
+            assert name in sentences("en"), name
+        else:
+            found, _, key = name.partition("/")
+            assert key in {mistake.key for mistake in exercise(found).mistakes}, name
+
+
+def test_a_mistake_stands_beside_its_own_exercise() -> None:
+    for where, what, _ in rows("Where people get stuck"):
+        mark = re.search(r"<!-- mistake: (\S+)/", what)
+        if mark:
+            assert where == f"*Exercise: {exercise(mark[1]).sentence('title')}*"
+
+
+def test_what_may_be_skipped_are_headings_of_the_notebook_that_is_named() -> None:
+    found = re.findall(r"((?:\*[^*]+\*(?:, )?)+) \((\d\d)\)", sections()["What to skip"])
+    assert len(found) >= 5
+    for names, number in found:
+        assert set(re.findall(r"\*([^*]+)\*", names)) <= ALL_HEADINGS[number]
+
+
+def commands() -> list[list[str]]:
+    found = re.findall(r"\.venv/bin/(tsnb .+)", PAGE)
+    return [shlex.split(line)[1:] for line in found]
+
+
+def test_its_commands_do_what_the_page_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TSNB_PROGRESS", str(tmp_path / "progress.sqlite"))
+    assert [words[0] for words in commands()] == ["doctor", "progress", "progress"]
+    for words in commands()[1:]:
+        assert main(words) == 0
+    assert "Ada" in (tmp_path / "me.md").read_text(encoding="utf-8")
+    assert "empty again" in capsys.readouterr().out
+
+
+def test_its_targets_of_make_are_there() -> None:
+    targets = set(re.findall(r"make (\w+)", PAGE))
+    assert {"lab", "run"} <= targets
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    known = set(re.findall(r"^(\w+):", makefile, flags=re.MULTILINE))
+    assert targets <= known
+
+
+def test_the_readme_leads_to_it() -> None:
+    assert "](TEACHING.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
