@@ -11,7 +11,7 @@ from tests.browser.lab import LAB, books, views
 if TYPE_CHECKING:
     from tests.browser.lab import Notebook
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = pytest.mark.timeout(400)
 FOCUS = "(control) => document.activeElement === control"
 
 

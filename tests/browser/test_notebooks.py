@@ -11,7 +11,7 @@ from tests.browser.lab import BROKEN, LAB, NARROW, NOTEBOOK7, THEMES, WIDE, book
 if TYPE_CHECKING:
     from tests.browser.lab import Notebook, Theme
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = pytest.mark.timeout(400)
 RUN_TWICE = [book for book in LAB if book.name[:2] not in {"03", "04"}]  # those take longest
 everywhere = books(*LAB, *NOTEBOOK7)
 

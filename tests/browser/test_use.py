@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.browser.lab import Notebook, Theme
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = pytest.mark.timeout(400)
 MOVES = 40
 
 

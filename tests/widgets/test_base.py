@@ -72,7 +72,7 @@ def test_a_view_brings_what_its_controls_need_and_shows_nothing_of_it(view: base
     assert isinstance(access, base.Access)
     assert access.layout.display == "none"
     assert "tsnb-view" in view._dom_classes
-    assert ".tsnb-view" in access._esm
+    assert ".tsnb-view" in str(access._esm)
 
 
 def test_a_views_own_children_come_first() -> None:
