@@ -187,7 +187,8 @@ class Benchmark:
             for row in rows
         )
         notes = "".join(f"<p>{escape(note)}</p>" for note in self._notes())
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return f"<div style='overflow-x: auto' tabindex='0'>{table}</div>{notes}"
 
     def _notes(self) -> list[str]:
         """Return what is below the table."""

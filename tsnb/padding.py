@@ -190,7 +190,7 @@ def padding_cost(  # noqa: PLR0913, each choice is to be seen in the signature
         "max": say("padding.plan-max", length=limit),
         "arrival": say("padding.plan-arrival", size=size),
         "buckets": _bucket_label(len(edges), size),
-        "sorted": say("padding.plan-sorted", budget=most),
+        "sorted": say("padding.plan-sorted", budget=f"{most:,}"),
     }
     plans = {name: _cost(labels[name], part, kept, geometry) for name, part in batches.items()}
     cut, lost = int(np.count_nonzero(held > limit)), int((held - kept).sum())

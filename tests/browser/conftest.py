@@ -7,9 +7,9 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
-from tests.browser.lab import PICTURES, ROOT, Notebook, Server, launch
+from tests.browser.lab import PICTURES, ROOT, STEP, Notebook, Server, launch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 FOLDER = "tests/browser/"
+expect.set_options(timeout=STEP)
 
 
 @pytest.hookimpl(trylast=True)

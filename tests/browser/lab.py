@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import copytree, which
@@ -218,6 +219,23 @@ class Notebook:
         light = str(theme == "light").lower()
         self.page.locator(f'body[data-jp-theme-light="{light}"]').wait_for(state="attached")
         self.ask("frames")
+
+    @contextmanager
+    def files_closed(self) -> Iterator[None]:
+        """Close the list of files, as one does in a narrow window; Notebook 7 opens none."""
+        lists = [self.page.locator("#jp-left-stack")] * (self.book.frontend == "lab")
+        for place in lists:
+            self.ask("execute", "application:toggle-left-area")
+            place.wait_for(state="hidden")
+        yield
+        for place in lists:
+            self.ask("execute", "application:toggle-left-area")
+            place.wait_for()
+
+    def finish(self) -> None:
+        """Wait until the kernel has answered what was sent to it, and what was kept back then."""
+        for _ in range(2):
+            self.ask("inKernel", "0")
 
     def slices(self, name: str) -> Iterator[Path]:
         """Take pictures of the whole notebook, a window's height each."""

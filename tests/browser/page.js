@@ -56,9 +56,9 @@ window.course = {
   },
 
   // What reaches beyond its place. What is meant to scroll has a scroll bar of its own: long lines.
-  tooWide() {
+  tooWide(selector) {
     const { node } = panel().content;
-    const places = node.querySelectorAll(".jp-OutputArea-output, .jp-RenderedMarkdown, .tsnb-view");
+    const places = node.querySelectorAll(selector);
     const scrolling = [...places].filter((held) => held.scrollWidth > held.clientWidth + 1);
     const parts = [...node.querySelectorAll(".tsnb-view *")].filter((held) => {
       const view = held.closest(".tsnb-view").getBoundingClientRect();

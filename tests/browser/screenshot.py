@@ -11,7 +11,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from tests.browser.lab import LAB, ROOT, Notebook, Server, launch
 
-HEIGHT = 720
+HEIGHT = 672
 
 
 def main(target: Path) -> None:
@@ -41,7 +41,7 @@ def take(notebook: Notebook, target: Path) -> None:
     expect(view.get_by_text("ms a batch")).to_be_visible(timeout=30_000)
     notebook.cell("length-chooser").evaluate("(cell) => cell.scrollIntoView({ block: 'start' })")
     notebook.ask("frames")
-    page.screenshot(path=target, scale="css")
+    page.screenshot(path=target)
 
 
 if __name__ == "__main__":

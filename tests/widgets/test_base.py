@@ -64,3 +64,17 @@ def test_figures_take_the_colours_of_the_page() -> None:
 def test_importing_the_widgets_imports_no_ipywidgets(python: Callable[..., str]) -> None:
     code = "import sys, tsnb.widgets; print('ipywidgets' in sys.modules)"
     assert python(code) == "False\n"
+
+
+def test_a_view_brings_what_its_controls_need_and_shows_nothing_of_it(view: base.View) -> None:
+    """What that does in a page is tested in tests/browser."""
+    access = view.children[-1]
+    assert isinstance(access, base.Access)
+    assert access.layout.display == "none"
+    assert "tsnb-view" in view._dom_classes
+    assert ".tsnb-view" in str(access._esm)
+
+
+def test_a_views_own_children_come_first() -> None:
+    slider, words = IntSlider(), HTML()
+    assert base.View(Count(), slider, words).children[:2] == (slider, words)

@@ -30,7 +30,7 @@ COLOURS: dict[Digest, str] = {
 }
 MONO = "font-family: var(--jp-code-font-family, monospace); font-size: 12px; line-height: 1.4"
 EDGE = "1px solid var(--jp-border-color1, #8c8c8c)"
-BOX = f"border: {EDGE}; max-height: 28em; overflow: auto; margin: 0; padding: 6px 8px"
+BOX = f"border: {EDGE}; max-height: 32em; overflow: auto; margin: 0; padding: 6px 8px"
 LISTS = "tsnb-members"  # bars and sizes stand below each other in a font of one width only
 FEWEST, MOST = 2, 14  # lines of a list; a browser shows a list of one line as a menu
 HALF = {"flex": "1 1 30em", "min_width": "0"}  # side by side where the page is wide enough

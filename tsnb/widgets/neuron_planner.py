@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 EDGES: dict[Kind, str] = {"ok": "#009E73", "attention": "#E69F00", "blocker": "#D55E00"}
 CHANGED = {"+": "rgba(0, 158, 115, 0.25)", "-": "rgba(213, 94, 0, 0.25)"}
+HANGING = "padding-left: 6ch; text-indent: -6ch"  # what a narrow page breaks off is set in
 TEXT = "line-height: 1.4; overflow-wrap: anywhere"
 CODE = "margin: 0; padding: 4px 0; line-height: 1.4; white-space: pre-wrap; overflow-wrap: anywhere"
 
@@ -176,7 +177,8 @@ def _source(finding: Finding) -> str:
 def _diff(lines: Iterable[str]) -> str:
     """Return the lines of both programs, with a colour beside each sign."""
     rows = (
-        f"<div style='background: {CHANGED.get(line[0], 'none')}'>{escape(line) or ' '}</div>"
+        f"<div style='{HANGING}; background: {CHANGED.get(line[0], 'none')}'>"
+        f"{escape(line) or ' '}</div>"
         for line in lines
     )
     return f"<pre style='{CODE}; color: inherit; background: none'>{''.join(rows)}</pre>"
