@@ -111,6 +111,10 @@ def test_an_exception_is_told_with_its_line() -> None:
     assert "`return bool(first.no_such_thing)  # the reader's own line`" in found.text
 
 
+def test_exit_is_told_and_ends_nothing() -> None:
+    assert "SystemExit" in checks.check("shares-storage", leaves).text
+
+
 def test_a_plain_value_has_no_limit() -> None:
     """Loading a model on a slow machine is not the reader's fault."""
     found = replace(exercise("untying-price"), prepare=lambda: time.sleep(0.05))

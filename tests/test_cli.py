@@ -18,9 +18,11 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 import tsnb
-from tsnb import checkup, cli
+from tsnb import checks, checkup, cli
+from tsnb.record import record
 from tsnb.words import say
 
+RIGHT = {"float32": 250_002 * 768 * 4, "float16": 250_002 * 768 * 2}
 COMMAND = Path(sys.executable).with_name("tsnb")
 LIGHT = """
 import sys
@@ -319,3 +321,57 @@ def test_bench_into_a_file_in_the_place_of_a_folder(tmp_path: Path) -> None:
     done = tsnb_command(*QUICK, "--texts", "2", "--output", tmp_path / "taken")
     assert done.returncode == cli.MISUSED
     assert "Choose another folder" in done.stderr
+
+
+def test_progress_tells_how_far_one_is() -> None:
+    checks.check("untying-price", RIGHT)
+    done = tsnb_command("progress")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "✓ What would untying cost here? (attempts: 1)" in done.stdout
+    assert "02 Dummy inputs" not in tsnb_command("progress", "01").stdout
+
+
+def test_progress_of_an_unknown_notebook_is_misuse() -> None:
+    done = tsnb_command("progress", "9")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("There is no notebook 9 with exercises.")
+
+
+def test_progress_is_forgotten_only_when_asked() -> None:
+    checks.check("untying-price", RIGHT)
+    assert "empty again for: dummy-batch" in tsnb_command("progress", "02", "--reset").stdout
+    assert len(record().events()) == 1
+    assert tsnb_command("progress", "--reset").returncode == 0
+    assert record().events() == []
+
+
+def test_progress_is_exported_and_never_over_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "ana.html"
+    done = tsnb_command("progress", "--export", path, "--name", "Ana")
+    assert done.stdout == f"Written: {path}\n"
+    assert "Ana" in path.read_text(encoding="utf-8")
+    again = tsnb_command("progress", "--export", path)
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "--replace" in again.stderr
+    assert tsnb_command("progress", "--export", path, "--replace").returncode == 0
+    assert "Ana" not in path.read_text(encoding="utf-8")
+
+
+def test_progress_without_a_record_makes_none(progress_file: Path) -> None:
+    assert "0 of" in tsnb_command("progress").stdout
+    assert not progress_file.exists()
+
+
+def test_progress_needs_nothing_heavy() -> None:
+    code = "from tsnb import cli; cli.main(['progress'])"
+    assert python(LIGHT.format(code=code)).returncode == 0
+
+
+def test_notebooks_that_are_run_leave_the_record_alone(tmp_path: Path, progress_file: Path) -> None:
+    source = "from tsnb import checks\nprint(checks.check('untying-price', [1]).kind)"
+    more = "from tsnb.record import record\nprint(len(record().events()), record().note or '-')"
+    write(tmp_path / "exercise.ipynb", source, more)
+    done = tsnb_command("run", tmp_path / "exercise.ipynb", "--output", tmp_path / "html")
+    assert done.returncode == 0, done.stderr
+    assert "1 -\n" in (tmp_path / "html/exercise.html").read_text(encoding="utf-8")
+    assert not progress_file.exists()

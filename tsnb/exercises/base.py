@@ -120,7 +120,7 @@ class Exercise:
             return self._judged(facts)
         except TimeUp:
             return self._feedback("time", text=say("feedback.time", seconds=f"{limit:g}"))
-        except Exception as error:  # noqa: BLE001, whatever the reader's code raises is told
+        except (Exception, SystemExit) as error:  # noqa: BLE001, whatever it raises is told
             return self._raised(answer, error)
 
     def _judged(self, facts: Facts) -> Feedback:
@@ -140,7 +140,7 @@ class Exercise:
     def _other_type(self, answer: Any) -> str:
         return say("feedback.type", takes=self.sentence("takes"), given=short(answer))
 
-    def _raised(self, answer: Any, error: Exception) -> Feedback:
+    def _raised(self, answer: Any, error: BaseException) -> Feedback:
         """Tell an error with the reader's own line; without one, the answer cannot be judged."""
         line = own_line(error.__traceback__)
         why = f"{type(error).__name__}: {short_text(str(error))}"
