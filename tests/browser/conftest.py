@@ -10,20 +10,21 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from tests.browser.lab import PICTURES, ROOT, STEP, Notebook, Server, launch
+from tsnb.record import FILE, VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Browser
 
-FOLDER = "tests/browser/"
+HERE = "tests/browser/"
 expect.set_options(timeout=STEP)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let all tests of one notebook follow each other, so that each is opened once."""
-    places = [place for place, item in enumerate(items) if item.nodeid.startswith(FOLDER)]
+    places = [place for place, item in enumerate(items) if item.nodeid.startswith(HERE)]
     ordered = sorted((items[place] for place in places), key=_book)
     for place, item in zip(places, ordered, strict=True):
         items[place] = item
@@ -40,8 +41,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Start a server whose kernels have one thread, as on Binder, and this tree's package."""
     root = str(ROOT)
     path = os.pathsep.join([root, *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-    server = Server.start(tmp_path_factory.mktemp("server"), environment)
+    folder = tmp_path_factory.mktemp("server")
+    own = {"OMP_NUM_THREADS": "1", "PYTHONPATH": path, VARIABLE: str(folder / FILE)}
+    server = Server.start(folder, {**os.environ, **own})
     yield server
     server.stop()
 

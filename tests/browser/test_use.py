@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 
 import tsnb
 from tests.browser.lab import HEIGHT, LAB, NARROW, PICTURES, THEMES, VIEWS, WIDE, views
+from tsnb.exercises.flag_and_untying import QUIZ
 from tsnb.lengths import Geometry
 from tsnb.tiny_bert import corpus
 from tsnb.widgets.max_length_state import MaxLengthState
@@ -157,6 +158,50 @@ def test_the_button_of_the_tying_view(book: Notebook, name: str) -> None:
         act()
         expect(button).to_contain_text(mark)
         expect(figure(view, "these weights take")).to_have_text(held)
+
+
+@views("check")
+def test_the_buttons_of_the_doctor(book: Notebook, name: str) -> None:
+    view = book.view(name)
+    expect(view.get_by_role("table")).to_contain_text("embedded model")
+    view.get_by_role("button", name="Only what is not in order").press("Space")
+    expect(view.get_by_role("table")).not_to_contain_text("embedded model")
+    view.get_by_role("button", name="Text for an issue").click()
+    expect(view.locator("pre")).to_contain_text('"key": "model"')
+    view.get_by_role("button", name="Check again").press("Enter")
+    view.get_by_role("button", name="Only what is not in order").click()
+    expect(view.get_by_role("table")).to_contain_text("embedded model")
+    view.get_by_role("button", name="Text for an issue").press("Enter")
+    expect(view.locator("pre")).to_be_hidden()
+
+
+@views("ex-untying-price-try")
+def test_an_exercise_says_not_yet_and_gives_hints(book: Notebook, name: str) -> None:
+    view = book.view(name)
+    expect(view.get_by_role("status")).to_contain_text("Not yet")
+    hint = view.get_by_role("button", name="hint")
+    hint.click()
+    expect(view).to_contain_text("Hint 1")
+    hint.press("Enter")
+    expect(view).to_contain_text("Hint 2")
+
+
+@views("quiz-try")
+def test_a_question_is_explained_when_one_has_chosen(book: Notebook, name: str) -> None:
+    view = book.view(name)
+    expect(view.get_by_role("radio")).to_have_count(9)
+    first = view.get_by_role("radio").first
+    first.focus()
+    for key in ("Space", "ArrowDown", "ArrowDown"):
+        book.page.keyboard.press(key)
+    expect(view.get_by_role("radio").nth(2)).to_be_checked()
+    for number, letter in enumerate(QUIZ):
+        other = "abc".index(letter) - 1  # the one before, or the last
+        view.get_by_role("radio").nth(3 * number + other % 3).check()
+    expect(view.get_by_text("Not that one.")).to_have_count(3)
+    for number, letter in enumerate(QUIZ):
+        view.get_by_role("radio").nth(3 * number + "abc".index(letter)).check()
+    expect(view.get_by_text("Right.")).to_have_count(3)
 
 
 @views("contract-save")
