@@ -301,4 +301,5 @@ def test_html_is_a_plain_table() -> None:
 
 def test_html_brings_no_colours_of_its_own() -> None:
     styles = {value for name, value in Tags(FAKE._repr_html_()).attributes if name == "style"}
-    assert styles == {"text-align:left"}
+    assert styles == {checkup.CELL, f"{checkup.CELL}; white-space: nowrap"}
+    assert "color" not in checkup.CELL

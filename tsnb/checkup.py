@@ -35,6 +35,7 @@ SYMBOLS: dict[Status, str] = {"ok": "✓", "warning": "!", "problem": "✗"}
 NEEDED_MIB = 700  # the most that a notebook's kernel takes; `tsnb run` measures it
 NEURON = ("torch_neuronx", "torch_neuron")
 TEXT_WIDTH = 60
+CELL = "text-align: left; vertical-align: top"
 
 
 @dataclass(frozen=True)
@@ -313,6 +314,10 @@ def _row(check: Check) -> str:
     """Return a check as a row of HTML, in the colours of the page around it."""
     status = say(f"checkup.status-{check.status}")
     symbol = f'<span role="img" aria-label="{escape(status)}">{check.symbol}</span>'
-    texts = (check.name, check.found, check.advice)
-    cells = "".join(f'<td style="text-align:left">{escape(text)}</td>' for text in texts)
-    return f"<tr><td>{symbol}</td>{cells}</tr>"
+    advice = f"<br>{escape(check.advice)}" if check.advice else ""
+    cells = (
+        f"<td style='{CELL}'>{symbol}</td>"
+        f"<td style='{CELL}; white-space: nowrap'>{escape(check.name)}</td>"
+        f"<td style='{CELL}'>{escape(check.found)}{advice}</td>"
+    )
+    return f"<tr>{cells}</tr>"
