@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import ExitStack
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,9 +15,11 @@ from tests.browser.lab import PICTURES, ROOT, STEP, Notebook, Server, launch
 from tsnb.record import FILE, VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Browser
+
+    from tests.browser.lab import Frontend
 
 HERE = "tests/browser/"
 expect.set_options(timeout=STEP)
@@ -37,15 +41,26 @@ def _book(item: pytest.Item) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="package")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Start a server whose kernels have one thread, as on Binder, and this tree's package."""
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Frontend], Server]]:
+    """Start a server for each front end, whose kernels have one thread, as on Binder.
+
+    One of its own, because jupyter_server remembers where a file lies by its name alone, so that
+    the second front end is refused the fonts that both have; and because both restore one list of
+    files.
+    """
     root = str(ROOT)
     path = os.pathsep.join([root, *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
-    folder = tmp_path_factory.mktemp("server")
-    own = {"OMP_NUM_THREADS": "1", "PYTHONPATH": path, VARIABLE: str(folder / FILE)}
-    server = Server.start(folder, {**os.environ, **own})
-    yield server
-    server.stop()
+    own = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+
+    @cache
+    def started(frontend: Frontend) -> Server:
+        folder = tmp_path_factory.mktemp(frontend)
+        server = Server.start(folder, {**own, VARIABLE: str(folder / FILE)})
+        ends.callback(server.stop)
+        return server
+
+    with ExitStack() as ends:
+        yield started
 
 
 @pytest.fixture(scope="package")
@@ -59,9 +74,11 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def book(request: pytest.FixtureRequest, server: Server, browser: Browser) -> Iterator[Notebook]:
-    """Open a notebook in a front end, run all of it, and look for errors when it is closed."""
-    notebook = Notebook(server, browser, request.param)
+def book(
+    request: pytest.FixtureRequest, servers: Callable[[Frontend], Server], browser: Browser
+) -> Iterator[Notebook]:
+    """Open a notebook in a front end, and run all of it."""
+    notebook = Notebook(servers(request.param.frontend), browser, request.param)
     notebook.open()
     notebook.run_all()
     yield notebook
