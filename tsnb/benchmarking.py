@@ -6,7 +6,6 @@ import csv
 import io
 from dataclasses import dataclass, field, replace
 from functools import partial
-from html import escape
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from tsnb.latency import timed
 from tsnb.lengths import Geometry, flops, is_whole, token_lengths
 from tsnb.machine import respect_quota
 from tsnb.outputs import largest_difference
+from tsnb.tables import as_html, as_text
 from tsnb.tracing import trace
 from tsnb.verdicts import TOLERANCE, no_warnings
 from tsnb.words import say
@@ -164,31 +164,16 @@ class Benchmark:
         return held.getvalue()
 
     def __str__(self) -> str:
-        rows = self.table()
-        widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]}
-        first = next(iter(widths))
-        lines = [
-            "  ".join(
-                f"{row[name]:<{width}}" if name == first else f"{row[name]:>{width}}"
-                for name, width in widths.items()
-            )
-            for row in ({name: name for name in widths}, *rows)
-        ]
-        return "\n".join([*lines, "", *self._notes()])
+        return "\n".join([as_text(self._cells()), "", *self._notes()])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        """Return the table for a notebook, where lines of text would be broken."""
+        return as_html(self._cells(), self._notes())
+
+    def _cells(self) -> list[list[str]]:
         rows = self.table()
-        head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row.values()) + "</tr>"
-            for row in rows
-        )
-        notes = "".join(f"<p>{escape(note)}</p>" for note in self._notes())
-        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        return f"<div style='overflow-x: auto' tabindex='0'>{table}</div>{notes}"
+        return [list(rows[0]), *(list(row.values()) for row in rows)]
 
     def _notes(self) -> list[str]:
         """Return what is below the table."""

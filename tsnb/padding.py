@@ -14,10 +14,11 @@ import numpy as np
 from tsnb.batching import Batch, check_budget, plan_fixed, plan_flexible
 from tsnb.inference import BUDGET, WINDOW
 from tsnb.lengths import checked, flops, plan_buckets, whole
+from tsnb.tables import as_html, as_text
 from tsnb.words import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -105,15 +106,23 @@ class PaddingReport:
         return say("padding.cut", length=self.max_length, **numbers)
 
     def __str__(self) -> str:
+        return "\n".join([as_text(self._rows()), *self._notes()])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return as_html(self._rows(), self._notes())
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        """Return the table with its head, without a column that is empty."""
         rows = [[say(f"padding.column-{name}") for name in COLUMNS]]
         rows += [_cells(plan) for plan in self.plans.values()]
         columns = [column for column in zip(*rows, strict=True) if any(column[1:])]
-        widths = [max(map(len, column)) for column in columns]
-        aligned = [_aligned(row, widths) for row in zip(*columns, strict=True)]
-        edges = say("padding.edges", edges=", ".join(map(str, self.edges)))
-        return "\n".join(filter(None, [*aligned, edges, self.cut()]))
+        return list(zip(*columns, strict=True))
 
-    __repr__ = __str__
+    def _notes(self) -> list[str]:
+        edges = say("padding.edges", edges=", ".join(map(str, self.edges)))
+        return list(filter(None, [edges, self.cut()]))
 
 
 def padding_cost(  # noqa: PLR0913, each choice is to be seen in the signature
@@ -248,9 +257,3 @@ def _cells(plan: PlanCost) -> list[str]:
     flops_ratio = "" if plan.flops_ratio is None else f"{plan.flops_ratio:.2f}"
     counts = [f"{plan.computed:,}", f"{plan.real:,}", f"{plan.padding_share:.1%}"]
     return [plan.label, *counts, f"{plan.tokens_ratio:.2f}", flops_ratio]
-
-
-def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
-    """Return a line of the table: the plan to the left, numbers to the right."""
-    label, *numbers = zip(cells, widths, strict=True)
-    return "  ".join([label[0].ljust(label[1]), *(cell.rjust(width) for cell, width in numbers)])

@@ -1,0 +1,45 @@
+"""A table of words and numbers, as lines of text and as HTML. Its first row is the head."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    Rows = Sequence[Sequence[str]]
+
+
+def as_text(rows: Rows) -> str:
+    """Return a line a row: the first column stands to the left, numbers to the right.
+
+    >>> print(as_text([["plan", "tokens"], ["padded", "96"]]))
+    plan    tokens
+    padded      96
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+
+
+def as_html(rows: Rows, notes: Iterable[str] = ()) -> str:
+    """Return a table that scrolls by itself where lines of text would be broken, and what is below.
+
+    >>> as_html([["plan"], ["padded"]], ["4 texts"]).endswith("</table></div><p>4 texts</p>")
+    True
+    """
+    head, *body = rows
+    lines = "".join(map(_row, body))
+    table = f"<thead>{_row(head, 'th')}</thead><tbody>{lines}</tbody>"
+    below = "".join(f"<p>{escape(note)}</p>" for note in notes)
+    return f"<div style='overflow-x: auto' tabindex='0'><table>{table}</table></div>{below}"
+
+
+def _row(cells: Sequence[str], tag: str = "td") -> str:
+    return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
