@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from tests.test_shapes import CELLS, CONTRACT, MAP
-from tsnb import ShapeMap, plots
+from tsnb import ShapeMap, padding_cost, plots
+from tsnb.padding_plot import padding_panels
 from tsnb.verdicts import SYMBOLS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def texts(figure: Any) -> list[str]:
@@ -68,3 +73,30 @@ def test_all_of_its_text_is_in_the_pages_colour() -> None:
     assert all(f"fill: {plots.PAGE_INK}" in style for style in written)
     for symbol in SYMBOLS.values():
         assert f">{symbol}<" in drawn
+
+
+@pytest.mark.parametrize("fitted", [True, False])
+def test_only_a_fitted_figure_is_drawn_twice(
+    monkeypatch: pytest.MonkeyPatch, *, fitted: bool
+) -> None:
+    """A slider waits for those that are not fitted."""
+    figure, _ = plots.new_figure(fitted=fitted)
+    draw = type(figure).draw
+    count: list[Figure] = []
+
+    def counted(self: Figure, renderer: Any) -> None:
+        count.append(self)
+        draw(self, renderer)
+
+    monkeypatch.setattr(type(figure), "draw", counted)
+    plots.svg(figure, "nothing")
+    assert len(count) == 1 + fitted
+
+
+def test_what_a_slider_draws_is_not_fitted() -> None:
+    lengths = np.arange(1, 200)
+    histogram = plots.length_histogram(lengths, 64)
+    plan = plots.bucket_plan(lengths, (64, 200))
+    panels = padding_panels(padding_cost(lengths))
+    engines = [figure.get_layout_engine() for figure in (histogram, plan, panels)]
+    assert engines == [None] * 3

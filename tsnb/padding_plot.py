@@ -82,8 +82,7 @@ def padding_panels(report: PaddingReport) -> Figure:
 
 def _canvas(height: int) -> tuple[Figure, Axes]:
     """Return a figure and axes that fill it, in points from its upper left corner."""
-    figure, axes = new_figure(WIDTH / 72, height / 72)
-    figure.set_layout_engine("none")
+    figure, axes = new_figure(WIDTH / 72, height / 72, fitted=False)
     axes.set_position((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set(xlim=(0, WIDTH), ylim=(height, 0))

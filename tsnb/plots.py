@@ -62,16 +62,20 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def new_figure(width: float = 7.0, height: float = 3.0) -> tuple[Figure, Axes]:
+def new_figure(
+    width: float = 7.0, height: float = 3.0, *, fitted: bool = True
+) -> tuple[Figure, Axes]:
     """Return an empty figure in the style of the course; sizes are in inches.
 
-    It is not registered with pyplot, so that it is freed when nobody holds it.
+    A fitted one makes room for its texts by measuring them, for which it is drawn twice; where a
+    slider waits, the margins are given. It is not registered with pyplot, so that it is freed when
+    nobody holds it.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained" if fitted else None)
         return figure, figure.subplots()
 
 
@@ -297,7 +301,7 @@ def length_histogram(
         np.histogram(shown, edges, weights=held)[0]
         for held in (texts, texts * (sizes <= max_length))
     )
-    figure, axes = new_figure(7, 2.6)
+    figure, axes = new_figure(7, 2.6, fitted=False)
     axes.stairs(fits, edges, fill=True, color=BLUE, label=say("lengths.fits"))
     axes.stairs(
         every, edges, baseline=fits, fill=True, label=say("lengths.cut"), **HATCHED, fc=ORANGE
@@ -323,12 +327,8 @@ def _few_ticks(axis: Axis, most: int) -> None:
 def _fix_margins(
     figure: Figure, *, left: float, right: float, top: float, bottom: float = 40
 ) -> None:
-    """Leave room around the axes, in points, without measuring the texts that stand there.
-
-    Measuring is what a constrained layout does, and takes as long as drawing.
-    """
+    """Leave room around the axes, in points, without measuring the texts that stand there."""
     width, height = figure.get_size_inches() * 72
-    figure.set_layout_engine("none")
     across, up = 1 - (left + right) / width, 1 - (top + bottom) / height
     figure.axes[0].set_position((left / width, bottom / height, across, up))
 
@@ -425,7 +425,7 @@ def bucket_plan(lengths: Lengths, edges: Sequence[int]) -> Figure:
         np.bincount(places, weights=held, minlength=len(edges)) for held in (counts, counts * sizes)
     )
     padding = texts * np.array(edges) - real
-    figure, axes = new_figure(7, 1 + 0.4 * len(edges))
+    figure, axes = new_figure(7, 1 + 0.4 * len(edges), fitted=False)
     rows = range(len(edges))
     axes.barh(rows, real, color=BLUE, label=say("lengths.real"))
     axes.barh(rows, padding, left=real, label=say("lengths.empty"), **HATCHED, fc=GREY)
