@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     Filled = tuple[str, float]
     Task = tuple[list[int], int]  # lengths, and the most places of a batch
 
-SIX = (5, 30, 8, 6, 24, 7)  # tokens of six texts, in the order of arrival
-ROWS = 3
-ROUNDING = 0.006  # a share may be given with two decimals
 PAIRS: tuple[tuple[Pair, ...], ...] = (
     (
         ("Who was Jim Henson ?", "Jim [MASK] was a puppeteer"),
@@ -43,6 +40,9 @@ PAIRS: tuple[tuple[Pair, ...], ...] = (
     ),
     (("Where was Karl West born ?", "Karl [MASK] was born in Rome"),),
 )
+SIX = (5, 30, 8, 6, 24, 7)  # tokens of six texts, in the order of arrival
+ROWS = 3
+ROUNDING = 0.006  # a share may be given with two decimals
 TOLERANCE = 1e-4
 MOST_PADDING, MOST_BATCHES = 0.10, 1.5
 SHOWN = 5  # indices that are named
@@ -57,66 +57,6 @@ def _loaded() -> tuple[Any, Any]:
     from tsnb.models import load
 
     return load("tiny-bert", "masked-lm", torchscript=True)
-
-
-# Count the padding
-
-
-def _places(lengths: Sequence[int]) -> int:
-    """Return the places of batches of three rows, taken in this order."""
-    parts = [lengths[start : start + ROWS] for start in range(0, len(lengths), ROWS)]
-    return sum(len(part) * max(part) for part in parts)
-
-
-def _six() -> dict[str, Any]:
-    longest, real = len(SIX) * max(SIX), sum(SIX)
-    return {"longest": longest, "sorted": _places(sorted(SIX)), "padding": 1 - real / longest}
-
-
-def _padding_counted(answer: Mapping[str, Any]) -> Facts:
-    truth, real = _six(), sum(SIX)
-    said = {name: float(answer[name]) for name in truth}
-    ratio = truth["longest"] / real
-    return said | {
-        "real": real,
-        "tokens_only": real in {said["longest"], said["sorted"]},
-        "padding_only": said["longest"] == truth["longest"] - real,
-        "one_length": said["sorted"] == truth["longest"],
-        "arrival": said["sorted"] == _places(SIX),
-        "percent": abs(said["padding"] - 100 * truth["padding"]) < 100 * ROUNDING,
-        "of_tokens": abs(said["padding"] - (ratio - 1)) < ROUNDING,
-        "real_share": abs(said["padding"] - 1 / ratio) < ROUNDING,
-        "right": sum(abs(said[name] - truth[name]) < ROUNDING for name in truth),
-        "count": len(truth),
-        "shown": f"{truth['longest']:g} and {truth['sorted']:g}",
-        "first": f"{truth['padding']:.0%}",
-        "second": f"{1 - real / truth['sorted']:.0%}",
-    }
-
-
-def _are_numbers(answer: Any) -> bool:
-    if not (isinstance(answer, dict) and set(answer) == set(_six())):
-        return False
-    return all(isinstance(held, Real) and not isinstance(held, bool) for held in answer.values())
-
-
-COUNT_PADDING = Exercise(
-    name="count-padding",
-    notebook="04",
-    minutes=2,
-    fits=_are_numbers,
-    measure=_padding_counted,
-    mistakes=(
-        Mistake("tokens-only", lambda facts: facts["tokens_only"]),
-        Mistake("padding-only", lambda facts: facts["padding_only"]),
-        Mistake("one-length", lambda facts: facts["one_length"]),
-        Mistake("arrival", lambda facts: facts["arrival"]),
-        Mistake("percent", lambda facts: facts["percent"]),
-        Mistake("of-tokens", lambda facts: facts["of_tokens"]),
-        Mistake("real-share", lambda facts: facts["real_share"]),
-    ),
-    right=lambda facts: facts["right"] == facts["count"],
-)
 
 
 # Mend the reader of a batch
@@ -257,6 +197,66 @@ FILL_BATCH = Exercise(
 )
 
 
+# Count the padding
+
+
+def _places(lengths: Sequence[int]) -> int:
+    """Return the places of batches of three rows, taken in this order."""
+    parts = [lengths[start : start + ROWS] for start in range(0, len(lengths), ROWS)]
+    return sum(len(part) * max(part) for part in parts)
+
+
+def _six() -> dict[str, Any]:
+    longest, real = len(SIX) * max(SIX), sum(SIX)
+    return {"longest": longest, "sorted": _places(sorted(SIX)), "padding": 1 - real / longest}
+
+
+def _padding_counted(answer: Mapping[str, Any]) -> Facts:
+    truth, real = _six(), sum(SIX)
+    said = {name: float(answer[name]) for name in truth}
+    ratio = truth["longest"] / real
+    return said | {
+        "real": real,
+        "tokens_only": real in {said["longest"], said["sorted"]},
+        "padding_only": said["longest"] == truth["longest"] - real,
+        "one_length": said["sorted"] == truth["longest"],
+        "arrival": said["sorted"] == _places(SIX),
+        "percent": abs(said["padding"] - 100 * truth["padding"]) < 100 * ROUNDING,
+        "of_tokens": abs(said["padding"] - (ratio - 1)) < ROUNDING,
+        "real_share": abs(said["padding"] - 1 / ratio) < ROUNDING,
+        "right": sum(abs(said[name] - truth[name]) < ROUNDING for name in truth),
+        "count": len(truth),
+        "shown": f"{truth['longest']:g} and {truth['sorted']:g}",
+        "first": f"{truth['padding']:.0%}",
+        "second": f"{1 - real / truth['sorted']:.0%}",
+    }
+
+
+def _are_numbers(answer: Any) -> bool:
+    if not (isinstance(answer, dict) and set(answer) == set(_six())):
+        return False
+    return all(isinstance(held, Real) and not isinstance(held, bool) for held in answer.values())
+
+
+COUNT_PADDING = Exercise(
+    name="count-padding",
+    notebook="04",
+    minutes=2,
+    fits=_are_numbers,
+    measure=_padding_counted,
+    mistakes=(
+        Mistake("tokens-only", lambda facts: facts["tokens_only"]),
+        Mistake("padding-only", lambda facts: facts["padding_only"]),
+        Mistake("one-length", lambda facts: facts["one_length"]),
+        Mistake("arrival", lambda facts: facts["arrival"]),
+        Mistake("percent", lambda facts: facts["percent"]),
+        Mistake("of-tokens", lambda facts: facts["of_tokens"]),
+        Mistake("real-share", lambda facts: facts["real_share"]),
+    ),
+    right=lambda facts: facts["right"] == facts["count"],
+)
+
+
 # Plan your own batches
 
 
@@ -293,7 +293,7 @@ def _as_indices(found: Any) -> list[list[int]] | None:
     """Return batches as lists of whole numbers, whatever holds them; none where they are not."""
     try:
         return [[int(index) for index in batch] for batch in found]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
@@ -495,4 +495,4 @@ MEND_RACE = Exercise(
     right=lambda facts: facts["fair"],
 )
 
-EXERCISES = (COUNT_PADDING, FILL_BATCH, PLAN_BATCHES, MEND_RACE)
+EXERCISES = (FILL_BATCH, COUNT_PADDING, PLAN_BATCHES, MEND_RACE)
