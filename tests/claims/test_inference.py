@@ -11,6 +11,8 @@ import pytest
 import tsnb
 from tsnb.batching import plan_flexible
 from tsnb.costs import cost_of_shapes, first_calls, fit_cost
+from tsnb.exercises import inference
+from tsnb.exercises.warm_machine import SECONDS, Machine, naive
 from tsnb.inference import BUDGET
 from tsnb.tiny_bert import corpus
 
@@ -57,6 +59,14 @@ def test_a_row_of_a_padded_batch_equals_the_text_alone(masked_lm: Load, tokenize
     for row, text in enumerate(zip(questions, answers, strict=True)):
         alone = traced(**tokenizer(*text, return_tensors="pt"))["logits"][0]
         assert (batch[row, : len(alone)] - alone).abs().max() <= 1e-4
+
+
+@pytest.mark.claim("a-reader-of-batches-is-wrong-in-silence")
+def test_the_reader_of_the_exercise_runs_and_is_partly_wrong() -> None:
+    """That these are the answers of the notebook's cell is what `ex-fill-batch-try` is told."""
+    found, alone = (inference._readings()[name] for name in ("starter", "alone"))
+    right = [inference._agree([one], [other]) for one, other in zip(found, alone, strict=True)]
+    assert 0 < sum(right) < len(right)
 
 
 @pytest.mark.claim("sorting-leaves-hardly-any-padding")
@@ -106,6 +116,14 @@ def test_the_usual_advice_is_the_slowest_and_planned_batches_several_times_as_fa
 @pytest.mark.claim("planned-batches-beat-the-pipeline")
 def test_planned_batches_beat_the_pipeline(report: Benchmark) -> None:
     assert report.ratio("runner", to="pipeline") > 1.2
+
+
+@pytest.mark.claim("a-naive-race-misleads")
+def test_the_benchmark_of_the_exercise_says_that_the_trace_is_slower_and_it_is_not() -> None:
+    machine = Machine()
+    seconds = naive(machine.candidates(), ["a text"], machine.clock)
+    assert seconds["trace"] > seconds["eager"]
+    assert SECONDS["trace"] < SECONDS["eager"]
 
 
 @pytest.mark.claim("int8-gives-other-numbers")
