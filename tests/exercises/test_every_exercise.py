@@ -12,6 +12,7 @@ from typing import Any
 import nbformat
 import pytest
 
+from tsnb import checks
 from tsnb.exercises import MODULES, exercises, right_choices
 from tsnb.feedback import Feedback
 from tsnb.record import VARIABLE
@@ -95,6 +96,13 @@ def test_starters_are_told_kindly_and_solutions_are_done(
         assert (name, both["starter"].kind) == (name, "not-yet")
         assert (name, both["solution"].kind) == (name, "done"), str(both["solution"])
         assert (both["starter"].exercise, both["solution"].exercise) == (name, name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_empty_answer_is_told_kindly_too(name: str) -> None:
+    found = checks.check(name, ...)
+    assert found.kind == "not-yet"
+    assert "{" not in found.text
 
 
 def test_names_are_distinct() -> None:

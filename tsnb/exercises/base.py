@@ -109,7 +109,7 @@ class Exercise:
         """Return what there is to say about an answer; never raises because of it."""
         try:
             if is_blank(answer):
-                return self._feedback("not-yet")
+                return self._feedback("not-yet", text=self._untouched(answer))
             if not self.fits(answer):
                 return self._feedback("type", text=self._other_type(answer))
             self.prepare()
@@ -136,6 +136,12 @@ class Exercise:
     ) -> Feedback:
         text = text or self.sentence(mistake or kind, facts)
         return Feedback(self.name, kind, mistake, text, self.sentence("title"), self.solution)
+
+    def _untouched(self, answer: Any) -> str:
+        """Return what to say of a `...` where code is wanted: nothing was measured to tell of."""
+        if answer is not ... or self.starter is never:
+            return ""
+        return say("feedback.blank", takes=self.sentence("takes"))
 
     def _other_type(self, answer: Any) -> str:
         return say("feedback.type", takes=self.sentence("takes"), given=short(answer))
