@@ -80,6 +80,7 @@ def book(
     """Open a notebook in a front end, and run all of it."""
     notebook = Notebook(servers(request.param.frontend), browser, request.param)
     notebook.open()
+    notebook.run_first()
     notebook.run_all()
     yield notebook
     notebook.close()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import copytree, which
 from threading import Thread
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pytest
@@ -158,6 +159,7 @@ class Notebook:
 
     def __init__(self, server: Server, browser: Browser, book: Book) -> None:
         self.server, self.book = server, book
+        self.asked_at = self.first_ran_after = 0.0
         self.errors: list[str] = []
         self.asked: list[str] = []
         viewport: Any = {"width": WIDE, "height": HEIGHT}
@@ -178,9 +180,15 @@ class Notebook:
 
     def open(self) -> None:
         """Open the page, and wait until the notebook has a kernel that waits."""
+        self.asked_at = perf_counter()
         place = PLACES[self.book.frontend].format(name=self.book.name)
         self.page.goto(f"{self.server.url}{place}/{self.book.name}.ipynb?token={TOKEN}")
         self.until("isOpen", OPEN)
+
+    def run_first(self) -> None:
+        """Run the first cell of code, and note how long after the page was asked for it had run."""
+        self.ask("runFirst")
+        self.first_ran_after = perf_counter() - self.asked_at
 
     def run_all(self) -> None:
         """Run every cell, and wait until all have run and every widget is drawn."""

@@ -29,6 +29,14 @@ def test_it_runs(book: Notebook) -> None:
     check(book)
 
 
+@books(LAB[0])
+def test_the_first_cell_has_run_soon(book: Notebook, capsys: pytest.CaptureFixture[str]) -> None:
+    """Wanted on a quiet machine: within 20 s of asking for the page, with the start of a kernel."""
+    with capsys.disabled():
+        print(f"\n{book.book}: the first cell had run after {book.first_ran_after:.1f} s")  # noqa: T201, to be read
+    assert 0 < book.first_ran_after < 120
+
+
 @everywhere
 def test_the_page_asks_nobody_else(book: Notebook) -> None:
     """A room with bad Wi-Fi, or none, sees all of it."""
