@@ -26,7 +26,7 @@ PAIR = ("Who was Jim Henson ?", "Jim [MASK] was a puppeteer")  # the notebook's 
 CONTENTS = ("weights", "operations", "input_names", "tokenizer", "python_source", "machine_paths")
 WORDS = ("torch", "digest", "numbers", "nothing")
 LONG = 8  # letters of a piece that is hardly in a file by chance
-LENGTHS = (6, 11, 9)  # of the rows that a file is tried with
+LENGTHS = (9, 6, 11)  # of the rows that a file is tried with
 PARTS = 2
 QUIZ = "cba"
 
@@ -256,7 +256,7 @@ def _first_to_notice(copy: Path, expected: Tensor) -> str:
     try:
         with quiet_jit() as jit:
             found = jit.load(str(copy))(**_own_question())[0]
-    except RuntimeError:
+    except (RuntimeError, ValueError, LookupError):
         return "torch"
     try:
         load_traced(copy)
@@ -287,11 +287,11 @@ WHO_NOTICES = Exercise(
     measure=_guessed,
     mistakes=(
         Mistake("unknown-word", lambda facts: facts["unknown"]),
-        Mistake("torch-notices", lambda facts: facts["said"].get("bit_in_weights") == "torch"),
+        Mistake("torch-notices", lambda facts: facts["said"].get("hole_in_weights") == "torch"),
         Mistake("stops-a-forger", lambda facts: facts["said"].get("forged") in {"torch", "digest"}),
         Mistake("by-meaning", lambda facts: facts["said"].get("byte_more") == "nothing"),
         Mistake("by-name", lambda facts: "renamed" in facts["said"]),
-        Mistake("code-as-weights", lambda facts: "bit_in_code" in facts["said"]),
+        Mistake("code-as-weights", lambda facts: "hole_in_code" in facts["said"]),
     ),
     right=lambda facts: not facts["missed"],
 )

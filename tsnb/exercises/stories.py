@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WEIGHT = "embeddings.LayerNorm.weight"  # every text's numbers depend on it
-HEADER = 30  # bytes before a member's name; its last two fields are the lengths of name and extra
+HEADER = 30  # bytes before a member's name; the last four are the lengths of name and extra field
 
 
 def half(copy: Path) -> None:
@@ -30,21 +30,20 @@ def byte_more(copy: Path) -> None:
         file.write(b"\n")
 
 
-def bit_in_code(copy: Path) -> None:
-    """Turn a bit in the middle of the longest piece of code."""
+def hole_in_code(copy: Path) -> None:
+    """Lose a part of the longest piece of code."""
     code = inspect(copy).code
-    _turn(copy, max(code, key=lambda name: code[name]), None)
+    blank(copy, max(code, key=lambda name: code[name]))
 
 
-def bit_in_weights(copy: Path) -> None:
-    """Turn the sign of a weight's first number."""
-    weights = inspect(copy).weights
-    _turn(copy, next(held.member for held in weights if held.name.endswith(WEIGHT)), 3)
+def hole_in_weights(copy: Path) -> None:
+    """Lose a part of a weight."""
+    blank(copy, _weight(copy))
 
 
 def forged(copy: Path) -> None:
     """Change a weight, and put a digest at the end that fits."""
-    bit_in_weights(copy)
+    blank(copy, _weight(copy))
     os.truncate(copy, copy.stat().st_size - len(SEAL) - DIGITS)
     seal(copy)
 
@@ -53,9 +52,8 @@ def renamed(_: Path) -> None:
     """Do nothing: the copy has another name than the file already."""
 
 
-STORIES: dict[str, Callable[[Path], None]] = {
-    told.__name__: told for told in (half, byte_more, bit_in_code, bit_in_weights, forged, renamed)
-}
+TOLD = (half, byte_more, hole_in_code, hole_in_weights, forged, renamed)
+STORIES: dict[str, Callable[[Path], None]] = {story.__name__: story for story in TOLD}
 
 
 def write(path: str | Path, folder: str | Path) -> dict[str, Path]:
@@ -81,14 +79,17 @@ def write(path: str | Path, folder: str | Path) -> dict[str, Path]:
     return copies
 
 
-def _turn(copy: Path, member: str, place: int | None) -> None:
-    """Turn the highest bit of one byte of a member, or of the byte in its middle."""
+def blank(copy: Path, member: str) -> None:
+    """Put zeros in place of the middle half of a member, as it is stored."""
     with zipfile.ZipFile(copy) as held:
         found = held.getinfo(f"{look(copy).root}/{member}")
     with copy.open("r+b") as file:
         file.seek(found.header_offset + HEADER - 4)
         start = found.header_offset + HEADER + sum(struct.unpack("<HH", file.read(4)))
-        file.seek(start + (found.compress_size // 2 if place is None else place))
-        [byte] = file.read(1)
-        file.seek(-1, os.SEEK_CUR)
-        file.write(bytes([byte ^ 0b10000000]))
+        file.seek(start + found.compress_size // 4)
+        file.write(bytes(found.compress_size // 2))
+
+
+def _weight(copy: Path) -> str:
+    weights = inspect(copy).weights
+    return next(held.member for held in weights if held.name.endswith(WEIGHT))
