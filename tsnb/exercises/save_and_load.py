@@ -186,7 +186,8 @@ def _tried(answer: Callable[..., Any], file: File) -> Facts:
     try:
         return lost | _ran(answer, file)
     except (RuntimeError, LookupError) as error:
-        return lost | {"raised": short_text(str(error))}
+        told = str(error) if isinstance(error, RuntimeError) else repr(error)
+        return lost | {"raised": short_text(told)}
 
 
 def _ran(answer: Callable[..., Any], file: File) -> Facts:
