@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 import warnings
@@ -14,6 +15,7 @@ from transformers import FunnelConfig, FunnelModel
 
 import tsnb
 from tsnb.archive import seal
+from tsnb.exercises import stories
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,6 +157,59 @@ def test_whoever_changes_a_file_can_seal_it_again(tmp_path: Path) -> None:
     assert tsnb.inspect(tmp_path / "x.pt").digest == "matches"
     tsnb.load_traced(tmp_path / "x.pt")
     assert (tmp_path / "written").exists()
+
+
+@pytest.mark.claim("paths-travel")
+@pytest.mark.parametrize("by_tsnb", [False, True])
+def test_the_paths_of_the_machine_that_traced_are_in_the_file(
+    masked_lm: Load, inputs: Inputs, tmp_path: Path, *, by_tsnb: bool
+) -> None:
+    model, path = masked_lm(torchscript=True), tmp_path / "x.pt"
+    if by_tsnb:
+        tsnb.save(tsnb.trace(model, inputs), path)
+    else:
+        torch.jit.save(torch.jit.trace(model, example_kwarg_inputs=inputs), path)
+    with zipfile.ZipFile(path) as archive:
+        held = b"".join(archive.read(name) for name in archive.namelist())
+    source = inspect.getsourcefile(type(model))
+    assert source is not None
+    assert f"{source}(".encode() in held
+
+
+@pytest.mark.claim("torch-compares-no-checksum")
+def test_torch_refuses_code_that_it_cannot_read_and_loads_weights_with_holes(
+    masked_lm: Load, inputs: Inputs, tmp_path: Path
+) -> None:
+    path = tsnb.save(tsnb.trace(masked_lm(), inputs), tmp_path / "x.pt")
+    held, whole = tsnb.inspect(path), path.read_bytes()
+    refused = []
+    for member in (*held.code, *held.storages):
+        path.write_bytes(whole)
+        stories.blank(path, member)
+        try:
+            torch.jit.load(path)
+        except (RuntimeError, ValueError, LookupError):
+            refused.append(member)
+        else:  # zeros in zeros are no damage
+            assert held.archive.first_damaged() or path.read_bytes() == whole
+    assert refused == list(held.code) != []
+
+
+@pytest.mark.claim("a-digest-knows-bytes")
+def test_another_byte_that_does_no_harm_is_refused(
+    masked_lm: Load, inputs: Inputs, tmp_path: Path
+) -> None:
+    traced = tsnb.trace(masked_lm(), inputs)
+    whole = tsnb.save(traced, tmp_path / "x.pt")
+    longer, again = tmp_path / "longer.pt", tmp_path / "again.pt"
+    longer.write_bytes(whole.read_bytes() + b"\n")
+    with zipfile.ZipFile(whole) as archive, zipfile.ZipFile(again, "w") as zipped:
+        for name in archive.namelist():
+            zipped.writestr(name, archive.read(name))
+    for path in (longer, again):
+        assert torch.equal(torch.jit.load(path)(**inputs)[0], traced(**inputs)["logits"])
+        with pytest.raises(tsnb.ArtifactError, match="bytes were changed"):
+            tsnb.load_traced(path)
 
 
 @pytest.mark.claim("cpp-takes-ids-by-name")

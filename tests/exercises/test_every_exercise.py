@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import linecache
 import re
 import string
 import warnings
@@ -47,15 +48,20 @@ def table(prefix: str) -> dict[str, set[str]]:
 
 
 def evaluate(source: str, namespace: dict[str, Any]) -> Any:
-    """Run a cell; return what its last line shows, as Jupyter would."""
+    """Run a cell; return what its last line shows, as Jupyter would.
+
+    Its source can be looked up, as Jupyter's can: `torch.jit.script` does so.
+    """
+    place = f"<cell {hash(source)}>"
+    linecache.cache[place] = (len(source), None, source.splitlines(keepends=True), place)
     tree = ast.parse(source)
     last = tree.body[-1]
     if not isinstance(last, ast.Expr):
-        exec(compile(tree, "<cell>", "exec"), namespace)
+        exec(compile(tree, place, "exec"), namespace)
         return None
     tree.body.pop()
-    exec(compile(tree, "<cell>", "exec"), namespace)
-    return eval(compile(ast.Expression(last.value), "<cell>", "eval"), namespace)
+    exec(compile(tree, place, "exec"), namespace)
+    return eval(compile(ast.Expression(last.value), place, "eval"), namespace)
 
 
 @pytest.fixture(scope="module", params=MODULES)

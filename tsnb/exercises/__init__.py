@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 MODULES = {  # the number of a notebook, and the module with its exercises and its quiz
     "01": "flag_and_untying",
     "02": "dummy_inputs_and_tracing",
+    "03": "save_and_load",
     "04": "inference",
     "05": "neuron_conversion",
 }

@@ -1,0 +1,9 @@
+predicted = {
+    "weights": True,
+    "operations": True,
+    "input_names": True,  # it was traced by name
+    "tokenizer": False,  # torch never saw it
+    "python_source": False,  # the recording is torch's own text, without ifs
+    "machine_paths": True,  # for error messages
+}
+checks.check("what-travels", predicted)
