@@ -147,6 +147,13 @@ def test_an_unknown_notebook_is_the_callers_mistake(call: Callable[[str], Any]) 
         call("7")
 
 
+def test_a_panel_that_could_not_be_made_is_no_burden_to_later_answers(progress_file: Path) -> None:
+    with pytest.raises(ExerciseError):
+        checks.progress("09")
+    assert checks.check("untying-price", RIGHT).done
+    assert progress_file.exists()
+
+
 def test_hints_come_one_after_the_other_and_then_the_solution() -> None:
     first, second, third = (str(checks.hint("safe-order")) for _ in range(3))
     assert first.startswith("Hint 1: ")

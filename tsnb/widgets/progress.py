@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ipywidgets import HTML
 from traitlets import HasTraits, Int, link
 
+from tsnb.exercises import exercises
 from tsnb.progress import Progress, progress_in
 from tsnb.widgets.base import View
 
@@ -24,6 +25,11 @@ class ProgressState(HasTraits):  # type: ignore[misc]  # traitlets is not follow
     notebook
         Whose exercises; those of the course by default.
 
+    Raises
+    ------
+    ExerciseError
+        There is no such notebook.
+
     Attributes
     ----------
     changes
@@ -34,6 +40,7 @@ class ProgressState(HasTraits):  # type: ignore[misc]  # traitlets is not follow
 
     def __init__(self, record: Record, notebook: str | None = None) -> None:
         super().__init__()
+        exercises(notebook)  # raises before the record is asked to tell its changes
         self.record, self.notebook = record, notebook
         link((record, "changes"), (self, "changes"))
 
