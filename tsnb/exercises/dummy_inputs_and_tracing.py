@@ -87,7 +87,7 @@ def _looked_at(batch: Mapping[str, Tensor]) -> Facts:
         "one": len(set(pointers)) < len(pointers),
         "padding": padding,
         "fits": fits,
-        "zero": mask is not None and not bool(mask[:, 0].any()),
+        "zero": mask is not None and not bool(mask.any()),
         "read": _read(ids) if ids is not None and whole else "",
     }
 
