@@ -108,11 +108,13 @@ def test_an_exception_is_told_with_its_line() -> None:
     found = checks.check("shares-storage", broken)
     assert found.kind == "raises"
     assert "AttributeError: 'Tensor' object has no attribute 'no_such_thing'" in found.text
+    assert "'no_such_thing'. In your line: " in found.text
     assert "`return bool(first.no_such_thing)  # the reader's own line`" in found.text
 
 
 def test_exit_is_told_and_ends_nothing() -> None:
-    assert "SystemExit" in checks.check("shares-storage", leaves).text
+    told = checks.check("shares-storage", leaves).text
+    assert "SystemExit. In your line: `raise SystemExit`" in told
 
 
 def test_a_plain_value_has_no_limit() -> None:

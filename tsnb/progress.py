@@ -26,6 +26,7 @@ PAGE = """<!DOCTYPE html>
 <html><head><meta charset="utf-8"><title>{title}</title><style>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 50em; margin: 2em auto; padding: 0 1em }}
 th {{ font-weight: 600 }} small {{ color: #555 }}
+td:first-child, td:last-child {{ white-space: nowrap }}
 </style></head><body><h1>{title}</h1><p>{about}</p>{tables}<p><small>{foot}</small></p></body></html>
 """
 

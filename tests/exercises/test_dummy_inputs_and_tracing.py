@@ -17,15 +17,19 @@ if TYPE_CHECKING:
 
     Said = Callable[[str, Any], tuple[str, str | None]]
 
-TEXTS = ["who was jim henson ?", "who ?", "jim henson was a puppeteer .", "who was bert ?"]
+TEXTS = list(exercises.TEXTS)
 TRUTH = dict.fromkeys([(2, 24), (1, 14), (1, 128), (1, 512)], "same") | {(1, 513): "unsupported"}
 
 
 @pytest.fixture(scope="module")
 def batch() -> dict[str, torch.Tensor]:
     _, tokenizer = tsnb.load("tiny-bert")
-    padded = tokenizer(TEXTS, padding="max_length", max_length=20, return_tensors="pt")
-    return dict(padded)
+    return made(tokenizer, TEXTS)
+
+
+def made(tokenizer: Any, texts: list[str], **options: Any) -> dict[str, torch.Tensor]:
+    options = {"padding": "max_length", "max_length": 20, "return_tensors": "pt"} | options
+    return dict(tokenizer(texts, **options))
 
 
 def without(batch: dict[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:
@@ -38,6 +42,8 @@ WRONG_BATCHES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "other-shape": lambda batch: {name: held[:, :16] for name, held in batch.items()},
     "other-dtype": lambda batch: batch | {"attention_mask": batch["attention_mask"].float()},
     "one-tensor": lambda batch: batch | {"token_type_ids": batch["attention_mask"]},
+    "other-texts": lambda batch: {name: held.flip(0) for name, held in batch.items()},
+    "mask-hides-text": lambda batch: batch | {"attention_mask": batch["token_type_ids"] * 0},
     "mask-differs": lambda batch: batch | {"attention_mask": torch.ones(4, 20).long()},
 }
 
@@ -48,15 +54,36 @@ def test_dummy_batch(said: Said, batch: dict[str, Any], mistake: str) -> None:
 
 
 def test_dummy_batch_done_in_three_ways(said: Said, batch: dict[str, Any]) -> None:
-    model, tokenizer = tsnb.load("tiny-bert")
+    _, tokenizer = tsnb.load("tiny-bert")
     assert said("dummy-batch", batch) == ("done", None)
     assert said("dummy-batch", without(batch, "token_type_ids")) == ("done", None)
-    assert said("dummy-batch", tsnb.dummy_inputs(tokenizer, model, None, 20, 4)) == ("done", None)
+    assert said("dummy-batch", made(tokenizer, TEXTS, padding_side="left")) == ("done", None)
+
+
+def test_a_batch_is_of_the_four_texts(said: Said) -> None:
+    model, tokenizer = tsnb.load("tiny-bert")
+    repeated = tsnb.dummy_inputs(tokenizer, model, TEXTS[0], 20, 4)
+    assert said("dummy-batch", repeated) == ("mistake", "other-texts")
+    ones = {name: torch.ones(4, 20).long() for name in exercises.NEEDED}
+    assert said("dummy-batch", ones) == ("mistake", "other-texts")
+    bare = made(tokenizer, TEXTS, add_special_tokens=False)
+    assert said("dummy-batch", bare) == ("mistake", "bare-texts")
+
+
+def test_lists_are_told_how_to_become_tensors(said: Said) -> None:
+    _, tokenizer = tsnb.load("tiny-bert")
+    lists = made(tokenizer, TEXTS, return_tensors=None)
+    assert said("dummy-batch", lists) == ("mistake", "lists")
+
+
+def test_another_dtype_is_told_with_its_name(batch: dict[str, Any]) -> None:
+    boolean = batch | {"attention_mask": batch["attention_mask"].bool()}
+    assert "got attention_mask bool." in checks.check("dummy-batch", boolean).text
 
 
 def test_dummy_batch_of_another_type(said: Said, batch: dict[str, Any]) -> None:
     assert said("dummy-batch", list(batch.values())) == ("type", None)
-    assert said("dummy-batch", {"input_ids": [1, 2]}) == ("type", None)
+    assert said("dummy-batch", {"input_ids": 1}) == ("type", None)
 
 
 def published(model: Any, tokens: Any, segments: Any) -> Any:
@@ -77,6 +104,22 @@ def renamed(model: Any, tokens: Any, segments: Any) -> Any:
     return torch.jit.trace(model, example_kwarg_inputs=named)
 
 
+def dict_by_position(model: Any, tokens: Any, segments: Any) -> Any:
+    return torch.jit.trace(model, {"input_ids": tokens, "token_type_ids": segments})
+
+
+def by_helper(model: Any, tokens: Any, segments: Any) -> Any:
+    return tsnb.trace(model, {"input_ids": tokens, "token_type_ids": segments})
+
+
+def other_model(_: Any, tokens: Any, segments: Any) -> Any:
+    return mended(tsnb.load("tiny-bert", "encoder", torchscript=True)[0], tokens, segments)
+
+
+def misspelt(model: Any, tokens: Any, _: Any) -> Any:
+    return model.trace(tokens)
+
+
 def dropped(model: Any, tokens: Any, _: Any) -> Any:
     return torch.jit.trace(model, [tokens])
 
@@ -95,6 +138,7 @@ def other_weights(model: Any, tokens: Any, segments: Any) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.filterwarnings("ignore::tsnb.models.NewWeightsWarning")
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
@@ -102,7 +146,11 @@ def other_weights(model: Any, tokens: Any, segments: Any) -> Any:
         (renamed, ("not-yet", None)),
         (mended, ("done", None)),
         (in_three_places, ("done", None)),
+        (by_helper, ("done", None)),
         (dropped, ("mistake", "no-segments")),
+        (dict_by_position, ("mistake", "dict-by-position")),
+        (other_model, ("mistake", "other-model")),
+        (misspelt, ("raises", None)),
         (output, ("mistake", "not-a-trace")),
         (lambda *_: None, ("mistake", "not-a-trace")),
         (swapped, ("raises", None)),
@@ -151,6 +199,7 @@ def test_five_verdicts(said: Said, answer: Any, expected: tuple[str, str | None]
         (("Scaled", (2, 7)), ("mistake", "same-there")),
         (("Mean", (1, 9)), ("mistake", "same-there")),
         (("Placed", (1, 9)), ("mistake", "raises")),
+        (("Placed", (1, 1)), ("mistake", "stretched")),
         (("Placed", (1, 65)), ("mistake", "raises")),
         (("scaled", (1, 9)), ("mistake", "unknown-name")),
         (("Scaled", 9), ("type", None)),
@@ -198,4 +247,8 @@ def test_length_under_cost_with_planned_edges(said: Said, lengths: Any) -> None:
 
 def test_numbers_are_filled_in() -> None:
     assert "cost is 4.05" in checks.check("length-under-cost", [127]).text
+    missed = TRUTH | {(1, 512): "raises"}
+    assert (
+        '4 of 5 as probed: (1, 512) is not "raises".' in checks.check("five-verdicts", missed).text
+    )
     assert "off by 0.32" in checks.check("find-the-trap", ("Scaled", (1, 9))).text

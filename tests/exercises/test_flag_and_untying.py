@@ -72,7 +72,8 @@ def storage(first: Tensor, second: Tensor) -> bool:
         (first_number, "first-number"),
         (lambda _, __: True, "equal-numbers"),
         (lambda _, __: 1, "not-a-bool"),
-        (lambda _, __: None, "not-a-bool"),
+        (lambda first, _: torch.eq(first, first), "not-a-bool"),
+        (lambda _, __: None, "no-return"),
     ],
 )
 def test_shares_storage(said: Said, answer: Any, mistake: str) -> None:
@@ -92,6 +93,7 @@ def test_shares_storage_done_and_of_another_type(said: Said) -> None:
         (NUMBERS * 4, NUMBERS * 4, "same-twice"),
         (768, 384, "megabytes"),
         (732.4, 366.2, "megabytes"),
+        (NUMBERS * 32, NUMBERS * 16, "bits"),
     ],
 )
 def test_untying_price(said: Said, single: float, half: float, mistake: str) -> None:
@@ -112,6 +114,7 @@ def test_untying_price_without_a_name(said: Said) -> None:
         (["save", "train", "untie"], "saved-early"),
         (["untie", "save"], "missing-step"),
         (["train", "untie"], "missing-step"),
+        (["train", "train", "save"], "step-twice"),
         (["fly", "train", "save"], "unknown-step"),
     ],
 )
@@ -132,4 +135,6 @@ def test_an_order_of_other_types(said: Said) -> None:
 def test_numbers_are_filled_in() -> None:
     told = checks.check("safe-order", ["untie", "train", "save"]).text
     assert "differ by 0.002" in told
+    right = {"float32": NUMBERS * 4.0, "float16": NUMBERS * 4 / 2}
+    assert "768,006,144 and 384,003,072 bytes" in checks.check("untying-price", right).text
     assert "192,001,536" in checks.check("untying-price", {"float32": NUMBERS, "float16": 1}).text

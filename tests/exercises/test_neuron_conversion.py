@@ -45,6 +45,8 @@ ORDERS: dict[str, Callable[[Any, Any], Any]] = {
     "not-a-tuple": lambda model, inputs: list(in_order(model, inputs)),
     "left-out": lambda _, inputs: (inputs["input_ids"], inputs["attention_mask"]),
     "alphabet": lambda _, inputs: tuple(inputs[name] for name in sorted(inputs)),
+    "nothing": lambda *_: (),
+    "other-tensors": lambda _, inputs: tuple(held + 1 for held in inputs.values()),
     "one-model": lambda _, inputs: (
         *(inputs[name] for name in ("input_ids", "attention_mask", "token_type_ids")),
     ),
@@ -64,6 +66,15 @@ def test_places_that_hold_no_tensor_are_told() -> None:
     )
     assert told("by-position", filled) == "no-tensors"
     assert told("by-position", lambda _, inputs: tuple(inputs)) == "no-tensors"
+    assert told("by-position", lambda _, inputs: tuple(inputs.items())) == "no-tensors"
+
+
+def test_an_order_that_is_written_down_is_not_one_for_any_model() -> None:
+    order = ("input_ids", "attention_mask", "token_type_ids")
+    written = lambda _, inputs: tuple(  # noqa: E731, one more answer beside those above
+        inputs[name] for name in order if name in inputs
+    )
+    assert told("by-position", written) == "one-model"
 
 
 def test_a_copy_of_a_tensor_is_that_tensor() -> None:
@@ -141,6 +152,49 @@ class Unlisted(Classifier):
         return self.scores((scores.softmax(-1) @ hidden)[:, 0])
 
 
+class WithTilde(Classifier):
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+        hidden = self.embedding(input_ids)
+        scores = hidden @ hidden.transpose(1, 2) / 32**0.5
+        scores = scores.masked_fill(~attention_mask.bool()[:, None], -1e4)
+        return self.scores((scores.softmax(-1) @ hidden)[:, 0])
+
+
+class NoAttention(Classifier):
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+        return self.scores(self.embedding(input_ids)[:, 0] + 0 * attention_mask[:, :1])
+
+
+class MaskedLate(Classifier):
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+        hidden = self.embedding(input_ids)
+        weights = (hidden @ hidden.transpose(1, 2) / 32**0.5).softmax(-1)
+        return self.scores((weights * attention_mask[:, None] @ hidden)[:, 0])
+
+
+class Inverted(Classifier):
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+        hidden = self.embedding(input_ids)
+        scores = hidden @ hidden.transpose(1, 2) / 32**0.5
+        scores = scores.masked_fill(attention_mask[:, None] == 1, float("-inf"))
+        return self.scores((scores.softmax(-1) @ hidden)[:, 0])
+
+
+class EveryPlace(Classifier):
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+        return self.scores(attend(self.embedding(input_ids), attention_mask))
+
+
+class NoReturn(Passing):
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+        super().forward(input_ids, attention_mask)
+
+
+class Twice(Passing):
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+        return (super().forward(input_ids, attention_mask),) * 2
+
+
 class Frozen(Passing):
     """Adds, for each length but 16, a number that Python computed."""
 
@@ -170,6 +224,13 @@ class Off(Passing):
         (Unmasked, "no-mask"),
         (Unscaled, "no-root"),
         (Unlisted, "unlisted"),
+        (WithTilde, "tilde"),
+        (NoAttention, "no-root"),
+        (MaskedLate, "padding-read"),
+        (Inverted, "not-a-number"),
+        (EveryPlace, "other-scores"),
+        (NoReturn, "no-scores"),
+        (Twice, "no-scores"),
         (Frozen, "frozen"),
         (Other, "other-weights"),
         (Off, "wrong"),
@@ -224,6 +285,9 @@ RUNS: dict[str, Callable[[Any, Any], Any]] = {
     "refused": lambda graph, rows: run(graph, rows, batch=8, height=8),
     "other-count": lambda graph, rows: run(graph, rows[:4]),
     "with-padding": padded,
+    "other-shape": lambda graph, rows: run(graph, sorted(rows, key=len)),
+    "not-a-list": lambda graph, rows: torch.cat(run(graph, rows)),
+    "unused": lambda _, rows: [torch.zeros(len(row), 623) for row in rows],
     "no-mask": lambda graph, rows: run(graph, rows, hide=False),
     "row-a-call": lambda graph, rows: run(graph, rows, batch=1),
     "wrong": lambda graph, rows: [row + 1 for row in run(graph, rows)],
@@ -234,6 +298,20 @@ RUNS: dict[str, Callable[[Any, Any], Any]] = {
 @pytest.mark.parametrize("said", RUNS)
 def test_what_comes_through_a_fixed_shape_is_compared_with_the_model(said: str) -> None:
     assert told("fixed-rows", RUNS[said]) == said
+
+
+def test_a_run_that_returns_nothing_is_told_so() -> None:
+    assert "type `NoneType`" in judge("fixed-rows", lambda *_: None).text
+    assert (
+        told("fixed-rows", lambda graph, rows: [run(graph, rows), run(graph, rows)]) == "not-a-list"
+    )
+
+
+def test_a_graph_takes_ids_and_mask_by_position_too() -> None:
+    def by_place(graph: Any, rows: list[list[int]]) -> list[torch.Tensor]:
+        return run(lambda **inputs: graph(*inputs.values()), rows)
+
+    assert told("fixed-rows", by_place) == "done"
 
 
 def test_other_dtypes_are_refused_in_the_graphs_words() -> None:
@@ -257,6 +335,7 @@ def test_other_dtypes_are_refused_in_the_graphs_words() -> None:
         ([(24, 33), (12, 56), (8, 100)], "too-short"),
         ([(4, 33), (4, 56), (4, 127)], "many-calls"),
         ([(16, 33), (16, 56), (16, 127)], "filler"),
+        ([(18, 33), (15, 56), (9, 127)], "filler"),
         ([(10, 127)], "padding"),
         ([(0, 127)], "type"),
         ([24, 12, 8], "type"),

@@ -149,7 +149,8 @@ class Exercise:
     def _raised(self, answer: Any, error: BaseException) -> Feedback:
         """Tell an error with the reader's own line; without one, the answer cannot be judged."""
         line = own_line(error.__traceback__)
-        why = f"{type(error).__name__}: {short_text(str(error))}"
+        why = ": ".join(filter(None, (type(error).__name__, short_text(str(error)))))
+        why += "" if why.endswith((".", "!", "?", "…")) else "."
         if not line:
             return self._feedback("type", text=self._other_type(answer))
         return self._feedback("raises", text=say("feedback.raises", why=why, line=line))

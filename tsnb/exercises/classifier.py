@@ -26,3 +26,18 @@ class Classifier(nn.Module):
             hidden, hidden, hidden, attn_mask=visible
         )
         return {"scores": self.scores(mixed[:, 0])}
+
+
+class MaskFirst(nn.Module):
+    """The same, with its two inputs in the other order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classifier = Classifier()
+
+    def forward(
+        self, attention_mask: torch.Tensor, input_ids: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Return the scores by name, `(batch, 2)`, float32."""
+        scores: dict[str, torch.Tensor] = self.classifier(input_ids, attention_mask)
+        return scores

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-4
 BATCH = (4, 20)
+TEXTS = (
+    "who was jim henson ?",
+    "jim henson was a puppeteer .",
+    "who ?",
+    "where was yara rogers born ? yara rogers was born in chicago .",
+)
 NEEDED = ("input_ids", "attention_mask")
 KINDS = ("same", "wrong", "raises", "unsupported")
 SHAPES = ((2, 24), (1, 14), (1, 128), (1, 512), (1, 513))
@@ -49,31 +55,51 @@ def _is_batch(answer: Any) -> bool:
 
     if not isinstance(answer, Mapping):
         return False
-    return all(isinstance(held, torch.Tensor) for held in answer.values())
+    return all(isinstance(held, (torch.Tensor, list)) for held in answer.values())
 
 
 def _looked_at(batch: Mapping[str, Tensor]) -> Facts:
     """Compare inputs with what the model takes, and their mask with the padding."""
     import torch
 
+    if any(isinstance(held, list) for held in batch.values()):
+        return {"lists": True}
     model, tokenizer = _loaded()
     known = inspect.signature(model.forward).parameters
     shapes = {name: tuple(held.shape) for name, held in batch.items()}
     pointers = [held.data_ptr() for held in batch.values()]
     ids, mask = (batch.get(name) for name in NEEDED)
+    whole = ids is not None and tuple(ids.shape) == BATCH
     padding = fits = None
     if ids is not None and mask is not None and ids.shape == mask.shape:
         padding = int((ids == tokenizer.pad_token_id).sum())
         fits = bool(torch.equal(mask != 0, ids != tokenizer.pad_token_id))
     return {
+        "lists": False,
         "misnamed": ", ".join(str(name) for name in batch if name not in known),
         "missing": ", ".join(name for name in NEEDED if name not in batch),
         "shapes": ", ".join(f"{name} {shape}" for name, shape in shapes.items() if shape != BATCH),
-        "dtypes": _listed(name for name, held in batch.items() if held.dtype != torch.int64),
+        "dtypes": _listed(
+            f"{name} {str(held.dtype).removeprefix('torch.')}"
+            for name, held in batch.items()
+            if held.dtype != torch.int64
+        ),
         "one": len(set(pointers)) < len(pointers),
         "padding": padding,
         "fits": fits,
+        "zero": mask is not None and not bool(mask.any()),
+        "read": _read(ids) if ids is not None and whole else "",
     }
+
+
+def _read(ids: Tensor) -> str:
+    """Say whether the rows are the texts, the texts without their special pieces, or others."""
+    tokenizer = _loaded()[1]
+    rows = [[piece for piece in row if piece != tokenizer.pad_token_id] for row in ids.tolist()]
+    for said, special in (("texts", True), ("bare", False)):
+        if rows == tokenizer(list(TEXTS), add_special_tokens=special)["input_ids"]:
+            return said
+    return "others"
 
 
 def _listed(names: Iterable[object]) -> str:
@@ -87,11 +113,15 @@ DUMMY_BATCH = Exercise(
     fits=_is_batch,
     measure=_looked_at,
     mistakes=(
+        Mistake("lists", lambda facts: facts["lists"]),
         Mistake("misnamed", lambda facts: facts["misnamed"]),
         Mistake("missing", lambda facts: facts["missing"]),
         Mistake("other-shape", lambda facts: facts["shapes"]),
         Mistake("other-dtype", lambda facts: facts["dtypes"]),
         Mistake("one-tensor", lambda facts: facts["one"]),
+        Mistake("other-texts", lambda facts: facts["read"] == "others"),
+        Mistake("bare-texts", lambda facts: facts["read"] == "bare"),
+        Mistake("mask-hides-text", lambda facts: facts["zero"] and not facts["fits"]),
         Mistake("mask-differs", lambda facts: not facts["fits"]),
     ),
     right=lambda facts: bool(facts["fits"]),
@@ -112,19 +142,30 @@ def _traced_snippet(answer: Callable[..., Any]) -> Facts:
     """Let the reader trace; run the trace by name, with a mask that hides nothing."""
     import torch
 
+    from tsnb.tracing import Traced
+
     model, (tokens, segments) = _loaded()[0], _snippet()
-    traced = answer(model, tokens.clone(), segments.clone())
+    facts: Facts = {"kind": "", "names": [], "dict": False, "shape": ""}
+    try:
+        found = answer(model, tokens.clone(), segments.clone())
+    except AttributeError as error:
+        if "'dict' object" not in str(error):
+            raise
+        return facts | {"dict": True}
+    traced: Any = found.module if isinstance(found, Traced) else found
     if not isinstance(traced, torch.jit.ScriptModule):
-        return {"kind": type(traced).__name__, "names": []}
+        return facts | {"kind": type(traced).__name__}
     graph: Any = traced.graph
     names = [held.debugName().split(".")[0] for held in graph.inputs()][1:]
     values = [tokens.clone(), torch.ones_like(tokens), segments.clone()]
     given = dict(zip((*NEEDED, "token_type_ids"), values, strict=True))
     with torch.no_grad():
         meant = model(input_ids=tokens, token_type_ids=segments)[0]
-        found = traced(**{name: given[name] for name in names})[0]
-    difference = float((found - meant).abs().max())
-    return {"kind": "", "names": names, "listed": _listed(names), "difference": difference}
+        scores = traced(**{name: given[name] for name in names})[0]
+    facts |= {"names": names, "listed": _listed(names)}
+    if scores.shape != meant.shape:
+        return facts | {"shape": str(tuple(scores.shape)), "meant": str(tuple(meant.shape))}
+    return facts | {"difference": float((scores - meant).abs().max())}
 
 
 ARGUMENT_ORDER = Exercise(
@@ -136,7 +177,9 @@ ARGUMENT_ORDER = Exercise(
     measure=_traced_snippet,
     starter=lambda facts: facts.get("names") == list(NEEDED),
     mistakes=(
+        Mistake("dict-by-position", lambda facts: facts["dict"]),
         Mistake("not-a-trace", lambda facts: facts["kind"]),
+        Mistake("other-model", lambda facts: facts["shape"]),
         Mistake("no-segments", lambda facts: "token_type_ids" not in facts["names"]),
     ),
     right=lambda facts: facts["difference"] < TOLERANCE,
@@ -165,6 +208,7 @@ def _compared(answer: dict[Shape, str]) -> Facts:
         "unknown": _listed(sorted(set(answer.values()) - set(KINDS))),
         "feared": _listed(feared) if len(feared) > 1 else "",
         "missed": missed,
+        "shown": _listed(f'{shape} is not "{answer[shape]}"' for shape in missed),
         "beyond": answer[BEYOND],
         "right": len(SHAPES) - len(missed),
         "count": len(SHAPES),
@@ -239,6 +283,7 @@ FIND_THE_TRAP = Exercise(
         Mistake("unknown-name", lambda facts: facts["known"]),
         Mistake("traced-shape", lambda facts: facts["shape"] == TRACED),
         Mistake("raises", lambda facts: facts["kind"] in {"raises", "unsupported"}),
+        Mistake("stretched", lambda facts: facts["name"] == "Placed" and facts["kind"] == "wrong"),
         Mistake("same-there", lambda facts: facts["kind"] == "same"),
     ),
     right=lambda facts: facts["kind"] == "wrong",

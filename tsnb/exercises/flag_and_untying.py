@@ -107,6 +107,7 @@ SHARES_STORAGE = Exercise(
     fits=callable,
     measure=_shared,
     mistakes=(
+        Mistake("no-return", lambda facts: facts["kind"] == "NoneType"),
         Mistake("not-a-bool", lambda facts: facts["kind"] != "bool"),
         Mistake("equal-numbers", lambda facts: facts["found"]["clone"]),
         Mistake("same-object", lambda facts: not facts["found"]["detached"]),
@@ -126,7 +127,7 @@ def _prices(answer: dict[str, float]) -> Facts:
         for name, kind in kinds.items()
     }
     ratios = {name: answer[name] / right[name] for name in DTYPES}
-    said = {f"said_{name}": f"{answer[name]:,}" for name in DTYPES}
+    said = {f"said_{name}": f"{answer[name]:,.0f}" for name in DTYPES}
     return {"ratios": ratios, "right": right, "numbers": f"{numbers:,}", **said}
 
 
@@ -148,6 +149,7 @@ UNTYING_PRICE = Exercise(
     mistakes=(
         Mistake("numbers", lambda facts: _is(facts, "float32", 1 / 4)),
         Mistake("both-copies", lambda facts: _is(facts, "float32", 2)),
+        Mistake("bits", lambda facts: _is(facts, "float32", 8)),
         Mistake("same-twice", lambda facts: _is(facts, "float16", 2)),
         Mistake("megabytes", lambda facts: 0 < facts["ratios"]["float32"] < TINY),
     ),
@@ -175,6 +177,7 @@ def _done_in(order: Sequence[str]) -> Facts:
         "order": ", ".join(order),
         "unknown": ", ".join(step for step in order if step not in STEPS),
         "missing": ", ".join(step for step in ("train", "save") if step not in order),
+        "twice": ", ".join(step for step in STEPS if order.count(step) > 1),
         "apart": f"{apart:.2g}" if apart else "",
         "stale": f"{stale:.2g}" if stale > TOLERANCE else "",
     }
@@ -225,6 +228,7 @@ SAFE_ORDER = Exercise(
     mistakes=(
         Mistake("unknown-step", lambda facts: facts["unknown"]),
         Mistake("missing-step", lambda facts: facts["missing"]),
+        Mistake("step-twice", lambda facts: facts["twice"]),
         Mistake("trained-apart", lambda facts: facts["apart"]),
         Mistake("saved-early", lambda facts: facts["stale"]),
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from functools import cache
 from itertools import pairwise
+from math import isnan
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-4
 EMBEDDING = "aten::embedding"
 SDPA = "aten::scaled_dot_product_attention"
+NOT = "aten::bitwise_not"
 PREDICTED = ("linear", "layer_norm", "gelu", "embedding", "scaled_dot_product_attention")
 ROWS, LENGTH = 4, 32
 RAGGED = (7, 12, 32, 5, 9, 20)  # pieces of the rows that are to be run
@@ -48,14 +50,14 @@ def _by_name() -> list[tuple[nn.Module, Tensors]]:
     """Return two models, and their inputs in another order than that of their forward."""
     import torch
 
-    from tsnb.exercises.classifier import Classifier
+    from tsnb.exercises.classifier import MaskFirst
 
     model, tokenizer = _loaded()
     batch = dict(tokenizer("who was jim henson ?", "jim was a poet", return_tensors="pt"))
     order = ("input_ids", "token_type_ids", "attention_mask")
     ids = torch.arange(8).reshape(2, 4)
-    other = {"attention_mask": torch.ones_like(ids), "input_ids": ids}
-    return [(model, {name: batch[name] for name in order}), (Classifier().eval(), other)]
+    other = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    return [(model, {name: batch[name] for name in order}), (MaskFirst().eval(), other)]
 
 
 def _ordered(answer: Callable[..., Any]) -> Facts:
@@ -70,7 +72,13 @@ def _ordered(answer: Callable[..., Any]) -> Facts:
         second = _names(tuple(answer(other, dict(few))), few)
     except (LookupError, TypeError):  # written for one model's names
         second = []
-    facts |= {"names": names, "listed": _listed(names), "second": second}
+    strange = dict.fromkeys(name for name in names if name not in batch)
+    facts |= {
+        "names": names,
+        "listed": _listed(names),
+        "strange": _listed(strange),
+        "second": second,
+    }
     return facts | {"starter": names == list(batch) and second == list(few)}
 
 
@@ -107,7 +115,9 @@ BY_POSITION = Exercise(
     starter=lambda facts: facts.get("starter", False),
     mistakes=(
         Mistake("not-a-tuple", lambda facts: facts["kind"] != "tuple"),
-        Mistake("no-tensors", lambda facts: bool({"str", "NoneType"} & set(facts["names"]))),
+        Mistake("nothing", lambda facts: not facts["names"]),
+        Mistake("other-tensors", lambda facts: facts["strange"] == "Tensor"),
+        Mistake("no-tensors", lambda facts: facts["strange"]),
         Mistake("left-out", lambda facts: len(facts["names"]) < len(set(_by_name()[0][1]))),
         Mistake(
             "alphabet",
@@ -116,7 +126,7 @@ BY_POSITION = Exercise(
         Mistake(
             "one-model",
             lambda facts: (
-                _right_order(facts) and facts["second"] != ["input_ids", "attention_mask"]
+                _right_order(facts) and facts["second"] != ["attention_mask", "input_ids"]
             ),
         ),
     ),
@@ -203,17 +213,31 @@ def _flown(answer: type[nn.Module]) -> Facts:
     ids, mask = _classified()
     with torch.no_grad():
         found = model(ids, mask)
-        parts = list(found.values()) if isinstance(found, dict) else found
-        scores = parts if isinstance(parts, torch.Tensor) else parts[0]
+        scores = _scores(found)
+        meant = reference(ids, mask)["scores"]
+        if scores is None or scores.shape != meant.shape:
+            shape = "" if scores is None else str(tuple(scores.shape))
+            kept: Facts = {"weights": "", "kind": type(found).__name__, "shape": shape}
+            return kept | {"meant": str(tuple(meant.shape))}
         gaps = {
-            "difference": _apart(scores, reference(ids, mask)),
+            "difference": _apart(scores, meant),
+            "without_padding": _apart(scores[0], meant[0]),
             "unmasked": _apart(scores, reference(ids, torch.ones_like(mask))),
             "unscaled": _apart(scores, _unscaled(reference, ids, mask)),
         }
-    graph = _graph(model)
-    facts: Facts = {"weights": "", "dict": isinstance(found, dict), "shown": ""}
-    facts |= gaps | {"shown": f"{gaps['difference']:.2g}", "outside": _listed(graph)}
+    facts: Facts = {"weights": "", "kind": "", "dict": isinstance(found, dict)}
+    facts |= gaps | {"shown": f"{gaps['difference']:.2g}", "outside": _listed(_graph(model))}
     return facts if facts["dict"] else facts | _preflight(model)
+
+
+def _scores(found: Any) -> Tensor | None:
+    """Return the one tensor that came back, alone, in a sequence or in a dict."""
+    import torch
+
+    parts = list(found.values()) if isinstance(found, dict) else found
+    if isinstance(parts, (list, tuple)) and len(parts) == 1:
+        [parts] = parts
+    return parts if isinstance(parts, torch.Tensor) else None
 
 
 def _weights(model: nn.Module) -> str:
@@ -223,8 +247,6 @@ def _weights(model: nn.Module) -> str:
 
 def _apart(found: Tensor, meant: Any) -> float:
     held = meant["scores"] if isinstance(meant, dict) else meant
-    if found.shape != held.shape:
-        return float("inf")
     return float((found - held).abs().max())
 
 
@@ -256,7 +278,7 @@ def _preflight(model: nn.Module) -> Facts:
     inputs = dict(zip(("input_ids", "attention_mask"), _classified(), strict=True))
     report = preflight(trace(model, inputs), "inf1", model)
     return {
-        "blocked": _listed(found.topic for found in report.of("blocker")),
+        "blocked": len(report.of("blocker")),
         "frozen": " ".join(held.why for held in report.about("flow") if held.kind != "ok"),
         "in_order": len(report.of("ok")),
         "others": _listed(dict.fromkeys(found.topic for found in report.of("attention"))),
@@ -273,11 +295,18 @@ PASS_PREFLIGHT = Exercise(
     starter=lambda facts: facts.get("dict", False) and SDPA in facts["outside"],
     mistakes=(
         Mistake("other-weights", lambda facts: facts["weights"]),
+        Mistake("other-scores", lambda facts: facts["kind"] and facts["shape"]),
+        Mistake("no-scores", lambda facts: facts["kind"]),
         Mistake("dict-output", lambda facts: facts["dict"]),
         Mistake("still-fused", lambda facts: SDPA in facts["outside"]),
         Mistake("no-mask", lambda facts: facts["unmasked"] < TOLERANCE < facts["difference"]),
         Mistake("no-root", lambda facts: facts["unscaled"] < TOLERANCE < facts["difference"]),
+        Mistake("tilde", lambda facts: NOT in facts["outside"]),
         Mistake("unlisted", lambda facts: facts["outside"]),
+        Mistake("not-a-number", lambda facts: isnan(facts["difference"])),
+        Mistake(
+            "padding-read", lambda facts: facts["without_padding"] < TOLERANCE < facts["difference"]
+        ),
         Mistake("frozen", lambda facts: facts["frozen"]),
     ),
     right=lambda facts: facts["difference"] < TOLERANCE and not facts["blocked"],
@@ -314,7 +343,8 @@ def _run(answer: Callable[..., Any]) -> Facts:
     graph, rows, scores = _fixed()
     calls: list[tuple[tuple[int, ...], bool]] = []
 
-    def noted(**inputs: Tensor) -> dict[str, Tensor]:
+    def noted(*places: Tensor, **names: Tensor) -> dict[str, Tensor]:
+        inputs = dict(zip(("input_ids", "attention_mask"), places, strict=False)) | names
         ids, mask = inputs.get("input_ids"), inputs.get("attention_mask")
         hides = mask is not None and bool((mask == 0).any())
         calls.append((() if ids is None else tuple(ids.shape), hides))
@@ -327,24 +357,40 @@ def _run(answer: Callable[..., Any]) -> Facts:
         return {"refused": refused, "number": len(calls), "why": str(error)}
     if found is ...:
         return {"answer": found}
+    if not _are_tensors(found):
+        return {"refused": None, "kind": type(found).__name__}
     return _compared(found, scores) | {
         "refused": None,
+        "kind": "",
         "calls": len(calls),
         "fewest": CALLS,
         "hides": any(hides for _, hides in calls),
     }
 
 
-def _compared(found: Any, scores: list[Tensor]) -> Facts:
+def _are_tensors(found: Any) -> bool:
+    import torch
+
+    held = isinstance(found, (list, tuple))
+    return held and all(isinstance(row, torch.Tensor) for row in found)
+
+
+def _compared(found: Sequence[Tensor], scores: list[Tensor]) -> Facts:
     """Compare what came back with the model's scores for each row alone."""
-    held = list(found)
+    held = [row.detach() for row in found]
     facts: Facts = {"count": len(held), "expected": len(scores), "shapes": "", "difference": 0.0}
     if len(held) != len(scores):
         return facts
     pairs = list(zip(held, scores, strict=True))
-    longer = [tuple(row.shape) for row, alone in pairs if row.shape != alone.shape]
-    if longer:
-        return facts | {"shapes": _listed(longer[:2])}
+    others = [
+        (number, row, alone)
+        for number, (row, alone) in enumerate(pairs)
+        if row.shape != alone.shape
+    ]
+    if others:
+        number, row, alone = others[0]
+        facts |= {"shapes": str(tuple(row.shape)), "meant": str(tuple(alone.shape))}
+        return facts | {"row": number, "padded": tuple(row.shape) == (LENGTH, *alone.shape[1:])}
     return facts | {"difference": max(float((row - alone).abs().max()) for row, alone in pairs)}
 
 
@@ -359,8 +405,11 @@ FIXED_ROWS = Exercise(
     mistakes=(
         Mistake("short-batch", lambda facts: facts["refused"] == (len(RAGGED) % ROWS, LENGTH)),
         Mistake("refused", lambda facts: facts["refused"] is not None),
+        Mistake("not-a-list", lambda facts: facts["kind"]),
+        Mistake("unused", lambda facts: facts["calls"] == 0),
         Mistake("other-count", lambda facts: facts["count"] != facts["expected"]),
-        Mistake("with-padding", lambda facts: facts["shapes"]),
+        Mistake("with-padding", lambda facts: facts["shapes"] and facts["padded"]),
+        Mistake("other-shape", lambda facts: facts["shapes"]),
         Mistake("no-mask", lambda facts: facts["difference"] > TOLERANCE and not facts["hides"]),
         Mistake(
             "row-a-call",
@@ -385,6 +434,7 @@ def _lengths() -> list[int]:
 
 def _planned(answer: Sequence[Shape]) -> Facts:
     """Plan the hundred texts over the reader's graphs; count calls, filler and padding."""
+    from tsnb import plan_buckets
     from tsnb.batching import plan_fixed
 
     shapes = sorted(((int(rows), int(length)) for rows, length in answer), key=lambda s: s[1])
@@ -404,8 +454,12 @@ def _planned(answer: Sequence[Shape]) -> Facts:
     batches = plan_fixed(lengths, shapes)
     places = sum(batch.tokens for batch in batches)
     filler = sum((batch.rows - len(batch.indices)) * batch.length for batch in batches)
+    best = plan_fixed(
+        lengths, [(1, edge) for edge in plan_buckets(lengths, count=facts["allowed"])]
+    )
     return facts | {
         "calls": len(batches),
+        "best": sum(batch.tokens for batch in best) - sum(lengths),
         "places": places,
         "filler": filler,
         "padding": places - filler - sum(lengths),
@@ -437,7 +491,10 @@ GRAPHS_FOR_TEXTS = Exercise(
         Mistake("many-calls", lambda facts: facts["calls"] > MOST_CALLS),
         Mistake(
             "filler",
-            lambda facts: facts["places"] > MOST_PLACES and facts["filler"] >= facts["padding"],
+            lambda facts: (
+                facts["places"] > MOST_PLACES
+                and (facts["filler"] >= facts["padding"] or facts["padding"] <= facts["best"])
+            ),
         ),
         Mistake("padding", lambda facts: facts["places"] > MOST_PLACES),
     ),
