@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "TEACHING.md").read_text(encoding="utf-8")
 LINK = re.compile(r"\[(\d\d)\]\((notebooks/\S+?\.ipynb)\)")
 TITLE = re.compile(r"\*(Exercise: .+?)\*")
-OUTLINES = ("90 minutes", "Half a day: 210 minutes", "Alone: 205 minutes")
+OUTLINES = ("90 minutes", "Half a day: 210 minutes", "Alone: 220 minutes")
 
 
 def sections() -> dict[str, str]:

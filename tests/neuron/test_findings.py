@@ -42,3 +42,13 @@ def test_without_a_blocker_it_is_in_order(kind: str) -> None:
     report = Preflight(target("inf2"), (finding,), Operators(), 9, None, "", "")
     assert report.ok == (kind != "blocker")
     assert finding.symbol == SYMBOLS[finding.kind]
+
+
+def test_a_notebook_shows_what_is_to_do_and_folds_the_rest() -> None:
+    shown = REPORT._repr_html_()
+    assert "Preflight for inf1: 1 in order" in shown
+    assert shown.count("<details") == 3
+    assert shown.count("<details open") == 2
+    assert "<b>outputs:</b> A dict." in shown
+    assert f"href='{LOOK.source}'" in shown
+    assert FINE._repr_html_() in shown

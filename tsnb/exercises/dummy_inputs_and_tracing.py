@@ -109,7 +109,7 @@ def _listed(names: Iterable[object]) -> str:
 DUMMY_BATCH = Exercise(
     name="dummy-batch",
     notebook="02",
-    minutes=3,
+    minutes=4,
     fits=_is_batch,
     measure=_looked_at,
     mistakes=(
@@ -325,7 +325,7 @@ def _costed(answer: Sequence[int]) -> Facts:
 LENGTH_UNDER_COST = Exercise(
     name="length-under-cost",
     notebook="02",
-    minutes=6,
+    minutes=7,
     fits=lambda answer: (
         isinstance(answer, (list, tuple))
         and len(answer) > 0

@@ -108,7 +108,7 @@ def _right_order(facts: Facts) -> bool:
 BY_POSITION = Exercise(
     name="by-position",
     notebook="05",
-    minutes=3,
+    minutes=4,
     fits=callable,
     prepare=_by_name,
     measure=_ordered,
@@ -288,7 +288,7 @@ def _preflight(model: nn.Module) -> Facts:
 PASS_PREFLIGHT = Exercise(
     name="pass-preflight",
     notebook="05",
-    minutes=6,
+    minutes=8,
     fits=_is_module_class,
     prepare=_classified,
     measure=_flown,
@@ -397,7 +397,7 @@ def _compared(found: Sequence[Tensor], scores: list[Tensor]) -> Facts:
 FIXED_ROWS = Exercise(
     name="fixed-rows",
     notebook="05",
-    minutes=6,
+    minutes=8,
     fits=callable,
     prepare=_fixed,
     measure=_run,

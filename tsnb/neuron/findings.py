@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Literal
 
 from tsnb.words import say, wrapped
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 Kind = Literal["ok", "attention", "blocker"]
 SYMBOLS: dict[Kind, str] = {"ok": "✓", "attention": "!", "blocker": "✗"}
+EDGES: dict[Kind, str] = {"ok": "#009e73", "attention": "#e69f00", "blocker": "#d55e00"}
+TEXT = "line-height: 1.4; overflow-wrap: anywhere"
+LINK = "color: var(--jp-content-link-color, #1976d2); text-decoration: underline"
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,27 @@ class Finding:
         head = f"{self.symbol} {say(f'preflight.topic-{self.topic}')}: {self.why}"
         parts = [head, self.todo and f"→ {self.todo}", self.source and f"({self.source})"]
         return textwrap.indent("\n".join(map(wrapped, filter(None, parts))), "  ")[2:]
+
+    def to_html(self) -> str:
+        """Return it as what can be opened; where there is something to do, it is open."""
+        topic = escape(say(f"preflight.topic-{self.topic}"))
+        head = f"{self.symbol} <b>{topic}:</b> {escape(self.why)}"
+        todo = f"<div style='{TEXT}'>{escape(f'→ {self.todo}')}</div>" if self.todo else ""
+        border = f"border-left: 4px solid {EDGES[self.kind]}; padding-left: 8px; margin: 4px 0"
+        summary = f"<summary style='display: list-item; cursor: pointer'>{head}</summary>"
+        opened = "" if self.kind == "ok" else " open"
+        inside = f"{summary}{todo}{self._source()}"
+        return f"<details{opened} style='{border}; {TEXT}'>{inside}</details>"
+
+    _repr_html_ = to_html
+
+    def _source(self) -> str:
+        """Return who says so as HTML, an address as a link that shows its last part."""
+        place = escape(self.source)
+        if not self.source.startswith("https://"):
+            return f"<div>{place}</div>"
+        last = place.rsplit("/", 1)[-1]
+        return f"<a href='{place}' target='_blank' rel='noopener' style='{LINK}'>{last}</a>"
 
 
 @dataclass(frozen=True, repr=False)
@@ -96,14 +121,20 @@ class Preflight:
         return tuple(finding for finding in self.findings if finding.topic == topic)
 
     def __str__(self) -> str:
+        return "\n".join([self._head(), *map(str, self.findings)])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        findings = "".join(finding.to_html() for finding in self.findings)
+        return f"<div><b>{escape(self._head())}</b></div>{findings}"
+
+    def _head(self) -> str:
         counts = Counter(finding.kind for finding in self.findings)
-        head = say(
+        return say(
             "preflight.head",
             target=self.target.name,
             ok=counts["ok"],
             attention=counts["attention"],
             blocker=counts["blocker"],
         )
-        return "\n".join([head, *map(str, self.findings)])
-
-    __repr__ = __str__

@@ -12,6 +12,7 @@ from ipywidgets import HTML, Dropdown, Layout
 from traitlets import Any as AnyTrait
 from traitlets import dlink, link, validate
 
+from tsnb.neuron.findings import TEXT
 from tsnb.widgets.base import LABELS, View, figures, row
 from tsnb.widgets.neuron_planner_state import CHOICES, YOURS, NeuronPlannerState
 from tsnb.words import say
@@ -22,14 +23,11 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tsnb.lengths import Lengths
-    from tsnb.neuron.findings import Finding, Kind
     from tsnb.tracing import Traced
     from tsnb.widgets.neuron_planner_state import Plan
 
-EDGES: dict[Kind, str] = {"ok": "#009E73", "attention": "#E69F00", "blocker": "#D55E00"}
 CHANGED = {"+": "rgba(0, 158, 115, 0.25)", "-": "rgba(213, 94, 0, 0.25)"}
 HANGING = "padding-left: 6ch; text-indent: -6ch"  # what a narrow page breaks off is set in
-TEXT = "line-height: 1.4; overflow-wrap: anywhere"
 CODE = "margin: 0; padding: 4px 0; line-height: 1.4; white-space: pre-wrap; overflow-wrap: anywhere"
 
 
@@ -107,7 +105,8 @@ class NeuronPlanner(View):
         plan: Plan = self.state.plan
         heads = plan.heads()
         self.numbers.value = figures(plan.figures())
-        self.findings.value = _part(heads["findings"], "".join(map(_finding, plan.findings)))
+        findings = "".join(finding.to_html() for finding in plan.findings)
+        self.findings.value = _part(heads["findings"], findings)
         self.code.value = _part(heads["code"], _diff(plan.diff))
         self.install.value = _part(heads["install"], "".join(map(_paragraph, plan.install)))
         self.controls["attention"].disabled = self.state.subject == YOURS
@@ -151,27 +150,6 @@ def _label(name: str, held: Any, words: dict[str, str]) -> str:
 
 def _part(head: str, inside: str) -> str:
     return f"<div style='margin-top: 4px'><b>{escape(head)}</b>{inside}</div>"
-
-
-def _finding(finding: Finding) -> str:
-    """Return a finding that can be opened; those with something to do are open."""
-    topic = say(f"preflight.topic-{finding.topic}")
-    opened = "" if finding.kind == "ok" else " open"
-    head = f"{finding.symbol} <b>{escape(topic)}:</b> {escape(finding.why)}"
-    todo = _paragraph(f"→ {finding.todo}") if finding.todo else ""
-    border = f"border-left: 4px solid {EDGES[finding.kind]}; padding-left: 8px; margin: 4px 0"
-    summary = f"<summary style='display: list-item; cursor: pointer'>{head}</summary>"
-    return f"<details{opened} style='{border}; {TEXT}'>{summary}{todo}{_source(finding)}</details>"
-
-
-def _source(finding: Finding) -> str:
-    """Return who says so, an address as a link that shows its last part."""
-    place = escape(finding.source)
-    if not finding.source.startswith("https://"):
-        return f"<div>{place}</div>"
-    last = place.rsplit("/", 1)[-1]
-    style = "color: var(--jp-content-link-color, #1976d2); text-decoration: underline"
-    return f"<a href='{place}' target='_blank' rel='noopener' style='{style}'>{last}</a>"
 
 
 def _diff(lines: Iterable[str]) -> str:
