@@ -136,6 +136,13 @@ def test_in_another_thread_it_judges_too() -> None:
     assert found[0].kind == "raises"
 
 
+def test_a_result_that_nobody_can_use_is_told_apart_from_another_kind_of_answer() -> None:
+    found = checks.check("argument-order", int)  # a function, and none for these arguments
+    assert found.kind == "type"
+    assert "could not go on with what came back: TypeError" in found.text
+    assert "This exercise takes a function" in found.text
+
+
 @pytest.mark.parametrize("call", [checks.check, lambda name, _: checks.hint(name)])
 def test_an_unknown_exercise_is_the_callers_mistake(call: Callable[[str, Any], Any]) -> None:
     with pytest.raises(ExerciseError, match=r"called untying-prize\. Did you mean untying-price"):

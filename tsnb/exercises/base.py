@@ -151,6 +151,9 @@ class Exercise:
         line = own_line(error.__traceback__)
         why = ": ".join(filter(None, (type(error).__name__, short_text(str(error)))))
         why += "" if why.endswith((".", "!", "?", "…")) else "."
+        if not line and callable(answer):
+            told = say("feedback.unusable", why=why, takes=self.sentence("takes"))
+            return self._feedback("type", text=told)
         if not line:
             return self._feedback("type", text=self._other_type(answer))
         return self._feedback("raises", text=say("feedback.raises", why=why, line=line))
