@@ -390,7 +390,7 @@ PLAN_BATCHES = Exercise(
         Mistake("twice", lambda facts: facts["twice"]),
         Mistake("lost", lambda facts: facts["lost"]),
         Mistake("empty", lambda facts: facts["empty"]),
-        Mistake("sorted-list", lambda facts: facts.get("sorted_list")),
+        Mistake("sorted-list", lambda facts: facts.get("sorted_list", False)),
         Mistake("real-tokens", lambda facts: facts["over"] and facts["real_fits"]),
         Mistake("one-more", lambda facts: facts["over"] and facts["one_more"]),
         Mistake("by-last", lambda facts: facts["over"] and facts["by_last"]),
