@@ -106,7 +106,7 @@ def test_one_of_the_first_two_calls_is_the_slowest_by_far(mini: tsnb.Traced) -> 
 
 
 @pytest.mark.claim("planned-batches-beat-padding")
-def test_the_usual_advice_is_the_slowest_and_planned_batches_several_times_as_fast(
+def test_the_usual_advice_is_the_slowest_and_planned_batches_more_than_twice_as_fast(
     report: Benchmark,
 ) -> None:
     assert report.ratio("runner") > 2

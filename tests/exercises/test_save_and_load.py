@@ -85,14 +85,15 @@ def run(path: str, rows: list[list[int]], **other: Any) -> Any:
     names, pad = other.get("names", contract["input_names"]), contract["pad_token_id"]
     longest = max(map(len, rows)) + other.get("more", 0)
     fill = [longest - len(row) for row in rows]
+    shown, side = other.get("shown", 1), -1 if other.get("left") else 1
+    padded = [(row, [other.get("pad", pad)] * more) for row, more in zip(rows, fill, strict=True)]
+    masks = [
+        ([shown] * len(row), [other.get("hidden", 0)] * more)
+        for row, more in zip(rows, fill, strict=True)
+    ]
     made = {
-        "input_ids": [
-            row + [other.get("pad", pad)] * more for row, more in zip(rows, fill, strict=True)
-        ],
-        "attention_mask": [
-            [1] * len(row) + [other.get("hidden", 0)] * more
-            for row, more in zip(rows, fill, strict=True)
-        ],
+        "input_ids": [[*left, *right] for left, right in (parts[::side] for parts in padded)],
+        "attention_mask": [[*left, *right] for left, right in (parts[::side] for parts in masks)],
         "token_type_ids": [[other.get("segment", 0)] * longest for _ in rows],
     }
     kinds = {name: getattr(torch, kind) for name, kind in contract["dtypes"].items()}
@@ -100,7 +101,13 @@ def run(path: str, rows: list[list[int]], **other: Any) -> Any:
         kinds = dict.fromkeys(made, other["dtype"])
     given = {name: torch.tensor(made[name], dtype=kinds[name]) for name in names}
     with torch.no_grad():
-        return loaded(**given)
+        return other["call"](loaded, given) if "call" in other else loaded(**given)
+
+
+def in_turn(path: str, rows: list[list[int]]) -> torch.Tensor:
+    """Run each row alone, and put the results together."""
+    alone = [run(path, [row])[0][0] for row in rows]
+    return torch.nn.utils.rnn.pad_sequence(alone, batch_first=True)
 
 
 BERTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -108,6 +115,9 @@ RUNS: dict[str, Callable[[str, list[list[int]]], Any]] = {
     "not-yet": lambda *_: ...,
     "not-a-tensor": lambda path, rows: [run(path, [row])[0][0] for row in rows],
     "other-shape": lambda path, rows: run(path, rows[:1])[0],
+    "row-by-row": in_turn,
+    "on-the-left": lambda path, rows: run(path, rows, left=True)[0],
+    "upside-down": lambda path, rows: run(path, rows, shown=0, hidden=1)[0],
     "no-mask": lambda path, rows: run(path, rows, hidden=1)[0],
     "other-names": lambda path, rows: run(path, rows, names=BERTS)[0],
     "other-dtype": lambda path, rows: run(path, rows, dtype=torch.int64)[0],
@@ -142,6 +152,14 @@ def test_other_functions_that_run_files(answer: Any, said: str) -> None:
 def test_one_without_a_gradient_and_one_with_it_are_both_right() -> None:
     with_gradient = lambda path, rows: run(path, rows)[0].requires_grad_()  # noqa: E731
     assert told("run-any-file", with_gradient) == "done"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda loaded, given: loaded(*given.values()), lambda loaded, given: loaded.forward(**given)],
+)
+def test_a_batch_by_position_or_by_forward_is_right(call: Callable[..., Any]) -> None:
+    assert told("run-any-file", lambda path, rows: run(path, rows, call=call)[0]) == "done"
 
 
 def test_rows_of_different_lengths_are_told_with_the_readers_line() -> None:
@@ -187,13 +205,18 @@ FATES = {
         ({"renamed": "digest"}, "by-name"),
         ({"hole_in_code": "digest"}, "code-as-weights"),
         ({"hole_in_weights": "numbers"}, "wrong"),
-        ({"half": "digest"}, "wrong"),
+        ({"half": "digest"}, "half-a-file"),
         ({"half": True}, "type"),
         ({"stolen": "nothing"}, "type"),
     ],
 )
 def test_a_guess_is_compared_with_what_became_of_copies(changed: dict[str, Any], said: str) -> None:
     assert told("who-notices", FATES | changed) == said
+
+
+def test_a_guess_that_is_no_common_mistake_is_named() -> None:
+    found = judge("who-notices", FATES | {"hole_in_weights": "numbers", "byte_more": "torch"})
+    assert "Look again at `byte_more`, `hole_in_weights`;" in found.text
 
 
 def test_fates_are_found_by_loading() -> None:
@@ -272,6 +295,15 @@ def test_the_programs_own_words_are_told(ask: Callable[..., Any]) -> None:
 def test_an_id_is_taken_for_its_word(ask: Callable[..., Any]) -> None:
     word = save_and_load._loaded()[1].convert_tokens_to_ids("in")
     assert told("ask-in-cpp", (ask(*BORN), word)) == "done"
+
+
+def test_all_that_was_printed_is_no_word_and_is_not_told_at_full_length(
+    ask: Callable[..., Any],
+) -> None:
+    done = ask(*BORN)
+    found = exercise("ask-in-cpp").judge((done, done.stdout), LIMIT)
+    assert found.kind == "wrong"
+    assert len(found.text) < 200
 
 
 def printed(done: Any, change: Callable[[list[float]], list[float]]) -> Any:

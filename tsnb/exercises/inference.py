@@ -43,6 +43,7 @@ PAIRS: tuple[tuple[Pair, ...], ...] = (
 SIX = (5, 30, 8, 6, 24, 7)  # tokens of six texts, in the order of arrival
 ROWS = 3
 ROUNDING = 0.006  # a share may be given with two decimals
+SHARE = 6e-4  # of a probability, which may be given with three
 TOLERANCE = 1e-4
 MOST_PADDING, MOST_BATCHES = 0.10, 1.5
 SHOWN = 5  # indices that are named
@@ -113,7 +114,8 @@ def _filled_in(answer: Callable[..., Any]) -> Facts:
         if len(held) != len(batch):
             return {"kind": "", "count": len(held), "expected": len(batch)}
     words = [(str(word).strip(), float(share)) for held in found for word, share in held]
-    return _as_alone(words) | {"calls": len(calls), "fewest": len(PAIRS)}
+    facts = _as_alone(words) | {"calls": len(calls), "fewest": len(PAIRS)}
+    return facts | {"scores": any(share < 0 or share > 1 for _, share in words)}
 
 
 def _noting(calls: list[int]) -> Traced:
@@ -136,10 +138,13 @@ def _is_filled(held: Any) -> bool:
 
 
 def _kind(found: Any) -> str:
-    """Return the type of what came back, and of its first part."""
+    """Return the type of what came back, and of its first parts."""
     kind = type(found).__name__
-    first = found[0] if isinstance(found, (list, tuple)) and found else None
-    return kind if first is None else f"{kind} of {type(first).__name__}"
+    if not (isinstance(found, (list, tuple, dict)) and found):
+        return kind
+    parts = list(found.values()) if isinstance(found, dict) else list(found)
+    held = parts if isinstance(found, tuple) else parts[:1]
+    return f"{kind} of {' and '.join(map(_kind, held))}"
 
 
 def _as_alone(found: list[Filled]) -> Facts:
@@ -157,7 +162,8 @@ def _as_alone(found: list[Filled]) -> Facts:
         "text": texts[furthest],
         "found": _shown(found[furthest]),
         "alone": _shown(readings["alone"][furthest]),
-        "right": sum(gap <= TOLERANCE for gap in gaps),
+        "right": sum(gap <= SHARE for gap in gaps),
+        "mixed": sorted(found) != found and _agree(sorted(found), sorted(readings["alone"])),
     }
 
 
@@ -168,7 +174,7 @@ def _gap(found: Filled, meant: Filled) -> float:
 
 
 def _agree(found: list[Filled], meant: list[Filled]) -> bool:
-    return all(_gap(*both) <= TOLERANCE for both in zip(found, meant, strict=True))
+    return all(_gap(*both) <= SHARE for both in zip(found, meant, strict=True))
 
 
 def _shown(filled: Filled) -> str:
@@ -192,6 +198,9 @@ FILL_BATCH = Exercise(
             "row-a-call",
             lambda facts: "alone" in facts["like"] and facts["calls"] > facts["fewest"],
         ),
+        Mistake("no-call", lambda facts: "alone" in facts["like"] and not facts["calls"]),
+        Mistake("no-probability", lambda facts: facts["scores"]),
+        Mistake("other-order", lambda facts: "alone" not in facts["like"] and facts["mixed"]),
     ),
     right=lambda facts: "alone" in facts["like"],
 )
@@ -215,6 +224,7 @@ def _padding_counted(answer: Mapping[str, Any]) -> Facts:
     truth, real = _six(), sum(SIX)
     said = {name: float(answer[name]) for name in truth}
     ratio = truth["longest"] / real
+    missed = [name for name in truth if not abs(said[name] - truth[name]) < ROUNDING]
     return said | {
         "real": real,
         "tokens_only": real in {said["longest"], said["sorted"]},
@@ -224,7 +234,10 @@ def _padding_counted(answer: Mapping[str, Any]) -> Facts:
         "percent": abs(said["padding"] - 100 * truth["padding"]) < 100 * ROUNDING,
         "of_tokens": abs(said["padding"] - (ratio - 1)) < ROUNDING,
         "real_share": abs(said["padding"] - 1 / ratio) < ROUNDING,
-        "right": sum(abs(said[name] - truth[name]) < ROUNDING for name in truth),
+        "of_sorted": abs(said["padding"] - (1 - real / truth["sorted"])) < ROUNDING,
+        "places": said["padding"] == truth["longest"] - real,
+        "missed": ", ".join(f"`{name}`" for name in missed),
+        "right": len(truth) - len(missed),
         "count": len(truth),
         "shown": f"{truth['longest']:g} and {truth['sorted']:g}",
         "first": f"{truth['padding']:.0%}",
@@ -252,6 +265,8 @@ COUNT_PADDING = Exercise(
         Mistake("percent", lambda facts: facts["percent"]),
         Mistake("of-tokens", lambda facts: facts["of_tokens"]),
         Mistake("real-share", lambda facts: facts["real_share"]),
+        Mistake("of-sorted", lambda facts: facts["of_sorted"]),
+        Mistake("no-share", lambda facts: facts["places"]),
     ),
     right=lambda facts: facts["right"] == facts["count"],
 )
@@ -276,7 +291,8 @@ def _planned(answer: Callable[..., Any]) -> Facts:
     """Let the reader plan each set; return the facts of the first that is not right."""
     first: Facts = {}
     for lengths, budget in _tasks():
-        found = answer(list(lengths), budget)
+        given = list(lengths)
+        found = answer(given, budget)
         if is_blank(found):
             found = [[index] for index in range(len(lengths))]  # as the starter
         batches = _as_indices(found)
@@ -284,7 +300,7 @@ def _planned(answer: Callable[..., Any]) -> Facts:
             return {"kind": type(found).__name__}
         facts = _plan_facts(batches, lengths, budget)
         if not _is_plan(facts):
-            return facts
+            return facts | {"sorted_list": given != lengths and sorted(given) == sorted(lengths)}
         first = first or facts
     return first
 
@@ -323,6 +339,7 @@ def _computed(batches: list[list[int]], lengths: list[int], budget: int) -> Fact
     rows = [[lengths[index] for index in batch] for batch in batches]
     places = [len(row) * max(row) for row in rows]
     largest = rows[places.index(max(places))]
+    over = [row for row, held in zip(rows, places, strict=True) if held > budget]
     fewest = sum(lengths) / budget
     padding = 1 - sum(lengths) / sum(places)
     return {
@@ -332,6 +349,8 @@ def _computed(batches: list[list[int]], lengths: list[int], budget: int) -> Fact
         "places": f"{max(places):,}",
         "real": sum(largest),
         "real_fits": max(map(sum, rows)) <= budget,
+        "by_last": all(len(row) * row[-1] <= budget for row in over),
+        "one_more": all(len(row[:-1]) * max(row[:-1], default=0) <= budget for row in over),
         "padding": padding,
         "shown_padding": f"{padding:.1%}",
         "most_padding": f"{MOST_PADDING:.0%}",
@@ -359,7 +378,7 @@ def _is_plan(facts: Facts) -> bool:
 PLAN_BATCHES = Exercise(
     name="plan-batches",
     notebook="04",
-    minutes=5,
+    minutes=7,
     fits=callable,
     prepare=_tasks,
     measure=_planned,
@@ -371,7 +390,10 @@ PLAN_BATCHES = Exercise(
         Mistake("twice", lambda facts: facts["twice"]),
         Mistake("lost", lambda facts: facts["lost"]),
         Mistake("empty", lambda facts: facts["empty"]),
+        Mistake("sorted-list", lambda facts: facts.get("sorted_list", False)),
         Mistake("real-tokens", lambda facts: facts["over"] and facts["real_fits"]),
+        Mistake("one-more", lambda facts: facts["over"] and facts["one_more"]),
+        Mistake("by-last", lambda facts: facts["over"] and facts["by_last"]),
         Mistake("over-budget", lambda facts: facts["over"]),
         Mistake(
             "arrival",
@@ -396,14 +418,14 @@ def _raced(answer: Callable[..., Any]) -> Facts:
     if is_blank(found):
         return _raced(naive)
     if not (isinstance(found, dict) and all(map(_is_seconds, found.values()))):
-        return {"kind": type(found).__name__}
+        return {"kind": _kind(found)}
     seconds = {name: float(held) for name, held in found.items() if _is_finite(held)}
-    same = [name for name, error in ERRORS.items() if error <= TOLERANCE]
+    same = [name for name, error in ERRORS.items() if abs(error) <= TOLERANCE]
     facts: Facts = {
         "kind": "",
         "kept": _listed(name for name in seconds if name not in same),
         "dropped": _listed(name for name in same if name not in seconds),
-        "error": max(ERRORS.values()),
+        "error": max(map(abs, ERRORS.values())),
         "rounding": max(ERRORS[name] for name in same),
     }
     known = {name: held for name, held in seconds.items() if name in SECONDS}
@@ -476,7 +498,7 @@ def _is_old_race(facts: Facts) -> bool:
 MEND_RACE = Exercise(
     name="mend-race",
     notebook="04",
-    minutes=5,
+    minutes=7,
     fits=callable,
     measure=_raced,
     starter=_is_old_race,

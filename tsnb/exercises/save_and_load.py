@@ -6,16 +6,18 @@ import inspect
 import json
 import subprocess
 import zipfile
+from contextlib import contextmanager
 from functools import cache
 from numbers import Integral
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tsnb.exercises.base import Exercise, Facts, Mistake, short_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from torch import Tensor, nn
 
@@ -27,7 +29,7 @@ CONTENTS = ("weights", "operations", "input_names", "tokenizer", "python_source"
 WORDS = ("torch", "digest", "numbers", "nothing")
 LONG = 8  # letters of a piece that is hardly in a file by chance
 LENGTHS = (9, 6, 11)  # of the rows that a file is tried with
-PARTS = 2
+PARTS, MOST_LETTERS = 2, 40
 QUIZ = "cba"
 
 
@@ -88,7 +90,8 @@ def _travels() -> dict[str, bool]:
 
 def _compared(answer: Mapping[str, Any], truth: Mapping[str, Any]) -> Facts:
     missed = [name for name, held in truth.items() if answer[name] != held]
-    return {"missed": missed, "right": len(truth) - len(missed), "count": len(truth)}
+    told = ", ".join(f"`{name}`" for name in missed)
+    return {"missed": missed, "named": told, "right": len(truth) - len(missed), "count": len(truth)}
 
 
 WHAT_TRAVELS = Exercise(
@@ -124,7 +127,7 @@ class File(NamedTuple):
 
 @cache
 def _files() -> tuple[File, File, File]:
-    """Return files of the embedded BERT, of one with a mask of float32, and of one without."""
+    """Return files of our BERT, of one with a mask of float32, and of one without."""
     from tsnb import traps
     from tsnb.exercises.pooled import VOCABULARY, FloatMask, NoMask
 
@@ -165,18 +168,56 @@ def _alone(ids: Tensor, dtypes: Mapping[str, str]) -> dict[str, Tensor]:
 def _opened(answer: Callable[..., Any]) -> Facts:
     """Let the reader run three files; what goes wrong with the second and third is a fact."""
     bert, floats, bare = _files()
-    facts = _ran(answer, bert)
+    with _noted() as calls:
+        facts = _ran(answer, bert)
     if not facts.get("fits"):
         return facts
     others = {"floats": _tried(answer, floats), "bare": _tried(answer, bare)}
     gaps = [*facts["gaps"], *others["floats"]["gaps"], *others["bare"]["gaps"]]
     longest = LENGTHS.index(max(LENGTHS))
+    facts |= _filled_up(calls, bert.rows)
     return facts | {
         "unmasked": facts["gaps"][longest] <= TOLERANCE < max(facts["gaps"]),
         "unnamed": others["bare"]["raised"],
         "untyped": others["floats"]["raised"],
         "padded": max(others["bare"]["gaps"]),
         "difference": max(gaps),
+    }
+
+
+@contextmanager
+def _noted() -> Iterator[list[dict[str, Tensor]]]:
+    """Note the tensors, by name, of each call of a loaded file with as many as the BERT takes."""
+    from torch.jit import ScriptModule
+    from torch.nn.modules.module import register_module_forward_hook
+
+    calls: list[dict[str, Tensor]] = []
+
+    def note(module: object, given: tuple[Tensor, ...], named: Tensors, _: object) -> None:
+        if isinstance(module, ScriptModule):
+            calls.append({**dict(zip(_own_question(), given, strict=False)), **named})
+
+    handle = register_module_forward_hook(note, with_kwargs=True)
+    try:
+        yield calls
+    finally:
+        handle.remove()
+
+
+def _filled_up(calls: Sequence[Tensors], rows: list[list[int]]) -> Facts:
+    """Tell whether one call took all rows, with padding on their left or with a mask of padding."""
+    row = min(rows, key=len)
+    whole = [held for held in calls if len(held.get("input_ids", ())) == len(rows)]
+    ids, mask = (
+        [held[name][rows.index(row)].tolist() for held in whole if name in held]
+        for name in ("input_ids", "attention_mask")
+    )
+    return {
+        "calls": len(calls),
+        "rows": len(rows),
+        "one_by_one": bool(calls) and not whole,
+        "on_the_left": any(held[-len(row) :] == row != held[: len(row)] for held in ids),
+        "upside_down": any(not any(held[: len(row)]) and any(held) for held in mask),
     }
 
 
@@ -213,13 +254,16 @@ def _ran(answer: Callable[..., Any], file: File) -> Facts:
 RUN_ANY_FILE = Exercise(
     name="run-any-file",
     notebook="03",
-    minutes=4,
+    minutes=6,
     fits=callable,
     prepare=_files,
     measure=_opened,
     mistakes=(
         Mistake("not-a-tensor", lambda facts: facts["kind"] not in {"Tensor", "Parameter"}),
         Mistake("other-shape", lambda facts: not facts.get("fits")),
+        Mistake("row-by-row", lambda facts: facts["one_by_one"]),
+        Mistake("on-the-left", lambda facts: facts["unmasked"] and facts["on_the_left"]),
+        Mistake("upside-down", lambda facts: facts["upside_down"]),
         Mistake("no-mask", lambda facts: facts["unmasked"]),
         Mistake("other-names", lambda facts: facts["unnamed"]),
         Mistake("other-dtype", lambda facts: facts["untyped"]),
@@ -293,6 +337,7 @@ WHO_NOTICES = Exercise(
         Mistake("by-meaning", lambda facts: facts["said"].get("byte_more") == "nothing"),
         Mistake("by-name", lambda facts: "renamed" in facts["said"]),
         Mistake("code-as-weights", lambda facts: "hole_in_code" in facts["said"]),
+        Mistake("half-a-file", lambda facts: "half" in facts["said"]),
     ),
     right=lambda facts: not facts["missed"],
 )
@@ -361,7 +406,7 @@ def _read(printed: str, inputs: Tensors, word: str | int) -> Facts:
         "few": len(found) if len(found) < expected.numel() else 0,
         "all": f"{expected.numel():,}",
         "blank": blank,
-        "word": said,
+        "word": shorten(said, MOST_LETTERS),
         "same": said.casefold() == words[blank],
         "elsewhere": _listed(place for place, held in enumerate(words) if held == said.casefold()),
         "one_segment": ids.count(tokenizer.sep_token_id) == PARTS
@@ -372,7 +417,7 @@ def _read(printed: str, inputs: Tensors, word: str | int) -> Facts:
 ASK_IN_CPP = Exercise(
     name="ask-in-cpp",
     notebook="03",
-    minutes=3,
+    minutes=4,
     fits=_is_run,
     measure=_asked,
     starter=lambda facts: not facts["ran"],
