@@ -195,6 +195,9 @@ def test_a_question_is_explained_when_one_has_chosen(book: Notebook, name: str) 
     for key in ("Space", "ArrowDown", "ArrowDown"):
         book.page.keyboard.press(key)
     expect(view.get_by_role("radio").nth(2)).to_be_checked()
+    book.page.keyboard.press("Tab")  # a question is one stop, on what is chosen there
+    second = view.get_by_role("radio").nth(3).get_attribute("name")
+    expect(view.locator(f"input[name='{second}']:focus")).to_have_count(1)
     for number, letter in enumerate(QUIZ):
         other = "abc".index(letter) - 1  # the one before, or the last
         view.get_by_role("radio").nth(3 * number + other % 3).check()

@@ -130,7 +130,7 @@ def test_a_runner_cuts_what_is_longer_than_the_longest_or_says_so(
 ) -> None:
     _, tokenizer = load()
     text = "jim henson was a puppeteer " * 20
-    with pytest.raises(tsnb.InputError, match="the trace was made for 16"):
+    with pytest.raises(tsnb.InputError, match="the trace takes 16 at most"):
         tsnb.Runner(fixed, tokenizer)([text])
     [result] = tsnb.Runner(fixed, tokenizer, truncate=True)([text])
     assert result["logits"].shape[0] == 16

@@ -15,6 +15,13 @@ function keep(event) {
   target.toggleAttribute("data-lm-suppress-shortcuts", !isTheirs(event));
 }
 
+// Radio buttons are one group, one stop of Tab, only under one name.
+function group(box) {
+  const known = box.querySelector("input[name]")?.name;
+  const name = known ?? `tsnb-${Math.random().toString(36).slice(2)}`;
+  for (const input of box.querySelectorAll("input")) input.name = name;
+}
+
 // A slider does not know its label, nor that its number can be typed over; a list without a label
 // only has a title; an icon's letter means nothing.
 function name(view) {
@@ -30,6 +37,7 @@ function name(view) {
   for (const icon of view.querySelectorAll("button > i")) {
     icon.setAttribute("aria-hidden", "true");
   }
+  view.querySelectorAll(".widget-radio-box").forEach(group);
   for (const list of view.querySelectorAll("select[title]")) {
     list.setAttribute("aria-label", list.title);
   }
