@@ -13,8 +13,9 @@ How to write an exercise, say `my-exercise` for notebook 03:
     under the time limit), which facts are `right`, and which show one of the common `mistakes`;
     the first that applies is told, so put the narrower ones first. A `...` anywhere in the answer
     or in the facts is the unchanged starter; where the starter is code with a bug in it, `starter`
-    knows the bug by its facts. Compute what is right from the installed versions, as the reader
-    could; write down no result.
+    knows the bug by its facts. Where the answer is a guess for each of several things,
+    `tsnb/exercises/predictions.py` has most of it. Compute what is right from the installed
+    versions, as the reader could; write down no result.
 2.  In `tsnb/words/exercises.en.toml`, a table `[exercise.my-exercise]` with `title`, `skill` (what
     a solver can do, for the summary), `takes` (ends "This exercise takes ..."), `not-yet`,
     `hint-1`, `hint-2`, `done`, `wrong` and one sentence for each mistake's key. Facts fill the

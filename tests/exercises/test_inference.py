@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import tsnb
+from tests.exercises.judging import judge, told
 from tsnb.batching import plan_flexible
 from tsnb.exercises import exercise
 from tsnb.exercises import inference as exercises
@@ -18,23 +19,9 @@ from tsnb.exercises.warm_machine import ERRORS, SECONDS, Machine
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tsnb.feedback import Feedback
-
     Plan = Callable[[list[int], int], Any]
 
-LIMIT = 30.0  # of a busy machine
 SIX = [5, 30, 8, 6, 24, 7]
-
-
-def judge(name: str, answer: Any) -> Feedback:
-    return exercise(name).judge(answer, LIMIT)
-
-
-def told(name: str, answer: Any) -> str:
-    """Return the mistake that is told, or, where it is no common one, the kind of feedback."""
-    found = judge(name, answer)
-    assert found.kind == "type" or "{" not in found.text
-    return found.mistake or found.kind
 
 
 # Mend the reader of a batch

@@ -9,27 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from tsnb.exercises import exercise
+from tests.exercises.judging import judge, told
 from tsnb.exercises.classifier import Classifier
 from tsnb.exercises.neuron_conversion import PREDICTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tsnb.feedback import Feedback
-
-LIMIT = 30.0  # of a busy machine
-
-
-def judge(name: str, answer: Any) -> Feedback:
-    return exercise(name).judge(answer, LIMIT)
-
-
-def told(name: str, answer: Any) -> str:
-    """Return the mistake that is told, or, where it is no common one, the kind of feedback."""
-    found = judge(name, answer)
-    assert found.kind == "type" or "{" not in found.text
-    return found.mistake or found.kind
 
 
 # From names to positions

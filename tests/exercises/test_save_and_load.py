@@ -12,31 +12,18 @@ import pytest
 import torch
 
 import tsnb
+from tests.exercises.judging import LIMIT, judge, told
 from tsnb import checks
 from tsnb.exercises import exercise, save_and_load, stories
+from tsnb.exercises.base import embedded
 from tsnb.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tsnb.feedback import Feedback
 
-LIMIT = 30.0  # of a busy machine
 NOTEBOOK = Path(__file__).parents[2] / "notebooks/03_save_and_load.ipynb"
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
-
-
-def judge(name: str, answer: Any) -> Feedback:
-    """Judge an answer; no gap of a sentence is left open."""
-    found = exercise(name).judge(answer, LIMIT)
-    assert found.kind == "type" or "{" not in found.text
-    return found
-
-
-def told(name: str, answer: Any) -> str:
-    """Return the mistake that is told, or, where it is no common one, the kind of feedback."""
-    found = judge(name, answer)
-    return found.mistake or found.kind
 
 
 # What travels in a file
@@ -252,7 +239,7 @@ def ask(loader: Path, saved: Path) -> Callable[..., Any]:
     """Run the program on two texts; all is as it should be, but for what is given."""
 
     def asked(*texts: str, take: tuple[str, ...] = BERTS, one: bool = False, **other: Any) -> Any:
-        ids = save_and_load._loaded()[1](*texts, return_tensors="pt", **other)
+        ids = embedded()[1](*texts, return_tensors="pt", **other)
         ids["token_type_ids"] *= not one
         lines = [f"{name}={' '.join(map(str, ids[name][0].tolist()))}" for name in take]
         command: list[str | Path] = [loader, saved, "--all", *lines]
@@ -293,7 +280,7 @@ def test_the_programs_own_words_are_told(ask: Callable[..., Any]) -> None:
 
 
 def test_an_id_is_taken_for_its_word(ask: Callable[..., Any]) -> None:
-    word = save_and_load._loaded()[1].convert_tokens_to_ids("in")
+    word = embedded()[1].convert_tokens_to_ids("in")
     assert told("ask-in-cpp", (ask(*BORN), word)) == "done"
 
 

@@ -7,6 +7,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from reprlib import Repr
 from textwrap import shorten
@@ -18,6 +19,7 @@ from tsnb.time_limit import TimeUp, limited
 from tsnb.words import say
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
     from tsnb.feedback import Kind
@@ -48,6 +50,19 @@ class Mistake:
 
     key: str
     made: Property
+
+
+@cache
+def embedded() -> tuple[Any, Any]:
+    """Return the embedded masked-language model, loaded with the flag, and its tokenizer."""
+    from tsnb.models import load
+
+    return load("tiny-bert", "masked-lm", torchscript=True)
+
+
+def listed(names: Iterable[object]) -> str:
+    """Return names side by side, for a gap in a sentence."""
+    return ", ".join(map(str, names))
 
 
 def given(answer: Any) -> Facts:

@@ -9,10 +9,11 @@ from itertools import pairwise
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
-from tsnb.exercises.base import Exercise, Facts, Mistake
+from tsnb.exercises.base import Exercise, Facts, Mistake, embedded, listed
+from tsnb.exercises.predictions import all_right, compared, guesses, missed_only
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor, nn
 
@@ -40,13 +41,6 @@ MOST_EDGES, LEAST_FIT, MOST_COST = 4, 0.98, 1.32
 QUIZ = "cab"
 
 
-@cache
-def _loaded() -> tuple[Any, Any]:
-    from tsnb.models import load
-
-    return load("tiny-bert", "masked-lm", torchscript=True)
-
-
 # Dummy inputs for a batch of four
 
 
@@ -64,7 +58,7 @@ def _looked_at(batch: Mapping[str, Tensor]) -> Facts:
 
     if any(isinstance(held, list) for held in batch.values()):
         return {"lists": True}
-    model, tokenizer = _loaded()
+    model, tokenizer = embedded()
     known = inspect.signature(model.forward).parameters
     shapes = {name: tuple(held.shape) for name, held in batch.items()}
     pointers = [held.data_ptr() for held in batch.values()]
@@ -79,7 +73,7 @@ def _looked_at(batch: Mapping[str, Tensor]) -> Facts:
         "misnamed": ", ".join(str(name) for name in batch if name not in known),
         "missing": ", ".join(name for name in NEEDED if name not in batch),
         "shapes": ", ".join(f"{name} {shape}" for name, shape in shapes.items() if shape != BATCH),
-        "dtypes": _listed(
+        "dtypes": listed(
             f"{name} {str(held.dtype).removeprefix('torch.')}"
             for name, held in batch.items()
             if held.dtype != torch.int64
@@ -94,16 +88,12 @@ def _looked_at(batch: Mapping[str, Tensor]) -> Facts:
 
 def _read(ids: Tensor) -> str:
     """Say whether the rows are the texts, the texts without their special pieces, or others."""
-    tokenizer = _loaded()[1]
+    tokenizer = embedded()[1]
     rows = [[piece for piece in row if piece != tokenizer.pad_token_id] for row in ids.tolist()]
     for said, special in (("texts", True), ("bare", False)):
         if rows == tokenizer(list(TEXTS), add_special_tokens=special)["input_ids"]:
             return said
     return "others"
-
-
-def _listed(names: Iterable[object]) -> str:
-    return ", ".join(map(str, names))
 
 
 DUMMY_BATCH = Exercise(
@@ -134,7 +124,9 @@ DUMMY_BATCH = Exercise(
 @cache
 def _snippet() -> tuple[Tensor, Tensor]:
     """Return tokens and segments as the snippet makes them."""
-    tokens = _loaded()[1]("Who was Jim Henson ?", "Jim [MASK] was a puppeteer", return_tensors="pt")
+    tokens = embedded()[1](
+        "Who was Jim Henson ?", "Jim [MASK] was a puppeteer", return_tensors="pt"
+    )
     return tokens["input_ids"], tokens["token_type_ids"]
 
 
@@ -144,7 +136,7 @@ def _traced_snippet(answer: Callable[..., Any]) -> Facts:
 
     from tsnb.tracing import Traced
 
-    model, (tokens, segments) = _loaded()[0], _snippet()
+    model, (tokens, segments) = embedded()[0], _snippet()
     facts: Facts = {"kind": "", "names": [], "dict": False, "shape": ""}
     try:
         found = answer(model, tokens.clone(), segments.clone())
@@ -162,7 +154,7 @@ def _traced_snippet(answer: Callable[..., Any]) -> Facts:
     with torch.no_grad():
         meant = model(input_ids=tokens, token_type_ids=segments)[0]
         scores = traced(**{name: given[name] for name in names})[0]
-    facts |= {"names": names, "listed": _listed(names)}
+    facts |= {"names": names, "listed": listed(names)}
     if scores.shape != meant.shape:
         return facts | {"shape": str(tuple(scores.shape)), "meant": str(tuple(meant.shape))}
     return facts | {"difference": float((scores - meant).abs().max())}
@@ -195,23 +187,22 @@ def _verdicts() -> dict[Shape, str]:
     from tsnb import dummy_inputs, trace
     from tsnb.verdicts import judge
 
-    model, tokenizer = _loaded()
+    model, tokenizer = embedded()
     traced = trace(model, dummy_inputs(tokenizer, model, max_length=24))
     return {shape: judge(traced, model, shape).kind for shape in SHAPES}
 
 
-def _compared(answer: dict[Shape, str]) -> Facts:
+def _foretold(answer: dict[Shape, str]) -> Facts:
     truth = _verdicts()
-    missed = [shape for shape in SHAPES if answer[shape] != truth[shape]]
-    feared = [shape for shape in missed if answer[shape] == "raises" and truth[shape] == "same"]
-    return {
-        "unknown": _listed(sorted(set(answer.values()) - set(KINDS))),
-        "feared": _listed(feared) if len(feared) > 1 else "",
-        "missed": missed,
-        "shown": _listed(f'{shape} is not "{answer[shape]}"' for shape in missed),
+    facts = compared(answer, truth)
+    feared = [
+        shape for shape in facts["missed"] if (answer[shape], truth[shape]) == ("raises", "same")
+    ]
+    return facts | {
+        "unknown": listed(sorted(set(answer.values()) - set(KINDS))),
+        "feared": listed(feared) if len(feared) > 1 else "",
+        "shown": listed(f'{shape} is not "{answer[shape]}"' for shape in facts["missed"]),
         "beyond": answer[BEYOND],
-        "right": len(SHAPES) - len(missed),
-        "count": len(SHAPES),
     }
 
 
@@ -219,18 +210,14 @@ FIVE_VERDICTS = Exercise(
     name="five-verdicts",
     notebook="02",
     minutes=3,
-    fits=lambda answer: (
-        isinstance(answer, dict)
-        and set(answer) == set(SHAPES)
-        and all(isinstance(held, str) for held in answer.values())
-    ),
-    measure=_compared,
+    fits=guesses(SHAPES, str),
+    measure=_foretold,
     mistakes=(
         Mistake("unknown-verdict", lambda facts: facts["unknown"]),
         Mistake("published-rule", lambda facts: facts["feared"]),
-        Mistake("beyond-limit", lambda facts: facts["missed"] == [BEYOND]),
+        Mistake("beyond-limit", missed_only(BEYOND)),
     ),
-    right=lambda facts: not facts["missed"],
+    right=all_right,
 )
 
 
@@ -267,7 +254,7 @@ def _accused(answer: tuple[str, Shape]) -> Facts:
     shape = (int(shape[0]), int(shape[1]))
     facts: Facts = {"name": name, "shape": shape, "kind": "", "difference": "", "known": ""}
     if name not in SUSPECTS:
-        return facts | {"known": _listed(SUSPECTS)}
+        return facts | {"known": listed(SUSPECTS)}
     model, traced = _suspect(name)
     found = judge(traced, model, shape)
     return facts | {"kind": found.kind, "difference": f"{found.difference or 0:.2g}"}
@@ -298,7 +285,7 @@ def _lengths() -> Lengths:
     from tsnb import token_lengths
     from tsnb.tiny_bert import corpus
 
-    return token_lengths(_loaded()[1], corpus.texts(1000))
+    return token_lengths(embedded()[1], corpus.texts(1000))
 
 
 def _costed(answer: Sequence[int]) -> Facts:

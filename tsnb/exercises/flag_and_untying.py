@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from tsnb.exercises.base import Exercise, Facts, Mistake
+from tsnb.exercises.predictions import all_right, compared, guesses, missed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,32 +53,18 @@ def _tied_copies() -> dict[str, bool]:
     return {name: first.data_ptr() == last.data_ptr() for name, (first, last) in pairs.items()}
 
 
-def _predicted(answer: dict[str, bool]) -> Facts:
-    truth = _tied_copies()
-    missed = [name for name in COPIES if answer[name] != truth[name]]
-    return {"missed": missed, "right": len(COPIES) - len(missed), "count": len(COPIES)}
-
-
-def _missed(name: str) -> Callable[[Facts], bool]:
-    return lambda facts: name in facts["missed"]
-
-
 TIED_OR_NOT = Exercise(
     name="tied-or-not",
     notebook="01",
     minutes=3,
-    fits=lambda answer: (
-        isinstance(answer, dict)
-        and set(answer) == set(COPIES)
-        and all(isinstance(held, bool) for held in answer.values())
-    ),
-    measure=_predicted,
+    fits=guesses(COPIES, bool),
+    measure=lambda answer: compared(answer, _tied_copies()),
     mistakes=(
-        Mistake("equal-numbers", _missed("state_dict")),
-        Mistake("copies-part", _missed("deepcopy")),
-        Mistake("other-dtype", _missed("half")),
+        Mistake("equal-numbers", missed("state_dict")),
+        Mistake("copies-part", missed("deepcopy")),
+        Mistake("other-dtype", missed("half")),
     ),
-    right=lambda facts: not facts["missed"],
+    right=all_right,
 )
 
 

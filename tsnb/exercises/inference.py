@@ -10,7 +10,7 @@ from functools import cache
 from numbers import Real
 from typing import TYPE_CHECKING, Any, cast
 
-from tsnb.exercises.base import Exercise, Facts, Mistake, is_blank
+from tsnb.exercises.base import Exercise, Facts, Mistake, embedded, is_blank, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -53,13 +53,6 @@ TEXTS = ("one text", "and another one")
 QUIZ = "acb"
 
 
-@cache
-def _loaded() -> tuple[Any, Any]:
-    from tsnb.models import load
-
-    return load("tiny-bert", "masked-lm", torchscript=True)
-
-
 # Mend the reader of a batch
 
 
@@ -67,7 +60,7 @@ def _loaded() -> tuple[Any, Any]:
 def _trace() -> Traced:
     from tsnb import dummy_inputs, trace
 
-    model, tokenizer = _loaded()
+    model, tokenizer = embedded()
     return trace(model, dummy_inputs(tokenizer, model, max_length=32))
 
 
@@ -78,7 +71,7 @@ def _read(pairs: Sequence[Pair], *, hide: bool = True, own: bool = True) -> list
     """
     import torch
 
-    tokenizer = _loaded()[1]
+    tokenizer = embedded()[1]
     batch = tokenizer(list(pairs), padding=True, return_tensors="pt")
     if not hide:
         batch["attention_mask"] = torch.ones_like(batch["input_ids"])
@@ -281,7 +274,7 @@ def _tasks() -> tuple[Task, ...]:
     from tsnb import token_lengths
     from tsnb.tiny_bert import corpus
 
-    lengths: list[int] = token_lengths(_loaded()[1], corpus.texts(1000)).tolist()
+    lengths: list[int] = token_lengths(embedded()[1], corpus.texts(1000)).tolist()
     drawn = random.Random(4)
     long_tail = [max(3, min(int(drawn.lognormvariate(3, 0.8)), 200)) for _ in range(400)]
     return (lengths, 512), (lengths[:250], 256), (long_tail, 400), ([12] * 40, 100), ([7], 7)
@@ -423,8 +416,8 @@ def _raced(answer: Callable[..., Any]) -> Facts:
     same = [name for name, error in ERRORS.items() if abs(error) <= TOLERANCE]
     facts: Facts = {
         "kind": "",
-        "kept": _listed(name for name in seconds if name not in same),
-        "dropped": _listed(name for name in same if name not in seconds),
+        "kept": listed(name for name in seconds if name not in same),
+        "dropped": listed(name for name in same if name not in seconds),
         "error": max(map(abs, ERRORS.values())),
         "rounding": max(ERRORS[name] for name in same),
     }
@@ -448,8 +441,8 @@ def _timed(machine: Machine, seconds: Mapping[str, float]) -> Facts:
     other = [name for name, held in seconds.items() if held < min(taken[name], default=0) / 2]
     first = [name for name, place in counted.items() if place is not None and place < WARM_UP]
     return {
-        "other_clock": _listed(other),
-        "first": _listed(first),
+        "other_clock": listed(other),
+        "first": listed(first),
         "turns": len(set(names[-2:])) > 1,
         "averaged": any(place is not None for place in counted.values()),
         "disturbed": any(
@@ -484,10 +477,6 @@ def _ratios(seconds: Mapping[str, float], reference: str) -> Facts:
         "meant": f"{meant.get(worst, math.nan):.2f}",
         "shown": ", ".join(f"{name} {held:.2f}" for name, held in said.items()),
     }
-
-
-def _listed(names: Iterable[object]) -> str:
-    return ", ".join(map(str, names))
 
 
 def _is_old_race(facts: Facts) -> bool:

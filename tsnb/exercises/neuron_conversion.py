@@ -9,7 +9,8 @@ from math import isnan
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
-from tsnb.exercises.base import Exercise, Facts, Mistake
+from tsnb.exercises.base import Exercise, Facts, Mistake, embedded, listed
+from tsnb.exercises.predictions import all_right, compared, guesses, missed, missed_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,13 +36,6 @@ PAIR = 2
 QUIZ = "bca"
 
 
-@cache
-def _loaded() -> tuple[Any, Any]:
-    from tsnb.models import load
-
-    return load("tiny-bert", "masked-lm", torchscript=True)
-
-
 # Inputs by position
 
 
@@ -52,7 +46,7 @@ def _by_name() -> list[tuple[nn.Module, Tensors]]:
 
     from tsnb.exercises.classifier import MaskFirst
 
-    model, tokenizer = _loaded()
+    model, tokenizer = embedded()
     batch = dict(tokenizer("who was jim henson ?", "jim was a poet", return_tensors="pt"))
     order = ("input_ids", "token_type_ids", "attention_mask")
     ids = torch.arange(8).reshape(2, 4)
@@ -75,8 +69,8 @@ def _ordered(answer: Callable[..., Any]) -> Facts:
     strange = dict.fromkeys(name for name in names if name not in batch)
     facts |= {
         "names": names,
-        "listed": _listed(names),
-        "strange": _listed(strange),
+        "listed": listed(names),
+        "strange": listed(strange),
         "second": second,
     }
     return facts | {"starter": names == list(batch) and second == list(few)}
@@ -92,10 +86,6 @@ def _names(found: Sequence[Any], inputs: Tensors) -> list[str]:
         same = (name for name, given in inputs.items() if torch.equal(tensor, given))
         names.append(next(same, type(held).__name__))
     return names
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(map(str, names))
 
 
 def _right_order(facts: Facts) -> bool:
@@ -143,7 +133,7 @@ def _on_the_list() -> dict[str, bool]:
     from tsnb import dummy_inputs, trace
     from tsnb.neuron import operators_of
 
-    model, tokenizer = _loaded()
+    model, tokenizer = embedded()
     traced = trace(model, dummy_inputs(tokenizer, model, max_length=16))
     outside = operators_of(traced.module, "inf1").outside
     return {name: f"aten::{name}" not in outside for name in PREDICTED}
@@ -151,31 +141,22 @@ def _on_the_list() -> dict[str, bool]:
 
 def _listed_or_not(answer: dict[str, bool]) -> Facts:
     truth = _on_the_list()
-    missed = [name for name in PREDICTED if answer[name] != truth[name]]
-    return {
-        "missed": missed,
-        "feared": _listed(name for name in missed if truth[name]),
-        "right": len(PREDICTED) - len(missed),
-        "count": len(PREDICTED),
-    }
+    facts = compared(answer, truth)
+    return facts | {"feared": listed(name for name in facts["missed"] if truth[name])}
 
 
 ON_THE_LIST = Exercise(
     name="on-the-list",
     notebook="05",
     minutes=2,
-    fits=lambda answer: (
-        isinstance(answer, dict)
-        and set(answer) == set(PREDICTED)
-        and all(isinstance(held, bool) for held in answer.values())
-    ),
+    fits=guesses(PREDICTED, bool),
     measure=_listed_or_not,
     mistakes=(
-        Mistake("newer", lambda facts: "scaled_dot_product_attention" in facts["missed"]),
-        Mistake("on-the-cpu", lambda facts: facts["missed"] == ["embedding"]),
+        Mistake("newer", missed("scaled_dot_product_attention")),
+        Mistake("on-the-cpu", missed_only("embedding")),
         Mistake("feared", lambda facts: facts["feared"]),
     ),
-    right=lambda facts: not facts["missed"],
+    right=all_right,
 )
 
 
@@ -226,7 +207,7 @@ def _flown(answer: type[nn.Module]) -> Facts:
             "unscaled": _apart(scores, _unscaled(reference, ids, mask)),
         }
     facts: Facts = {"weights": "", "kind": "", "dict": isinstance(found, dict)}
-    facts |= gaps | {"shown": f"{gaps['difference']:.2g}", "outside": _listed(_graph(model))}
+    facts |= gaps | {"shown": f"{gaps['difference']:.2g}", "outside": listed(_graph(model))}
     return facts if facts["dict"] else facts | _preflight(model)
 
 
@@ -242,7 +223,7 @@ def _scores(found: Any) -> Tensor | None:
 
 def _weights(model: nn.Module) -> str:
     """Return the names and shapes of a model's weights."""
-    return _listed(f"{name} {tuple(held.shape)}" for name, held in model.state_dict().items())
+    return listed(f"{name} {tuple(held.shape)}" for name, held in model.state_dict().items())
 
 
 def _apart(found: Tensor, meant: Any) -> float:
@@ -281,7 +262,7 @@ def _preflight(model: nn.Module) -> Facts:
         "blocked": len(report.of("blocker")),
         "frozen": " ".join(held.why for held in report.about("flow") if held.kind != "ok"),
         "in_order": len(report.of("ok")),
-        "others": _listed(dict.fromkeys(found.topic for found in report.of("attention"))),
+        "others": listed(dict.fromkeys(found.topic for found in report.of("attention"))),
     }
 
 
@@ -324,7 +305,7 @@ def _fixed() -> tuple[Traced, list[list[int]], list[Tensor]]:
     from tsnb import dummy_inputs, trace
     from tsnb.neuron import fixed_shape
 
-    model, tokenizer = _loaded()
+    model, tokenizer = embedded()
     example = dummy_inputs(tokenizer, model, "who ?", max_length=LENGTH, batch_size=ROWS)
     taken = {name: example[name] for name in ("input_ids", "attention_mask")}
     graph = fixed_shape(trace(model, taken))
@@ -428,7 +409,7 @@ def _lengths() -> list[int]:
     from tsnb import token_lengths
     from tsnb.tiny_bert import corpus
 
-    found: list[int] = token_lengths(_loaded()[1], corpus.texts(TEXTS)).tolist()
+    found: list[int] = token_lengths(embedded()[1], corpus.texts(TEXTS)).tolist()
     return found
 
 
@@ -443,7 +424,7 @@ def _planned(answer: Sequence[Shape]) -> Facts:
         "shapes": shapes,
         "count": len(shapes),
         "allowed": round(1e9 / WEIGHTS),
-        "twice": _listed(first for (_, first), (_, last) in pairwise(shapes) if first == last),
+        "twice": listed(first for (_, first), (_, last) in pairwise(shapes) if first == last),
         "longest": longest,
         "needed": max(lengths),
         "most_calls": MOST_CALLS,

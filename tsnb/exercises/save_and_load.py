@@ -14,7 +14,8 @@ from tempfile import TemporaryDirectory
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tsnb.exercises.base import Exercise, Facts, Mistake, short_text
+from tsnb.exercises.base import Exercise, Facts, Mistake, embedded, listed, short_text
+from tsnb.exercises.predictions import all_right, compared, guesses, missed, missed_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,25 +35,14 @@ QUIZ = "cba"
 
 
 @cache
-def _loaded() -> tuple[Any, Any]:
-    from tsnb.models import load
-
-    return load("tiny-bert", "masked-lm", torchscript=True)
-
-
-@cache
 def _own_question() -> dict[str, Tensor]:
-    return dict(_loaded()[1](*PAIR, return_tensors="pt"))
+    return dict(embedded()[1](*PAIR, return_tensors="pt"))
 
 
 @cache
 def _folder() -> TemporaryDirectory[str]:
     """Return a folder that is removed when this process ends."""
     return TemporaryDirectory(prefix="tsnb-exercises-")
-
-
-def _listed(names: Iterable[object]) -> str:
-    return ", ".join(map(str, names))
 
 
 # What travels in a file
@@ -65,7 +55,7 @@ def _travels() -> dict[str, bool]:
 
     from tsnb.artifacts import quiet_jit
 
-    model, tokenizer = _loaded()
+    model, tokenizer = embedded()
     path = Path(_folder().name) / "plain.pt"
     with quiet_jit() as jit:
         traced = jit.trace(model, example_kwarg_inputs=_own_question())
@@ -88,29 +78,19 @@ def _travels() -> dict[str, bool]:
     }
 
 
-def _compared(answer: Mapping[str, Any], truth: Mapping[str, Any]) -> Facts:
-    missed = [name for name, held in truth.items() if answer[name] != held]
-    told = ", ".join(f"`{name}`" for name in missed)
-    return {"missed": missed, "named": told, "right": len(truth) - len(missed), "count": len(truth)}
-
-
 WHAT_TRAVELS = Exercise(
     name="what-travels",
     notebook="03",
     minutes=2,
-    fits=lambda answer: (
-        isinstance(answer, dict)
-        and set(answer) == set(CONTENTS)
-        and all(isinstance(held, bool) for held in answer.values())
-    ),
-    measure=lambda answer: _compared(answer, _travels()),
+    fits=guesses(CONTENTS, bool),
+    measure=lambda answer: compared(answer, _travels()),
     mistakes=(
-        Mistake("with-tokenizer", lambda facts: "tokenizer" in facts["missed"]),
-        Mistake("with-source", lambda facts: "python_source" in facts["missed"]),
-        Mistake("without-names", lambda facts: "input_names" in facts["missed"]),
-        Mistake("without-paths", lambda facts: facts["missed"] == ["machine_paths"]),
+        Mistake("with-tokenizer", missed("tokenizer")),
+        Mistake("with-source", missed("python_source")),
+        Mistake("without-names", missed("input_names")),
+        Mistake("without-paths", missed_only("machine_paths")),
     ),
-    right=lambda facts: not facts["missed"],
+    right=all_right,
 )
 
 
@@ -131,7 +111,7 @@ def _files() -> tuple[File, File, File]:
     from tsnb import traps
     from tsnb.exercises.pooled import VOCABULARY, FloatMask, NoMask
 
-    model, tokenizer = _loaded()
+    model, tokenizer = embedded()
     ids = _own_question()["input_ids"]
     floats = {"input_ids": ids, "attention_mask": ids.new_ones(ids.shape).float()}
     small = {"input_ids": ids % VOCABULARY}
@@ -286,7 +266,7 @@ def _fates() -> dict[str, str]:
     from tsnb.exercises import stories
 
     folder = Path(_folder().name)
-    traced = trace(_loaded()[0], _own_question())
+    traced = trace(embedded()[0], _own_question())
     copies = stories.write(save(traced, folder / "whole.pt"), folder / "stories")
     expected = traced(**_own_question())["logits"]
     return {story: _first_to_notice(copy, expected) for story, copy in copies.items()}
@@ -311,17 +291,15 @@ def _first_to_notice(copy: Path, expected: Tensor) -> str:
 
 
 def _guessed(answer: dict[str, str]) -> Facts:
-    unknown = _listed(sorted(set(answer.values()) - set(WORDS)))
-    facts = _compared(answer, _fates())
+    unknown = listed(sorted(set(answer.values()) - set(WORDS)))
+    facts = compared(answer, _fates())
     return facts | {"unknown": unknown, "said": {name: answer[name] for name in facts["missed"]}}
 
 
 def _are_stories(answer: Any) -> bool:
     from tsnb.exercises.stories import STORIES
 
-    if not (isinstance(answer, dict) and set(answer) == set(STORIES)):
-        return False
-    return all(isinstance(held, str) for held in answer.values())
+    return guesses(STORIES, str)(answer)
 
 
 WHO_NOTICES = Exercise(
@@ -335,11 +313,11 @@ WHO_NOTICES = Exercise(
         Mistake("torch-notices", lambda facts: facts["said"].get("hole_in_weights") == "torch"),
         Mistake("stops-a-forger", lambda facts: facts["said"].get("forged") in {"torch", "digest"}),
         Mistake("by-meaning", lambda facts: facts["said"].get("byte_more") == "nothing"),
-        Mistake("by-name", lambda facts: "renamed" in facts["said"]),
-        Mistake("code-as-weights", lambda facts: "hole_in_code" in facts["said"]),
-        Mistake("half-a-file", lambda facts: "half" in facts["said"]),
+        Mistake("by-name", missed("renamed")),
+        Mistake("code-as-weights", missed("hole_in_code")),
+        Mistake("half-a-file", missed("half")),
     ),
-    right=lambda facts: not facts["missed"],
+    right=all_right,
 )
 
 
@@ -365,7 +343,7 @@ def _asked(answer: tuple[subprocess.CompletedProcess[str] | None, str | int]) ->
     facts: Facts = {"ran": True, "refused": ""}
     if done.returncode:
         return facts | {"refused": short_text(done.stderr or f"exit code {done.returncode}")}
-    inputs, tokenizer = _given(done.args), _loaded()[1]
+    inputs, tokenizer = _given(done.args), embedded()[1]
     ids = inputs["input_ids"][0].tolist()
     facts |= {
         "old": ids == _own_question()["input_ids"][0].tolist(),
@@ -392,7 +370,7 @@ def _read(printed: str, inputs: Tensors, word: str | int) -> Facts:
     """Compare numbers with the model's, and a word with the one that they put in the blank."""
     import torch
 
-    model, tokenizer = _loaded()
+    model, tokenizer = embedded()
     with torch.no_grad():
         expected = model(**inputs)[0]
     [output] = json.loads(printed).values()
@@ -408,7 +386,7 @@ def _read(printed: str, inputs: Tensors, word: str | int) -> Facts:
         "blank": blank,
         "word": shorten(said, MOST_LETTERS),
         "same": said.casefold() == words[blank],
-        "elsewhere": _listed(place for place, held in enumerate(words) if held == said.casefold()),
+        "elsewhere": listed(place for place, held in enumerate(words) if held == said.casefold()),
         "one_segment": ids.count(tokenizer.sep_token_id) == PARTS
         and not inputs["token_type_ids"].any(),
     }
