@@ -38,14 +38,17 @@ def run(notebook: Path, readers: int) -> tuple[float, float, float]:
     begun, total, largest = time.monotonic(), 0.0, 0.0
     command = [sys.executable, "-m", "tsnb.cli", "run", str(notebook), "--timeout", "1200"]
     with ExitStack() as stack:
+        said = stack.enter_context(tempfile.TemporaryFile())
         started = [
-            stack.enter_context(psutil.Popen(command, stdout=-3, stderr=-3)) for _ in range(readers)
+            stack.enter_context(psutil.Popen(command, stdout=said, stderr=subprocess.DEVNULL))
+            for _ in range(readers)
         ]
         while any(process.poll() is None for process in started):
             kernels = [mib for process in started for mib in shares(process)]
             total, largest = max(total, sum(kernels)), max([largest, *kernels])
             time.sleep(TICK)
-    assert not any(process.returncode for process in started), "a notebook failed"
+        said.seek(0)
+        assert not any(process.returncode for process in started), said.read().decode()
     return total, largest, time.monotonic() - begun
 
 

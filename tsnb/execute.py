@@ -328,6 +328,7 @@ def _client(notebook: NotebookNode, timeout: int) -> Any:
         notebook,
         km=manager,
         timeout=timeout,
+        startup_timeout=timeout,  # on a machine that is busy, a kernel takes its time too
         shell_timeout_interval=1,  # a timeout is noticed to the second
         record_timing=True,
         coalesce_streams=True,
