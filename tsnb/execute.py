@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     Outcome = tuple[float, str | None]
 
 TIMEOUT = 120
+STARTUP = 300  # seconds that a kernel may take to start, where ten do at once
 EVERY = 0.05  # seconds from one look at the memory to the next
 SUMMARY = "summary.md"
 ERROR_WIDTH = 120
@@ -328,7 +329,7 @@ def _client(notebook: NotebookNode, timeout: int) -> Any:
         notebook,
         km=manager,
         timeout=timeout,
-        startup_timeout=timeout,  # on a machine that is busy, a kernel takes its time too
+        startup_timeout=STARTUP,
         shell_timeout_interval=1,  # a timeout is noticed to the second
         record_timing=True,
         coalesce_streams=True,
