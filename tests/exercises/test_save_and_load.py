@@ -166,6 +166,13 @@ def test_a_loop_that_never_ends_is_stopped() -> None:
     assert exercise("run-any-file").judge(endless, 0.2).kind == "time"
 
 
+def test_nothing_is_left_behind_on_modules() -> None:
+    """torch.compile warns of hooks for all modules, and so would other exercises' code."""
+    assert told("run-any-file", lambda path, rows: run(path, rows)[0]) == "done"
+    assert not torch.nn.modules.module._has_any_global_hook()
+    assert "__call__" not in vars(torch.jit.ScriptModule)
+
+
 # Who notices what happened to a file
 
 FATES = {

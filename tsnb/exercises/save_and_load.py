@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, NamedTuple
+from unittest.mock import patch
 
 from tsnb.exercises.base import Exercise, Facts, Mistake, embedded, listed, short_text
 from tsnb.exercises.predictions import all_right, compared, guesses, missed, missed_only
@@ -167,21 +168,21 @@ def _opened(answer: Callable[..., Any]) -> Facts:
 
 @contextmanager
 def _noted() -> Iterator[list[dict[str, Tensor]]]:
-    """Note the tensors, by name, of each call of a loaded file with as many as the BERT takes."""
+    """Note the tensors, by name, of each call of a loaded file with as many as the BERT takes.
+
+    No hook for all modules: of one that gets the names, torch 2.13 removes only a part.
+    """
     from torch.jit import ScriptModule
-    from torch.nn.modules.module import register_module_forward_hook
 
     calls: list[dict[str, Tensor]] = []
+    call: Callable[..., Any] = ScriptModule.__call__
 
-    def note(module: object, given: tuple[Tensor, ...], named: Tensors, _: object) -> None:
-        if isinstance(module, ScriptModule):
-            calls.append({**dict(zip(_own_question(), given, strict=False)), **named})
+    def noted(module: object, *given: Tensor, **named: Tensor) -> Any:
+        calls.append({**dict(zip(_own_question(), given, strict=False)), **named})
+        return call(module, *given, **named)
 
-    handle = register_module_forward_hook(note, with_kwargs=True)
-    try:
+    with patch.object(ScriptModule, "__call__", noted):
         yield calls
-    finally:
-        handle.remove()
 
 
 def _filled_up(calls: Sequence[Tensors], rows: list[list[int]]) -> Facts:
