@@ -166,12 +166,12 @@ class Exercise:
         line = own_line(error.__traceback__)
         why = ": ".join(filter(None, (type(error).__name__, short_text(str(error)))))
         why += "" if why.endswith((".", "!", "?", "…")) else "."
-        if not line and callable(answer):
+        if line:
+            return self._feedback("raises", text=say("feedback.raises", why=why, line=line))
+        if callable(answer):
             told = say("feedback.unusable", why=why, takes=self.sentence("takes"))
             return self._feedback("type", text=told)
-        if not line:
-            return self._feedback("type", text=self._other_type(answer))
-        return self._feedback("raises", text=say("feedback.raises", why=why, line=line))
+        return self._feedback("type", text=self._other_type(answer))
 
 
 def is_blank(answer: Any) -> bool:

@@ -11,6 +11,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, cast
 
 from tsnb.exercises.base import Exercise, Facts, Mistake, embedded, is_blank, listed
+from tsnb.exercises.predictions import all_right, compared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -217,8 +218,9 @@ def _padding_counted(answer: Mapping[str, Any]) -> Facts:
     truth, real = _six(), sum(SIX)
     said = {name: float(answer[name]) for name in truth}
     ratio = truth["longest"] / real
-    missed = [name for name in truth if not abs(said[name] - truth[name]) < ROUNDING]
-    return said | {
+    close = {name: abs(said[name] - truth[name]) < ROUNDING for name in truth}
+    facts = said | compared(close, dict.fromkeys(truth, True))
+    return facts | {
         "real": real,
         "tokens_only": real in {said["longest"], said["sorted"]},
         "padding_only": said["longest"] == truth["longest"] - real,
@@ -229,9 +231,6 @@ def _padding_counted(answer: Mapping[str, Any]) -> Facts:
         "real_share": abs(said["padding"] - 1 / ratio) < ROUNDING,
         "of_sorted": abs(said["padding"] - (1 - real / truth["sorted"])) < ROUNDING,
         "places": said["padding"] == truth["longest"] - real,
-        "missed": ", ".join(f"`{name}`" for name in missed),
-        "right": len(truth) - len(missed),
-        "count": len(truth),
         "shown": f"{truth['longest']:g} and {truth['sorted']:g}",
         "first": f"{truth['padding']:.0%}",
         "second": f"{1 - real / truth['sorted']:.0%}",
@@ -261,7 +260,7 @@ COUNT_PADDING = Exercise(
         Mistake("of-sorted", lambda facts: facts["of_sorted"]),
         Mistake("no-share", lambda facts: facts["places"]),
     ),
-    right=lambda facts: facts["right"] == facts["count"],
+    right=all_right,
 )
 
 

@@ -340,7 +340,7 @@ def _run(answer: Callable[..., Any]) -> Facts:
         return {"answer": found}
     if not _are_tensors(found):
         return {"refused": None, "kind": type(found).__name__}
-    return _compared(found, scores) | {
+    return _rows_compared(found, scores) | {
         "refused": None,
         "kind": "",
         "calls": len(calls),
@@ -356,7 +356,7 @@ def _are_tensors(found: Any) -> bool:
     return held and all(isinstance(row, torch.Tensor) for row in found)
 
 
-def _compared(found: Sequence[Tensor], scores: list[Tensor]) -> Facts:
+def _rows_compared(found: Sequence[Tensor], scores: list[Tensor]) -> Facts:
     """Compare what came back with the model's scores for each row alone."""
     held = [row.detach() for row in found]
     facts: Facts = {"count": len(held), "expected": len(scores), "shapes": "", "difference": 0.0}

@@ -59,7 +59,7 @@ class Finding:
         """Return it as what can be opened; where there is something to do, it is open."""
         topic = escape(say(f"preflight.topic-{self.topic}"))
         head = f"{self.symbol} <b>{topic}:</b> {escape(self.why)}"
-        todo = f"<div style='{TEXT}'>{escape(f'→ {self.todo}')}</div>" if self.todo else ""
+        todo = paragraph(f"→ {self.todo}") if self.todo else ""
         border = f"border-left: 4px solid {EDGES[self.kind]}; padding-left: 8px; margin: 4px 0"
         summary = f"<summary style='display: list-item; cursor: pointer'>{head}</summary>"
         opened = "" if self.kind == "ok" else " open"
@@ -138,3 +138,8 @@ class Preflight:
             attention=counts["attention"],
             blocker=counts["blocker"],
         )
+
+
+def paragraph(text: str) -> str:
+    """Return a line of text as HTML, broken wherever a narrow page asks for it."""
+    return f"<div style='{TEXT}'>{escape(text)}</div>"

@@ -12,7 +12,7 @@ from ipywidgets import HTML, Dropdown, Layout
 from traitlets import Any as AnyTrait
 from traitlets import dlink, link, validate
 
-from tsnb.neuron.findings import TEXT
+from tsnb.neuron.findings import paragraph
 from tsnb.widgets.base import LABELS, View, figures, row
 from tsnb.widgets.neuron_planner_state import CHOICES, YOURS, NeuronPlannerState
 from tsnb.words import say
@@ -108,7 +108,7 @@ class NeuronPlanner(View):
         findings = "".join(finding.to_html() for finding in plan.findings)
         self.findings.value = _part(heads["findings"], findings)
         self.code.value = _part(heads["code"], _diff(plan.diff))
-        self.install.value = _part(heads["install"], "".join(map(_paragraph, plan.install)))
+        self.install.value = _part(heads["install"], "".join(map(paragraph, plan.install)))
         self.controls["attention"].disabled = self.state.subject == YOURS
 
     @validate(*CHOICES)  # type: ignore[untyped-decorator]
@@ -126,7 +126,7 @@ class NeuronPlanner(View):
 
     def _wait(self, *, busy: bool) -> None:
         """Say that a model is being traced, which takes seconds."""
-        self.note.value = _paragraph(say("planner.working")) if busy else ""
+        self.note.value = paragraph(say("planner.working")) if busy else ""
         self.note.layout.display = "" if busy else "none"
 
 
@@ -160,7 +160,3 @@ def _diff(lines: Iterable[str]) -> str:
         for line in lines
     )
     return f"<pre style='{CODE}; color: inherit; background: none'>{''.join(rows)}</pre>"
-
-
-def _paragraph(text: str) -> str:
-    return f"<div style='{TEXT}'>{escape(text)}</div>"
