@@ -318,6 +318,6 @@ def _row(check: Check) -> str:
     cells = (
         f"<td style='{CELL}'>{symbol}</td>"
         f"<td style='{CELL}; white-space: nowrap'>{escape(check.name)}</td>"
-        f"<td style='{CELL}'>{escape(check.found)}{advice}</td>"
+        f"<td style='{CELL}; overflow-wrap: anywhere'>{escape(check.found)}{advice}</td>"
     )
     return f"<tr>{cells}</tr>"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.browser.lab import Frontend
 
 HERE = "tests/browser/"
+LONG = "a_folder_of_one_word_that_is_longer_than_a_widget_beside_the_list_of_files_is_wide"
 expect.set_options(timeout=STEP)
 
 
@@ -42,7 +43,7 @@ def _book(item: pytest.Item) -> tuple[str, str]:
 
 @pytest.fixture(scope="package")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Frontend], Server]]:
-    """Start a server for each front end, whose kernels have one thread, as on Binder.
+    """Start a server for each front end, in a long path, with one thread a kernel, as on Binder.
 
     One of its own, because jupyter_server remembers where a file lies by its name alone, so that
     the second front end is refused the fonts that both have; and because both restore one list of
@@ -54,7 +55,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Fron
 
     @cache
     def started(frontend: Frontend) -> Server:
-        folder = tmp_path_factory.mktemp(frontend)
+        folder = tmp_path_factory.mktemp(frontend) / LONG
         server = Server.start(folder, {**own, VARIABLE: str(folder / FILE)})
         ends.callback(server.stop)
         return server
