@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 from tsnb import jupyter
 from tsnb.cpp.building import tools
 from tsnb.machine import MIB, memory_limit, usable_cores
+from tsnb.tables import CELL
 from tsnb.words import say
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ SYMBOLS: dict[Status, str] = {"ok": "✓", "warning": "!", "problem": "✗"}
 NEEDED_MIB = 700  # the most that a notebook's kernel takes; `tsnb run` measures it
 NEURON = ("torch_neuronx", "torch_neuron")
 TEXT_WIDTH = 60
-CELL = "text-align: left; vertical-align: top"
 
 
 @dataclass(frozen=True)

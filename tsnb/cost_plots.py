@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tsnb.plots import BLUE, GREY, HATCHED, INK, ORANGE, new_figure
+from tsnb.palette import BLUE, GREY, ORANGE
+from tsnb.plots import HATCHED, INK, new_figure
 from tsnb.words import say
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal
 
+from tsnb.palette import GREEN, GREY, VERMILION
 from tsnb.words import say
 
 Kind = Literal["done", "not-yet", "mistake", "wrong", "type", "raises", "time"]
@@ -19,7 +20,7 @@ SYMBOLS: dict[Kind, str] = {
     "raises": "!",
     "time": "!",
 }
-COLOURS = {"✓": "#009e73", "○": "#888888", "✗": "#d55e00", "!": "#d55e00"}  # beside the symbols
+COLOURS = {"✓": GREEN, "○": GREY, "✗": VERMILION, "!": VERMILION}  # beside the symbols
 
 
 @dataclass(frozen=True, repr=False)

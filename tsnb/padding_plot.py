@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tsnb.plots import BLUE, GREY, HATCHED, INK, LETTER, new_figure
+from tsnb.palette import BLUE, GREY
+from tsnb.plots import HATCHED, INK, LETTER, new_figure
 from tsnb.words import say
 
 if TYPE_CHECKING:

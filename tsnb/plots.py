@@ -1,8 +1,7 @@
 """Every figure of the course, each a function that returns a Matplotlib Figure.
 
-Colours are those of Okabe and Ito (2008), which colour-blind readers can tell apart; each has a
-symbol or a word beside it. `show` draws a figure as SVG in the colours of the page, so that it is
-sharp on every screen and readable in JupyterLab's light and dark themes.
+`show` draws a figure as SVG in the colours of the page, so that it is sharp on every screen and
+readable in JupyterLab's light and dark themes.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import re
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
+from tsnb.palette import BLUE, GREEN, GREY, ORANGE, VERMILION
 from tsnb.words import say
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from tsnb.tied_weights import TyingReport
     from tsnb.verdicts import Kind
 
-BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#8c8c8c"
 COLOURS: dict[Kind, str] = {
     "same": GREEN,
     "raises": VERMILION,

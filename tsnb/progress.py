@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tsnb.exercises import exercises
 from tsnb.record import HINT
+from tsnb.tables import CELL
 from tsnb.words import say
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from tsnb.record import Record
 
 SYMBOLS = {"done": "✓", "tried": "…", "open": "○"}
-CELL = "text-align: left; padding: 2px 1.2em 2px 0"
 COLUMNS = ("state", "exercise", "attempts", "hints", "solved")
 PAGE = """<!DOCTYPE html>
 <html><head><meta charset="utf-8"><title>{title}</title><style>

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     Rows = Sequence[Sequence[str]]
 
+CELL = "padding: 2px 1.2em 2px 0; text-align: left; vertical-align: top"  # of a table of words
+
 
 def as_text(rows: Rows) -> str:
     """Return a line a row: the first column stands to the left, numbers to the right.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Literal
 
+from tsnb.palette import GREEN, ORANGE, VERMILION
 from tsnb.words import say, wrapped
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["ok", "attention", "blocker"]
 SYMBOLS: dict[Kind, str] = {"ok": "✓", "attention": "!", "blocker": "✗"}
-EDGES: dict[Kind, str] = {"ok": "#009e73", "attention": "#e69f00", "blocker": "#d55e00"}
+EDGES: dict[Kind, str] = {"ok": GREEN, "attention": ORANGE, "blocker": VERMILION}
 TEXT = "line-height: 1.4; overflow-wrap: anywhere"
 LINK = "color: var(--jp-content-link-color, #1976d2); text-decoration: underline"
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ipywidgets import HTML, Box, Layout, Select, Stack, VBox
 from traitlets import Unicode, link, validate
 
-from tsnb.plots import GREEN, GREY, ORANGE, VERMILION
+from tsnb.palette import GREEN, GREY, ORANGE, VERMILION
+from tsnb.tables import CELL
 from tsnb.widgets.artifact_viewer_state import PARTS, ArtifactState
 from tsnb.widgets.base import View
 from tsnb.words import say
@@ -29,7 +30,7 @@ COLOURS: dict[Digest, str] = {
     "newer": ORANGE,
 }
 MONO = "font-family: var(--jp-code-font-family, monospace); font-size: 12px; line-height: 1.4"
-EDGE = "1px solid var(--jp-border-color1, #8c8c8c)"
+EDGE = f"1px solid var(--jp-border-color1, {GREY})"
 BOX = f"border: {EDGE}; max-height: 32em; overflow: auto; margin: 0; padding: 6px 8px"
 LISTS = "tsnb-members"  # bars and sizes stand below each other in a font of one width only
 FEWEST, MOST = 2, 14  # lines of a list; a browser shows a list of one line as a menu
@@ -162,10 +163,9 @@ def _head(state: ArtifactState) -> str:
 
 def _table(rows: Iterable[tuple[str, str]], name: str) -> str:
     """Return names and values as a table in a box of its own, which scrolls with the keyboard."""
-    cell = "padding: 2px 12px 2px 0; text-align: left; vertical-align: top"
     lines = "".join(
-        f"<tr><th scope='row' style='{cell}; font-weight: normal'>{escape(name)}</th>"
-        f"<td style='{cell}; overflow-wrap: anywhere'>{escape(value)}</td></tr>"
+        f"<tr><th scope='row' style='{CELL}; font-weight: normal'>{escape(name)}</th>"
+        f"<td style='{CELL}; overflow-wrap: anywhere'>{escape(value)}</td></tr>"
         for name, value in rows
     )
     table = f"<table style='{MONO}; border-collapse: collapse'>{lines}</table>"
