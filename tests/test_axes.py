@@ -93,8 +93,8 @@ def test_axes_of_outputs() -> None:
     )
 
 
-def test_a_model_that_runs_no_other_shape_has_fixed_axes() -> None:
-    assert axes_of(Rigid(), torch.zeros(2, 7)) == ((2, 7),)
+def test_a_length_that_the_model_cannot_leave_is_told_by_place_and_size() -> None:
+    assert axes_of(Rigid(), torch.zeros(2, 7)) == (("batch", "length"),)
 
 
 def test_of_one_token_there_is_no_shorter_length() -> None:

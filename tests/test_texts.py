@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import tsnb
-from tsnb.texts import WIDTH, is_unicode, read_texts
+from tsnb.inputs import is_unicode
+from tsnb.texts import WIDTH, read_texts
 
 if TYPE_CHECKING:
     from pathlib import Path

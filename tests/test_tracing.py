@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from transformers import BertConfig, BertModel, GPT2Config, GPT2LMHeadModel, PreTrainedModel
+from transformers import (
+    BertConfig,
+    BertModel,
+    ElectraConfig,
+    ElectraForQuestionAnswering,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedModel,
+)
 
 import tsnb
 from tests.architectures import example, make
@@ -206,7 +214,7 @@ def test_a_transformers_model_that_gives_no_dict(kind: type[Own]) -> None:
 
 def test_another_number_of_outputs_at_another_shape_is_no_axis() -> None:
     traced = tsnb.trace(Rows().eval(), {"x": torch.zeros(2, 3)})
-    assert traced.contract.output_axes == ((3,), (3,))
+    assert traced.contract.output_axes == (("length",), ("length",))
 
 
 def test_one_token_is_enough() -> None:
@@ -255,15 +263,141 @@ def test_nan_in_one_output_hides_no_disagreement_in_another() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("use_cache", "words"), [(True, "DynamicCache"), (False, "unordered_map::at")]
-)
-def test_a_model_that_cannot_be_traced_says_torchs_words(*, use_cache: bool, words: str) -> None:
-    error = untraceable(gpt2(use_cache=use_cache), {"input_ids": torch.tensor([[1, 2]])})
+def test_a_model_that_cannot_be_traced_says_torchs_words_and_what_to_do() -> None:
+    model, ids = gpt2(use_cache=False), torch.tensor([[1, 2]])
+    error = untraceable(model, {"input_ids": ids})
     assert error.key == "tracing.failed"
-    assert words in str(error)
-    assert len(str(error)) < 500  # and not every number of every tensor
+    assert "unordered_map::at" in str(error)
+    assert "torch.vmap" in str(error)
     assert isinstance(error.__cause__, RuntimeError)
+    exported = torch.export.export(model, (), {"input_ids": ids}).module()  # as it says
+    assert torch.equal(exported(input_ids=ids).logits, model(input_ids=ids).logits)
+    hidden = torch.full((1, 1, 2, 2), float("-inf")).triu(1)  # and the other way
+    traced = tsnb.trace(model, {"input_ids": ids, "attention_mask": hidden})
+    assert torch.equal(traced(input_ids=ids, attention_mask=hidden)["logits"], model(ids).logits)
+
+
+def test_a_model_that_returns_a_cache_says_what_to_do() -> None:
+    error = untraceable(gpt2(use_cache=True), {"input_ids": torch.tensor([[1, 2]])})
+    assert (error.key, error.gaps["given"]) == ("tracing.a-cache", "DynamicCache")
+
+
+class Returning(nn.Module):
+    """Returns whatever it was given to return."""
+
+    def __init__(self, output: Any) -> None:
+        super().__init__()
+        self.output = output
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return x, self.output
+
+
+@pytest.mark.parametrize(("output", "given"), [(3, "int"), (0.5, "float"), ("abc", "str")])
+def test_outputs_that_are_no_tensors(output: Any, given: str) -> None:
+    error = untraceable(Returning(output).eval(), {"x": torch.ones(1, 2)})
+    assert (error.key, error.gaps["given"]) == ("tracing.not-tensors", given)
+
+
+def test_a_dict_of_a_module_says_what_to_do_and_not_torchs_option() -> None:
+    error = untraceable(Returning({"y": torch.ones(1)}).eval(), {"x": torch.ones(1, 2)})
+    assert "tuple(output.values())" in str(error)
+
+
+class Listing(nn.Module):
+    """Holds a layer where torch does not find it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = [nn.Linear(200, 200)]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.layers[0](x)
+        return found
+
+
+def test_no_page_of_numbers_is_printed() -> None:
+    error = untraceable(Listing().eval(), {"x": torch.ones(1, 200)})
+    assert len(str(error)) < 1500
+
+
+def test_an_error_of_the_model_itself_is_said_to_be_one(load: Callable[..., Any]) -> None:
+    model, tokenizer = load()
+    inputs = tsnb.dummy_inputs(tokenizer, model)
+    error = untraceable(model, {**inputs, "input_ids": inputs["input_ids"] + 10**6})
+    assert error.key == "tracing.model-raises"
+    assert "IndexError: index out of range in self" in str(error)
+
+
+@pytest.mark.parametrize("model", [None, "tiny-bert", torch.nn.Linear])
+def test_what_is_no_model_is_refused(model: Any) -> None:
+    assert untraceable(model, {"x": torch.ones(1)}).key == "tracing.not-a-model"
+
+
+@pytest.mark.parametrize("part", [lambda traced: traced, lambda traced: traced.module])
+def test_a_trace_is_not_traced_again(
+    traced: Callable[..., tsnb.Traced], part: Callable[[Any], Any]
+) -> None:
+    given = part(traced())
+    assert untraceable(given, {"x": torch.ones(1)}).key == "tracing.already-traced"
+
+
+def test_an_empty_batch_is_refused() -> None:
+    error = refused(lambda: tsnb.trace(nn.Linear(2, 2).eval(), {"input": torch.ones(0, 2)}))
+    assert (error.key, error.gaps["given"]) == ("inputs.empty-tensor", (0, 2))
+
+
+class ByNameOnly(nn.Module):
+    """Takes its input by name only."""
+
+    def forward(self, *, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+class ByPositionOnly(nn.Module):
+    """Takes its input by position only."""
+
+    def forward(self, x: torch.Tensor, /) -> torch.Tensor:
+        return x
+
+
+class Wrapper(nn.Module):
+    """Passes on whatever it gets."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return args, kwargs
+
+
+@pytest.mark.parametrize(
+    ("model", "key"),
+    [
+        (ByNameOnly(), "inputs.one-way"),
+        (ByPositionOnly(), "inputs.one-way"),
+        (Wrapper(), "inputs.names-nothing"),
+    ],
+)
+def test_a_forward_that_a_trace_cannot_follow(model: nn.Module, key: str) -> None:
+    assert refused(lambda: tsnb.trace(model.eval(), {"x": torch.ones(1, 2)})).key == key
+
+
+@pytest.mark.parametrize("verify", [None, 5])
+def test_shapes_to_verify_that_are_no_list(verify: Any) -> None:
+    error = refused(lambda: tsnb.trace(nn.Linear(2, 2).eval(), {"input": torch.ones(1, 2)}, verify))
+    assert (error.key, error.gaps["given"]) == ("tracing.bad-verify", verify)
+
+
+def test_shapes_to_verify_may_come_one_at_a_time() -> None:
+    given = {"input": torch.ones(1, 2)}
+    verify = ((batch, 2) for batch in (2, 3))
+    assert tsnb.trace(nn.Linear(2, 2).eval(), given, verify).contract.verified[-1] == (3, 2)
+
+
+def test_a_model_whose_parts_need_dicts_has_the_names_of_its_outputs() -> None:
+    sizes = {"vocab_size": 20, "hidden_size": 8, "embedding_size": 8, "intermediate_size": 8}
+    config = ElectraConfig(**sizes, num_hidden_layers=1, num_attention_heads=2)
+    model = ElectraForQuestionAnswering(config).eval()
+    traced = tsnb.trace(model, {"input_ids": torch.tensor([[1, 2, 3]])})
+    assert traced.contract.output_names == ("start_logits", "end_logits")
 
 
 def test_an_input_that_forward_does_not_have(load: Callable[..., Any]) -> None:

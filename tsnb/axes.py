@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tsnb.contract import Axis
 
     Tensors = Mapping[str, torch.Tensor]
+    Sizes = tuple[int, ...]
 
 FLAT = 2  # dimensions of a batch of token ids
 
@@ -66,41 +67,65 @@ def resolve(axes: Sequence[Axis], batch: int, length: int) -> tuple[int, ...]:
 def output_axes(
     model: nn.Module, inputs: Tensors, eager: list[torch.Tensor]
 ) -> tuple[tuple[Axis, ...], ...]:
-    """Run a model with one row more and one token fewer, and see which dimensions follow.
+    """Run a model with one row more, then with one token fewer, and see which dimensions follow.
+
+    Where it cannot run one of them, that is told by place and size, as for inputs.
 
     Parameters
     ----------
     eager
         What the model returned for `inputs`, flattened.
     """
+    batch, length = batch_and_length(inputs)
+    shapes = [tuple(tensor.shape) for tensor in eager]
+    more = _shapes(model, _one_more(inputs), shapes) or [
+        _resized(shape, 0, batch, 1) for shape in shapes
+    ]
+    fewer = _shapes(model, _one_fewer(inputs), shapes) or [
+        _resized(shape, 1, length, -1) for shape in shapes
+    ]
+    return tuple(tuple(map(_axis, *sizes)) for sizes in zip(shapes, more, fewer, strict=True))
+
+
+def _shapes(model: nn.Module, inputs: Tensors, like: list[Sizes]) -> list[Sizes]:
+    """Return the shapes of a model's outputs; none where it cannot run, or returns others."""
     import torch
 
     try:
         with torch.no_grad(), tuple_outputs(model):
-            other = flatten(model(**_resized(inputs)))
+            found = [tuple(tensor.shape) for tensor in flatten(model(**inputs))]
     except Exception:  # noqa: BLE001, whatever a model raises at a shape it cannot run
-        other = eager
-    if [tensor.ndim for tensor in other] != [tensor.ndim for tensor in eager]:
-        other = eager
-    pairs = zip(eager, other, strict=True)
-    return tuple(tuple(map(_axis, before.shape, after.shape)) for before, after in pairs)
+        return []
+    return found if list(map(len, found)) == list(map(len, like)) else []
 
 
-def _resized(inputs: Tensors) -> dict[str, torch.Tensor]:
-    """Return inputs with their last row twice and, where there are two tokens, one token fewer."""
+def _one_more(inputs: Tensors) -> dict[str, torch.Tensor]:
+    """Return inputs with their last row twice."""
     import torch
 
     axes = input_axes(inputs)
-    shorter = {
+    return {
+        name: torch.cat([tensor, tensor[-1:]]) if axes[name][:1] == ("batch",) else tensor
+        for name, tensor in inputs.items()
+    }
+
+
+def _one_fewer(inputs: Tensors) -> dict[str, torch.Tensor]:
+    """Return inputs with, where there are two tokens, one fewer."""
+    axes = input_axes(inputs)
+    return {
         name: tensor[:, :-1] if axes[name][1:2] == ("length",) and tensor.shape[1] > 1 else tensor
         for name, tensor in inputs.items()
     }
-    return {
-        name: torch.cat([tensor, tensor[-1:]]) if axes[name][:1] == ("batch",) else tensor
-        for name, tensor in shorter.items()
-    }
 
 
-def _axis(before: int, after: int) -> Axis:
-    following: dict[int, Axis] = {0: before, 1: "batch", -1: "length"}
-    return following.get(after - before, "other")
+def _resized(shape: Sizes, place: int, size: int | None, change: int) -> Sizes:
+    """Return a shape in which the dimension at a place is changed, if it has that size."""
+    return tuple(
+        held + change if (at, held) == (place, size) else held for at, held in enumerate(shape)
+    )
+
+
+def _axis(before: int, more: int, fewer: int) -> Axis:
+    following: dict[tuple[int, int], Axis] = {(0, 0): before, (1, 0): "batch", (0, -1): "length"}
+    return following.get((more - before, fewer - before), "other")

@@ -17,9 +17,9 @@ from tsnb.contract import versions
 from tsnb.costs import matmul_peak
 from tsnb.errors import InputError, TraceError, suggest
 from tsnb.inference import BUDGET, is_flexible
-from tsnb.inputs import dummy_inputs
+from tsnb.inputs import dummy_inputs, is_whole
 from tsnb.latency import timed
-from tsnb.lengths import Geometry, flops, is_whole, token_lengths
+from tsnb.lengths import Geometry, flops, token_lengths
 from tsnb.machine import respect_quota
 from tsnb.outputs import largest_difference
 from tsnb.tables import as_html, as_text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from tsnb.batching import Batch, check_budget, plan_fixed, plan_flexible
 from tsnb.errors import InputError
 from tsnb.freezing import freeze
+from tsnb.inputs import checked_text, whole
 from tsnb.machine import respect_quota
+from tsnb.outputs import relative_difference
 from tsnb.tracing import Traced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import torch
     from transformers import PreTrainedTokenizerBase
@@ -27,6 +30,10 @@ if TYPE_CHECKING:
 
 BUDGET = 512  # places of a batch; on two cores more of them gained nothing and padded more
 WINDOW = 2048  # texts that are held at once
+MASK = "attention_mask"
+SAMPLE = "a"  # shows what padding does
+PADDING = 4  # tokens of it
+ROUNDING = 0.02  # of the largest number; what padding changes in a half-precision model
 
 
 class BrokenOffError(InputError):
@@ -63,7 +70,8 @@ class Runner:
     """Run a trace on texts and give the results in the order of the texts, padding removed.
 
     A trace that was verified at another length and batch size is flexible: texts of like length run
-    together, padded to the longest of their batch. Any other trace has its traced shape only: give
+    together, padded to the longest of their batch, if padding does not change their numbers: one
+    short text is run with and without. Any other trace has its traced shape only: give
     several, and each text runs in the shortest that holds it.
 
     Parameters
@@ -85,7 +93,8 @@ class Runner:
     Raises
     ------
     InputError
-        A contract that is not known, or a tokenizer that makes other inputs or cannot pad.
+        A contract that is not known, a tokenizer that makes other inputs or cannot pad, a trace
+        without the tokenizer's mask, or a model to which padding makes a difference.
 
     Examples
     --------
@@ -107,18 +116,15 @@ class Runner:
         budget: int = BUDGET,
         truncate: bool = False,
     ) -> None:
-        traces = [traced] if isinstance(traced, Traced) else list(traced)
-        if not traces:
-            raise InputError("inference.no-trace")
-        for one in traces:
-            if not one.contract.known or one.contract.length is None:
-                raise InputError("inference.unknown-contract")
-            _check_tokenizer(tokenizer, one.contract)
+        traces = _checked_traces(traced, tokenizer)
         self.flexible = len(traces) == 1 and is_flexible(traces[0].contract)
-        self.traces = {_shape(one.contract): _frozen(one) for one in traces}
-        self.tokenizer, self.budget, self.truncate = tokenizer, budget, truncate
+        self.traces = {_shape(one.contract): one for one in traces}
+        self.tokenizer, self.budget, self.truncate = tokenizer, whole("budget", budget), truncate
         self.work = Work()
         respect_quota()
+        if self.flexible:
+            self._check_padding()
+        self.traces = {shape: _frozen(one) for shape, one in self.traces.items()}
 
     @property
     def longest(self) -> int:
@@ -163,6 +169,8 @@ class Runner:
         """
         if isinstance(texts, str):
             raise InputError("inference.one-text")
+        if not isinstance(texts, Iterable):
+            raise InputError("inference.no-texts", given=type(texts).__name__)
         self.work = Work()
         source, first = iter(texts), 0
         while True:
@@ -201,6 +209,23 @@ class Runner:
                 raise InputError("inference.too-long", **gaps)
         if self.flexible:
             check_budget(lengths, self.budget, first)
+
+    def _check_padding(self) -> None:
+        """Raise an InputError where padding beside a text changes its numbers."""
+        tokens = self.tokenizer([SAMPLE], verbose=False)
+        [length] = map(len, tokens["input_ids"])
+        alone, padded = (
+            list(self._one(tokens, length, least).values())
+            for least in (length, min(length + PADDING, self.longest))
+        )
+        part = relative_difference(alone, padded)
+        if not part <= ROUNDING:
+            raise InputError("inference.padding-counts", part=f"{part:.0%}")
+
+    def _one(self, tokens: Tokens, length: int, padded: int) -> Result:
+        """Run a single text, padded to a length."""
+        [(_, result)] = self._run(Batch((0,), 1, padded), tokens, [length])
+        return result
 
     def _plan(self, lengths: Sequence[int]) -> list[Batch]:
         if self.flexible:
@@ -286,20 +311,39 @@ def _take(source: Iterator[Text], count: int) -> tuple[list[Text], Exception | N
     return taken, None
 
 
+def _checked_traces(
+    traced: Traced | Sequence[Traced], tokenizer: PreTrainedTokenizerBase
+) -> list[Traced]:
+    """Return traces as a list, if the tokenizer makes what they take, or raise an InputError."""
+    several = isinstance(traced, Iterable) and not isinstance(traced, str)
+    traces: list[Traced] = list(traced) if several else [traced]  # type: ignore[arg-type,list-item]
+    if not traces:
+        raise InputError("inference.no-trace")
+    for one in traces:
+        if not isinstance(one, Traced):
+            raise InputError("inference.not-a-trace", given=type(one).__name__)
+        if not one.contract.known or one.contract.length is None:
+            raise InputError("inference.unknown-contract")
+        _check_tokenizer(tokenizer, one.contract)
+    return traces
+
+
 def _check_tokenizer(tokenizer: PreTrainedTokenizerBase, contract: Contract) -> None:
-    made = tokenizer.model_input_names
+    made = getattr(tokenizer, "model_input_names", None)
+    if made is None:
+        raise InputError("inference.not-a-tokenizer", given=type(tokenizer).__name__)
     missing = [name for name in contract.input_names if name not in made]
     if missing:
         raise InputError("inference.other-inputs", missing=", ".join(missing), made=", ".join(made))
+    if MASK in made and MASK not in contract.input_names:
+        raise InputError("inference.no-mask")
     if tokenizer.pad_token is None:
         raise InputError("inference.no-pad-token", length=contract.length)
 
 
-def _check(index: int, text: object) -> None:
-    parts = text if isinstance(text, tuple) else (text,)
-    if len(parts) not in (1, 2) or not all(isinstance(part, str) for part in parts):
-        raise InputError("inference.not-text", index=index, given=type(text).__name__)
-    if not all(str(part).strip() for part in parts):
+def _check(index: int, text: Text) -> None:
+    checked = checked_text(index, text)
+    if not all(part.strip() for part in ([checked] if isinstance(checked, str) else checked)):
         raise InputError("inference.empty-text", index=index)
 
 

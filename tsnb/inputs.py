@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tsnb.errors import InputError, suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import torch
     from torch import nn
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 Text = str | tuple[str, str]
 
+PAIR = 2
+REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+POSITIONS = ("position_embeddings", "position_embedding", "embed_positions", "wpe")
 EXAMPLE = ("Who was Jim Henson ?", "Jim Henson was a puppeteer")
 
 
@@ -50,8 +54,8 @@ def dummy_inputs(
     Raises
     ------
     InputError
-        Empty text, a text longer than `max_length`, a length over the model's position limit, or
-        padding needed and no pad token.
+        Empty text, a text longer than `max_length`, a length over the model's position limit,
+        padding needed and no pad token, or a model that takes nothing that the tokenizer makes.
 
     Examples
     --------
@@ -64,7 +68,7 @@ def dummy_inputs(
     Taught in notebook 02.
     """
     texts = _checked_texts(EXAMPLE if text is None else text)
-    _check_size(model, max_length, batch_size)
+    max_length, batch_size = _checked_sizes(model, max_length, batch_size)
     needed = len(tokenizer(*texts, verbose=False)["input_ids"])
     if needed > max_length:
         raise InputError("inputs.too-long", tokens=needed, length=max_length)
@@ -72,7 +76,11 @@ def dummy_inputs(
         raise InputError("inputs.no-pad-token", tokens=needed, length=max_length)
     padding = {"padding": "max_length", "max_length": max_length} if needed < max_length else {}
     rows = tokenizer(*texts, return_tensors="pt", **padding)
-    kept = {name: rows[name].repeat(batch_size, 1) for name in rows if name in parameters(model)}
+    taken = parameters(model)
+    kept = {name: rows[name].repeat(batch_size, 1) for name in rows if name in taken}
+    if not kept:
+        gaps = {"made": ", ".join(rows), "taken": ", ".join(taken)}
+        raise InputError("inputs.none-kept", **gaps)
     return in_forward_order(model, kept)
 
 
@@ -101,11 +109,9 @@ def in_forward_order(model: nn.Module, named: Mapping[str, Value]) -> dict[str, 
     {'input1': 1, 'input2': 2}
     """
     known = parameters(model)
-    rest = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    plain = [name for name, found in known.items() if found.kind not in rest]
+    plain = [name for name, found in known.items() if found.kind not in REST]
     for name in named:
-        if name not in plain:
-            raise InputError("inputs.misnamed", given=name, near=suggest(name, plain))
+        _check_name(name, plain)
     required = [name for name in plain if known[name].default is inspect.Parameter.empty]
     missing = [name for name in required if name not in named]
     if missing:
@@ -113,11 +119,32 @@ def in_forward_order(model: nn.Module, named: Mapping[str, Value]) -> dict[str, 
     return {name: named[name] for name in plain if name in named}
 
 
+def _check_name(name: object, known: list[str]) -> None:
+    if not known:
+        raise InputError("inputs.names-nothing", given=name)
+    if name not in known:
+        raise InputError("inputs.misnamed", given=name, near=suggest(str(name), known))
+
+
+def check_both_ways(model: nn.Module, names: Iterable[str]) -> None:
+    """Raise an InputError where `forward` takes a name by position only, or by name only.
+
+    >>> from torch import nn
+    >>> check_both_ways(nn.Linear(2, 2), ["input"])
+    """
+    known = parameters(model)
+    for name in names:
+        kind = known[name].kind
+        if kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
+            raise InputError("inputs.one-way", name=name, kind=kind.description)
+
+
 def max_positions(model: nn.Module) -> int | None:
     """Return the longest sequence that a model's position embeddings allow, in tokens.
 
     RoBERTa and its kin start counting after the padding index, so that their table of 514 rows
-    allows 512 tokens. `None` where nothing limits the length, as with relative positions.
+    allows 512 tokens; BART's has an offset of two. `None` where nothing limits the length, as with
+    relative positions.
 
     Examples
     --------
@@ -130,26 +157,73 @@ def max_positions(model: nn.Module) -> int | None:
     from torch import nn
 
     for name, module in model.named_modules():
-        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
-            skipped = 0 if module.padding_idx is None else module.padding_idx + 1
-            return module.num_embeddings - skipped
+        if name.rpartition(".")[2] in POSITIONS and isinstance(module, nn.Embedding):
+            padding = 0 if module.padding_idx is None else module.padding_idx + 1
+            return module.num_embeddings - int(getattr(module, "offset", padding))
     return None
+
+
+def is_whole(given: object) -> bool:
+    """Tell whether something is a positive whole number, numpy's too.
+
+    >>> is_whole(8), is_whole(8.0), is_whole(0), is_whole(True)
+    (True, False, False, False)
+    """
+    return not isinstance(given, bool) and isinstance(given, Integral) and int(given) >= 1
+
+
+def whole(name: str, given: object) -> int:
+    """Return a positive whole number as an int, or raise an InputError that names it.
+
+    >>> whole("max_length", 128)
+    128
+    """
+    if not is_whole(given):
+        raise InputError("inputs.bad-size", name=name, given=given)
+    return int(given)  # type: ignore[call-overload, no-any-return]  # is_whole says so
+
+
+def checked_text(index: int, text: Any) -> Text:
+    """Return a text or a pair of them, or raise an InputError that names its index.
+
+    >>> checked_text(0, "who was jim henson ?")
+    'who was jim henson ?'
+    """
+    parts = text if isinstance(text, tuple) and len(text) == PAIR else (text,)
+    if not all(isinstance(part, str) for part in parts):
+        raise InputError("inference.not-text", index=index, given=type(text).__name__)
+    if not all(map(is_unicode, parts)):
+        raise InputError("lengths.no-unicode", index=index)
+    return text  # type: ignore[no-any-return]  # a str, or a tuple of them
+
+
+def is_unicode(text: str) -> bool:
+    r"""Tell whether a text holds characters only, no half of a surrogate pair.
+
+    >>> is_unicode("안녕"), is_unicode("\ud83d")
+    (True, False)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _checked_texts(text: object) -> tuple[str, ...]:
     texts = tuple(text) if isinstance(text, (tuple, list)) else (text,)
-    if len(texts) not in (1, 2) or not all(isinstance(part, str) for part in texts):
+    if len(texts) not in (1, PAIR) or not all(isinstance(part, str) for part in texts):
         raise InputError("inputs.not-text", given=type(text).__name__)
     if not all(part.strip() for part in texts):
         raise InputError("inputs.empty-text")
+    if not all(map(is_unicode, texts)):
+        raise InputError("inputs.no-unicode")
     return texts
 
 
-def _check_size(model: nn.Module, max_length: int, batch_size: int) -> None:
-    sizes: dict[str, Any] = {"max_length": max_length, "batch_size": batch_size}
-    for name, size in sizes.items():
-        if not isinstance(size, int) or size < 1:
-            raise InputError("inputs.bad-size", name=name, given=size)
+def _checked_sizes(model: nn.Module, max_length: int, batch_size: int) -> tuple[int, int]:
+    length, batch = whole("max_length", max_length), whole("batch_size", batch_size)
     limit = max_positions(model)
-    if limit is not None and max_length > limit:
-        raise InputError("inputs.over-limit", given=max_length, limit=limit)
+    if limit is not None and length > limit:
+        raise InputError("inputs.over-limit", given=length, limit=limit)
+    return length, batch

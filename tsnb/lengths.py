@@ -11,7 +11,7 @@ import numpy as np
 
 from tsnb.buckets import best_ends
 from tsnb.errors import InputError
-from tsnb.texts import is_unicode
+from tsnb.inputs import checked_text, is_whole, whole
 from tsnb.words import say
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     Lengths = Sequence[int] | NDArray[np.int64]
 
 BATCH = 1000  # texts that are tokenized at once
-PAIR = 2
 COUNTABLE = 2**20  # lengths up to it are counted in a table, longer ones sorted
 DELAY = 2  # seconds before a progress bar appears
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
@@ -404,26 +403,6 @@ def checked(lengths: Lengths) -> NDArray[np.int64]:
     return held.astype(np.int64, copy=False)
 
 
-def is_whole(given: object) -> bool:
-    """Tell whether something is a positive whole number.
-
-    >>> is_whole(8), is_whole(8.0), is_whole(0), is_whole(True)
-    (True, False, False, False)
-    """
-    return isinstance(given, (int, np.integer)) and not isinstance(given, bool) and int(given) >= 1
-
-
-def whole(name: str, given: object) -> int:
-    """Return a positive whole number as an int, or raise an InputError that names it.
-
-    >>> whole("max_length", 128)
-    128
-    """
-    if not is_whole(given):
-        raise InputError("inputs.bad-size", name=name, given=given)
-    return int(given)  # type: ignore[call-overload, no-any-return]  # is_whole says so
-
-
 def _first_wrong(lengths: object) -> str:
     """Return the first thing that is no length, or what was given in the place of a list."""
     kind = type(lengths).__name__
@@ -445,16 +424,7 @@ def _batches(texts: Iterable[Text]) -> Iterator[list[Text]]:
     numbered = enumerate(texts)
     for first in numbered:
         batch = chain([first], islice(numbered, BATCH - 1))
-        yield [_checked_text(index, text) for index, text in batch]
-
-
-def _checked_text(index: int, text: Any) -> Text:
-    parts = text if isinstance(text, tuple) and len(text) == PAIR else (text,)
-    if not all(isinstance(part, str) for part in parts):
-        raise InputError("inference.not-text", index=index, given=type(text).__name__)
-    if not all(map(is_unicode, parts)):
-        raise InputError("lengths.no-unicode", index=index)
-    return text  # type: ignore[no-any-return]  # a str, or a tuple of them
+        yield [checked_text(index, text) for index, text in batch]
 
 
 def _count(tokenizer: PreTrainedTokenizerBase, batch: list[Text]) -> list[int]:

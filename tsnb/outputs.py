@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tsnb.errors import TraceError
+
 if TYPE_CHECKING:
     import torch
 
 
 def flatten(output: Any) -> list[torch.Tensor]:
-    """Return the tensors of a model's output, however they are nested, in order."""
+    """Return the tensors of a model's output, however they are nested, in order.
+
+    Raises
+    ------
+    TraceError
+        Something in it is neither a tensor, nor None, nor holds them in a list, tuple or dict.
+    """
     import torch
 
     if isinstance(output, torch.Tensor):
         return [output]
     if output is None:
         return []
+    if not isinstance(output, (list, tuple, dict)):
+        given = type(output).__name__
+        key = "tracing.a-cache" if given.endswith("Cache") else "tracing.not-tensors"
+        raise TraceError(key, given=given)
     parts = output.values() if isinstance(output, dict) else output
     return [tensor for part in parts for tensor in flatten(part)]
 
@@ -42,6 +54,18 @@ def largest_difference(first: list[torch.Tensor], second: list[torch.Tensor]) ->
         return float("inf")
     pairs = zip(first, second, strict=True)
     return max((_difference(a, b) for a, b in pairs if a.numel()), default=0.0)
+
+
+def relative_difference(expected: list[torch.Tensor], found: list[torch.Tensor]) -> float:
+    """Return the largest difference of two outputs, as a part of the largest number expected.
+
+    >>> import torch
+    >>> relative_difference([torch.tensor([4.0, -8.0])], [torch.tensor([4.0, -6.0])])
+    0.25
+    """
+    tops = (float(tensor.double().abs().max()) for tensor in expected if tensor.numel())
+    largest = max(tops, default=0.0)
+    return largest_difference(expected, found) / (largest or 1.0)
 
 
 def _difference(first: torch.Tensor, second: torch.Tensor) -> float:

@@ -13,7 +13,8 @@ import numpy as np
 
 from tsnb.batching import Batch, check_budget, plan_fixed, plan_flexible
 from tsnb.inference import BUDGET, WINDOW
-from tsnb.lengths import checked, flops, plan_buckets, whole
+from tsnb.inputs import whole
+from tsnb.lengths import checked, flops, plan_buckets
 from tsnb.tables import as_html, as_text
 from tsnb.words import say
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tsnb.errors import InputError, suggest
+from tsnb.inputs import is_unicode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -150,19 +151,6 @@ def _checked(source: Source, line: int, text: object) -> str:
     if not is_unicode(text):
         raise InputError("texts.no-unicode", path=path, line=line, column=column)
     return text
-
-
-def is_unicode(text: str) -> bool:
-    r"""Tell whether a text holds characters only, no half of a surrogate pair.
-
-    >>> is_unicode("안녕"), is_unicode("\ud83d")
-    (True, False)
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _short(text: str) -> str:

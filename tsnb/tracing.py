@@ -9,24 +9,21 @@ import linecache
 import re
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from tsnb.axes import batch_and_length, input_axes, output_axes, resolve
 from tsnb.contract import Contract, model_id, versions
 from tsnb.errors import InputError, TraceError, suggest
 from tsnb.graphs import fixed_devices
-from tsnb.inputs import in_forward_order, max_positions
+from tsnb.inputs import PAIR, check_both_ways, in_forward_order, is_whole, max_positions
 from tsnb.models import quiet_transformers, tuple_outputs
 from tsnb.outputs import flatten, largest_difference, named_outputs
 from tsnb.verdicts import TOLERANCE, Verdict, judge
 from tsnb.words import say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import torch
     from torch import nn
 
@@ -34,7 +31,10 @@ if TYPE_CHECKING:
 
     Tensors = Mapping[str, torch.Tensor]
 
-PAIR = 2  # a batch size and a length
+KNOWN = {  # what to do, by the words of the tracer
+    "dict": "strict=False",
+    "vmap": "unordered_map::at",
+}
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Traced:
             return named_outputs(self.module(*ordered), self.contract.output_names)
 
 
-def trace(model: nn.Module, inputs: Tensors, verify: Sequence[Shape] = ()) -> Traced:
+def trace(model: nn.Module, inputs: Tensors, verify: Iterable[Shape] = ()) -> Traced:
     """Trace a model and check that the trace agrees with it.
 
     The tracer runs the model once on `inputs` and records every tensor operation; what Python
@@ -145,8 +145,8 @@ def trace(model: nn.Module, inputs: Tensors, verify: Sequence[Shape] = ()) -> Tr
     InputError
         Names that `forward` does not have, or that are missing.
     TraceError
-        The model is in training mode, could not be traced, or disagrees with its trace by more
-        than 1e-4, on `inputs` or at a shape to verify.
+        What was given is no model, is in training mode, cannot run the inputs itself, could not be
+        traced, or disagrees with its trace by more than 1e-4, on `inputs` or at a shape to verify.
 
     Examples
     --------
@@ -160,16 +160,19 @@ def trace(model: nn.Module, inputs: Tensors, verify: Sequence[Shape] = ()) -> Tr
     """
     import torch
 
+    _check_model(model)
     check_eval(model, "tracing.training")
     asked = checked_shapes(verify)
     held = in_forward_order(model, checked_tensors(inputs))
+    check_both_ways(model, held)
     # copies: the tracer takes one tensor under two names for one input
     ordered = {name: tensor.detach().clone() for name, tensor in held.items()}
     with torch.no_grad(), quiet_transformers(), tuple_outputs(model):
-        eager = flatten(model(**ordered))
+        eager = flatten(_run(model, ordered))
         module, noted = _record(model, ordered)
         difference = largest_difference(eager, flatten(module(**ordered)))
-        bound = device_warnings(module)
+    bound = device_warnings(module)
+    with quiet_transformers():
         contract = _contract(model, ordered, eager, {warning.device for warning in bound})
     if not difference <= TOLERANCE:
         raise TraceError("tracing.disagrees", difference=f"{difference:.2g}", tolerance=TOLERANCE)
@@ -288,14 +291,16 @@ def check_eval(model: nn.Module, key: str) -> None:
         raise TraceError(key, first=training[0], count=len(training))
 
 
-def checked_shapes(verify: Sequence[Any]) -> list[Shape]:
+def checked_shapes(verify: Iterable[Any]) -> list[Shape]:
     """Return shapes to verify as pairs of whole numbers, or raise an InputError."""
-    for shape in verify:
+    if not isinstance(verify, Iterable):
+        raise InputError("tracing.bad-verify", given=verify)
+    shapes = list(verify)
+    for shape in shapes:
         pair = tuple(shape) if isinstance(shape, (tuple, list)) else ()
-        whole = all(isinstance(size, Integral) and int(size) > 0 for size in pair)
-        if len(pair) != PAIR or not whole:
+        if len(pair) != PAIR or not all(map(is_whole, pair)):
             raise InputError("tracing.bad-verify", given=shape)
-    return [(int(batch), int(length)) for batch, length in verify]
+    return [(int(batch), int(length)) for batch, length in shapes]
 
 
 def checked_tensors(inputs: object) -> Tensors:
@@ -303,6 +308,9 @@ def checked_tensors(inputs: object) -> Tensors:
     if not isinstance(inputs, Mapping) or not inputs:
         raise InputError("inputs.not-named", given=type(inputs).__name__)
     _check_tensors(inputs)
+    for name, tensor in inputs.items():
+        if 0 in tensor.shape:
+            raise InputError("inputs.empty-tensor", name=name, given=tuple(tensor.shape))
     return inputs
 
 
@@ -314,6 +322,25 @@ def _check_tensors(inputs: Mapping[str, object]) -> None:
             raise InputError("inputs.not-tensor", name=name, given=type(tensor).__name__)
 
 
+def _check_model(model: object) -> None:
+    """Raise a TraceError where this is no model, or one that is a trace already."""
+    import torch
+
+    if isinstance(model, (Traced, torch.jit.ScriptModule)):
+        raise TraceError("tracing.already-traced", given=type(model).__name__)
+    if not isinstance(model, torch.nn.Module):
+        raise TraceError("tracing.not-a-model", given=type(model).__name__)
+
+
+def _run(model: nn.Module, inputs: Tensors) -> Any:
+    """Run a model; where it cannot, that is said before anything is traced."""
+    try:
+        return model(**inputs)
+    except Exception as error:  # whatever a model raises at inputs that it cannot run
+        why = f"{type(error).__name__}: {error}"
+        raise TraceError("tracing.model-raises", model=type(model).__name__, why=why) from error
+
+
 def _record(model: nn.Module, inputs: Tensors) -> tuple[Any, tuple[TraceWarning, ...]]:
     """Let torch trace; return the module and the tracer's warnings."""
     import torch
@@ -323,13 +350,15 @@ def _record(model: nn.Module, inputs: Tensors) -> tuple[Any, tuple[TraceWarning,
         try:
             module = torch.jit.trace(model, example_kwarg_inputs=dict(inputs), check_trace=False)
         except (RuntimeError, ValueError, TypeError) as error:
-            raise TraceError("tracing.failed", why=_without_numbers(str(error))) from error
+            raise TraceError("tracing.failed", why=_why(str(error))) from error
     return module, _grouped(caught)
 
 
-def _without_numbers(text: str) -> str:
-    """Leave out the elements of tensors, of which the tracer prints pages."""
-    return re.sub(r"tensor\([^()]*\)", "tensor(…)", text)
+def _why(text: str) -> str:
+    """Return the tracer's words without pages of numbers, and what to do where that is known."""
+    short = re.sub(r"tensor\([^()]*\)", "tensor(…)", text).partition("\nTensor:\n")[0]
+    todo = next((say(f"tracing.do-{key}") for key, words in KNOWN.items() if words in text), "")
+    return f"{short}\n{todo}".strip()
 
 
 def _grouped(caught: list[warnings.WarningMessage]) -> tuple[TraceWarning, ...]:
@@ -386,7 +415,7 @@ def _named_by(model: nn.Module, inputs: Tensors) -> list[str]:
     try:
         with torch.no_grad():
             named = model(**inputs, return_dict=True)
-    except TypeError:
+    except Exception:  # noqa: BLE001, whatever a forward raises that is not asked this way
         return []
     pairs = named.items() if isinstance(named, Mapping) else ()
     return [name for name, value in pairs for _ in flatten(value)]

@@ -12,8 +12,9 @@ from torch import nn
 
 import tsnb
 from tests.neuron.stand_ins import THIRD, TRACING, WORKING, environment, install
-from tsnb.neuron.conversion import relative_difference, versions
+from tsnb.neuron.conversion import versions
 from tsnb.neuron.targets import TARGETS, target
+from tsnb.outputs import relative_difference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +82,7 @@ CONVERT = """
 import importlib, json, os, pathlib, sys
 import torch, tsnb
 from tsnb.neuron import detection
-from tsnb.neuron.conversion import relative_difference
+from tsnb.outputs import relative_difference
 
 PACKAGES = {"inf1": "torch_neuron", "inf2": "torch_neuronx"}
 root = pathlib.Path(sys.argv[1])

@@ -14,7 +14,7 @@ from tsnb.neuron.checks import gap_before
 from tsnb.neuron.detection import Detection, detect_one
 from tsnb.neuron.operators import is_compiled
 from tsnb.neuron.targets import target as find_target
-from tsnb.outputs import flatten, largest_difference
+from tsnb.outputs import flatten, relative_difference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -184,15 +184,3 @@ def _compare(
     if not part <= allowed:
         gaps = {"target": target.name, "part": f"{part:.2g}", "tolerance": allowed}
         raise NeuronError("neuron.disagrees", **gaps)
-
-
-def relative_difference(expected: list[torch.Tensor], found: list[torch.Tensor]) -> float:
-    """Return the largest difference of two outputs, as a part of the largest number expected.
-
-    >>> import torch
-    >>> relative_difference([torch.tensor([4.0, -8.0])], [torch.tensor([4.0, -6.0])])
-    0.25
-    """
-    tops = (float(tensor.double().abs().max()) for tensor in expected if tensor.numel())
-    largest = max(tops, default=0.0)
-    return largest_difference(expected, found) / (largest or 1.0)

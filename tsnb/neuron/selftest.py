@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tsnb.errors import NeuronError
-from tsnb.neuron.conversion import convert, relative_difference, versions
+from tsnb.neuron.conversion import convert, versions
 from tsnb.neuron.detection import detect
 from tsnb.neuron.targets import TARGETS
+from tsnb.outputs import relative_difference
 from tsnb.words import say
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ import numpy as np
 import traitlets
 
 from tsnb.errors import InputError
+from tsnb.inputs import is_whole
 from tsnb.latency import QUIET, Latency, Newest
-from tsnb.lengths import checked, is_whole, length_report, plan_buckets, presets
+from tsnb.lengths import checked, length_report, plan_buckets, presets
 from tsnb.plots import bucket_plan, length_histogram
 from tsnb.words import say
 

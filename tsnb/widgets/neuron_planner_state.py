@@ -13,8 +13,8 @@ import numpy as np
 import traitlets
 
 from tsnb.errors import InputError
-from tsnb.inputs import dummy_inputs
-from tsnb.lengths import checked, length_report, plan_buckets, presets, token_lengths, whole
+from tsnb.inputs import dummy_inputs, whole
+from tsnb.lengths import checked, length_report, plan_buckets, presets, token_lengths
 from tsnb.models import CLASSES, EMBEDDED, MINI, NewWeightsWarning, load
 from tsnb.neuron.detection import detect_one
 from tsnb.neuron.findings import SYMBOLS

@@ -9,7 +9,8 @@ import traitlets
 from tsnb.batching import check_budget
 from tsnb.errors import InputError
 from tsnb.inference import BUDGET
-from tsnb.lengths import checked, is_whole, whole
+from tsnb.inputs import is_whole, whole
+from tsnb.lengths import checked
 from tsnb.padding import default_length, padding_cost
 from tsnb.padding_plot import padding_panels
 from tsnb.words import say
