@@ -438,3 +438,43 @@ def test_another_device_than_the_graphs_is_told_on_loading(
         loaded = tsnb.load_traced(path, map_location=torch.device(onto))
     assert [note.category for note in caught] == [OtherDeviceWarning] * told
     assert {held.device.type for held in loaded.module.parameters()} == {onto}
+
+
+@pytest.mark.parametrize("path", [None, 5, "a\0b", "~nobody-of-that-name/bert.pt"])
+def test_what_is_no_path(linear: tsnb.Traced, path: Any) -> None:
+    assert refused(tsnb.save, linear, path).key == "artifacts.no-path"
+
+
+def test_a_device_is_not_replaced(linear: tsnb.Traced, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert refused(tsnb.save, linear, tmp_path / "pipe").key == "artifacts.to-device"
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_name_that_begins_with_a_dot(linear: tsnb.Traced, tmp_path: Path) -> None:
+    path = tsnb.save(linear, tmp_path / ".bert.pt")
+    assert tsnb.load_traced(path).contract == linear.contract
+
+
+class Korean(nn.Module):
+    """Names its input in a script that TorchScript writes, and does not read."""
+
+    def forward(self, 문장: torch.Tensor) -> torch.Tensor:  # noqa: N803, PLC2401
+        return 문장 * 2
+
+
+def test_names_that_torch_could_not_read_again(tmp_path: Path) -> None:
+    traced = tsnb.trace(Korean().eval(), {"문장": torch.ones(1, 2)})
+    torch.jit.save(traced.module, str(tmp_path / "plain.pt"))
+    with pytest.raises(RuntimeError):
+        torch.jit.load(str(tmp_path / "plain.pt"))
+    (tmp_path / "plain.pt").unlink()
+    error = refused(tsnb.save, traced, tmp_path / "bert.pt")
+    assert (error.key, error.gaps["name"]) == ("artifacts.not-ascii", "문장")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_in_place_of_the_tokenizer(linear: tsnb.Traced, tmp_path: Path) -> None:
+    model = tsnb.load("tiny-bert")[0]
+    error = refused(lambda traced, path: tsnb.save(traced, path, model), linear, tmp_path / "a.pt")
+    assert error.key == "artifacts.not-a-tokenizer"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 import torch
+from transformers import ConvBertConfig, ConvBertModel
 
 import tsnb
 from tsnb import models
@@ -177,3 +178,71 @@ def test_a_tokenizer_that_cannot_pad(runners: Callable[..., tsnb.Runner]) -> Non
     with pytest.raises(tsnb.InputError) as caught:
         tsnb.Runner(trace_of(runners()), tokenizer)
     assert caught.value.key == "inference.no-pad-token"
+
+
+def unbuilt(traced: Any, tokenizer: Any, **options: Any) -> str:
+    with pytest.raises(tsnb.InputError) as caught:
+        tsnb.Runner(traced, tokenizer, **options)
+    return caught.value.key
+
+
+def test_a_trace_without_the_mask_that_the_tokenizer_makes(load: Callable[..., Any]) -> None:
+    model, tokenizer = load()
+    inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16)
+    traced = tsnb.trace(model, {"input_ids": inputs["input_ids"]})
+    assert unbuilt(traced, tokenizer) == "inference.no-mask"
+
+
+def test_a_model_that_reads_padding_for_all_its_mask(load: Callable[..., Any]) -> None:
+    """ConvBERT's convolutions mix a token with its neighbours, masked ones too."""
+    tokenizer = load()[1]
+    sizes = {"hidden_size": 64, "embedding_size": 64, "intermediate_size": 64}
+    config = ConvBertConfig(
+        vocab_size=len(tokenizer), num_hidden_layers=2, num_attention_heads=4, **sizes
+    )
+    model = ConvBertModel(config).eval()
+    traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
+    assert unbuilt(traced, tokenizer) == "inference.padding-counts"
+
+
+def test_padding_that_moves_the_text(traced: Traces) -> None:
+    tokenizer = tsnb.load("tiny-bert")[1]
+    tokenizer.padding_side = "left"
+    assert unbuilt(traced(), tokenizer) == "inference.padding-counts"
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.half])
+def test_rounding_is_not_taken_for_a_difference(dtype: torch.dtype) -> None:
+    model, tokenizer = tsnb.load("tiny-bert")
+    traced = tsnb.trace(model.to(dtype), tsnb.dummy_inputs(tokenizer, model, max_length=16))
+    wide = replace(traced, contract=replace(traced.contract, verified=((1, 8), (2, 16))))
+    assert tsnb.Runner(wide, tokenizer).flexible
+
+
+@pytest.mark.parametrize("given", ["model.pt", None, 5, torch.nn.Linear(2, 2)])
+def test_what_is_no_trace(load: Callable[..., Any], given: Any) -> None:
+    assert unbuilt(given, load()[1]) == "inference.not-a-trace"
+
+
+def test_what_is_no_tokenizer(traced: Traces) -> None:
+    assert unbuilt(traced(), None) == "inference.not-a-tokenizer"
+
+
+@pytest.mark.parametrize("budget", [None, "512", 0, 2.5])
+def test_a_budget_that_is_no_whole_number(
+    load: Callable[..., Any], traced: Traces, budget: Any
+) -> None:
+    assert unbuilt(traced(), load()[1], budget=budget) == "inputs.bad-size"
+
+
+@pytest.mark.parametrize("texts", [5, None])
+def test_what_is_no_list_of_texts(runners: Callable[..., tsnb.Runner], texts: Any) -> None:
+    assert refused(runners(), texts).key == "inference.no-texts"
+
+
+@pytest.mark.parametrize(
+    ("text", "key"), [(("a",), "inference.not-text"), ("\ud83d", "lengths.no-unicode")]
+)
+def test_what_is_no_text(runners: Callable[..., tsnb.Runner], text: Any, key: str) -> None:
+    error = refused(runners(), ["jim", text])
+    assert (error.key, error.gaps["index"]) == (key, 1)

@@ -6,8 +6,15 @@ import pytest
 import torch
 from torch import nn
 from transformers import (
+    AutoModel,
+    BartConfig,
+    CLIPTextConfig,
     DistilBertConfig,
     DistilBertModel,
+    GPT2Config,
+    MarianConfig,
+    OPTConfig,
+    PretrainedConfig,
     RobertaConfig,
     RobertaModel,
     T5Config,
@@ -21,6 +28,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NEEDED = 14  # tokens that the example makes
+TABLE = 12  # positions of a small model
+ONE_LAYER: dict[str, Any] = {
+    "vocab_size": 9,
+    "max_position_embeddings": TABLE,
+    "num_hidden_layers": 1,
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+    "num_attention_heads": 1,
+    "encoder_attention_heads": 1,
+    "decoder_attention_heads": 1,
+    "hidden_size": 8,
+    "d_model": 8,
+    "intermediate_size": 8,
+    "encoder_ffn_dim": 8,
+    "decoder_ffn_dim": 8,
+}
+STARTS: dict[str, Any] = {"pad_token_id": 0, "decoder_start_token_id": 0}
+LIMITED = [
+    CLIPTextConfig(**ONE_LAYER),
+    BartConfig(**ONE_LAYER, **STARTS, bos_token_id=1, eos_token_id=2, forced_eos_token_id=2),
+    GPT2Config(vocab_size=9, n_positions=TABLE, n_embd=8, n_layer=1, n_head=1),
+    OPTConfig(**ONE_LAYER, ffn_dim=8, word_embed_proj_dim=8),
+    MarianConfig(**ONE_LAYER, **STARTS),
+]
 Tiny = tuple[Any, Any]
 
 
@@ -186,3 +217,42 @@ def test_an_input_that_forward_does_not_have(name: str) -> None:
     with pytest.raises(tsnb.InputError) as caught:
         in_forward_order(Named(), {"a": 1, "b": 2, name: 3})
     assert (caught.value.key, caught.value.gaps["given"]) == ("inputs.misnamed", name)
+
+
+def test_a_length_that_numpy_counted(load: Callable[..., Any]) -> None:
+    model, tokenizer = load()
+    longest = tsnb.token_lengths(tokenizer, ["a " * 20]).max()
+    inputs = tsnb.dummy_inputs(tokenizer, model, max_length=longest)
+    assert inputs["input_ids"].shape == (1, 22)
+
+
+def test_half_of_a_surrogate_pair(load: Callable[..., Any]) -> None:
+    model, tokenizer = load()
+    with pytest.raises(tsnb.InputError) as caught:
+        tsnb.dummy_inputs(tokenizer, model, "\ud83d")
+    assert caught.value.key == "inputs.no-unicode"
+
+
+class Pictures(nn.Module):
+    """Takes pictures, as ViT does."""
+
+    def forward(self, pixel_values: Any) -> Any:
+        return pixel_values
+
+
+def test_a_model_that_takes_nothing_of_what_the_tokenizer_makes(load: Callable[..., Any]) -> None:
+    with pytest.raises(tsnb.InputError) as caught:
+        tsnb.dummy_inputs(load()[1], Pictures())
+    assert (caught.value.key, caught.value.gaps["taken"]) == ("inputs.none-kept", "pixel_values")
+
+
+@pytest.mark.parametrize("config", LIMITED, ids=lambda config: config.model_type)
+def test_the_position_limit_is_where_the_model_stops(config: PretrainedConfig) -> None:
+    """One token more and the model raises, whatever its table of positions is called."""
+    model = AutoModel.from_config(config).eval()
+    assert max_positions(model) == TABLE
+    ids = torch.ones(1, TABLE + 1, dtype=torch.long)
+    others = {"decoder_input_ids": ids[:, :1]} if config.is_encoder_decoder else {}
+    model(input_ids=ids[:, :TABLE], **others)
+    with pytest.raises((IndexError, ValueError, RuntimeError)):
+        model(input_ids=ids, **others)

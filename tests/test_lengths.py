@@ -439,3 +439,24 @@ def test_a_histogram_is_drawn_between_two_moves_of_a_slider(lengths: Any) -> Non
     assert drawn.startswith("<svg")
     assert plots.INK not in drawn
     assert "max length 89" in drawn
+
+
+def test_buckets_that_are_no_list() -> None:
+    with pytest.raises(tsnb.InputError) as caught:
+        tsnb.length_report([5], 16, buckets=16)  # type: ignore[arg-type]
+    assert (caught.value.key, caught.value.gaps["given"]) == ("lengths.not-rising", 16)
+
+
+def test_a_length_beyond_all_texts() -> None:
+    with pytest.raises(tsnb.InputError) as caught:
+        tsnb.length_report([2**63], 16)
+    assert caught.value.key == "lengths.not-whole"
+
+
+def test_a_model_in_place_of_its_geometry(load: Callable[..., Any]) -> None:
+    with pytest.raises(tsnb.InputError) as caught:
+        tsnb.plan_buckets([5, 6], geometry=load()[0])
+    assert (caught.value.key, caught.value.gaps["given"]) == (
+        "lengths.not-geometry",
+        "BertForMaskedLM",
+    )

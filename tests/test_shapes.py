@@ -175,8 +175,8 @@ def test_sizes_that_are_none(bert: tuple[tsnb.Traced, Any], name: str, sizes: An
     assert f"{name} must be a list of positive whole numbers that rise" in str(error)
 
 
-@pytest.mark.parametrize("tolerance", [0, 0.0, -1e-4, float("nan")])
-def test_a_tolerance_of_nothing(bert: tuple[tsnb.Traced, Any], tolerance: float) -> None:
+@pytest.mark.parametrize("tolerance", [0, 0.0, -1e-4, float("nan"), None])
+def test_a_tolerance_of_nothing(bert: tuple[tsnb.Traced, Any], tolerance: Any) -> None:
     error = refused(tsnb.InputError, lambda: tsnb.probe(*bert, [4], tolerance=tolerance))
     assert (error.key, error.gaps["given"]) == ("shapes.tolerance", tolerance)
 
@@ -329,3 +329,17 @@ def test_a_trap_as_text() -> None:
         "             2  ✗    ✓  ≠",
         "✓ same 2   ✗ raises 2   ≠ wrong 2   · unsupported 0",
     ]
+
+
+def test_a_shape_that_was_not_probed(bert: tuple[tsnb.Traced, Any]) -> None:
+    found = tsnb.probe(*bert, [8])
+    error = refused(tsnb.InputError, lambda: found.explain((9, 9)))
+    assert (error.key, error.gaps["given"]) == ("shapes.not-probed", (9, 9))
+
+
+def test_weights_that_are_not_a_number_belong_to_their_trace() -> None:
+    model = nn.Linear(2, 2).eval()
+    with torch.no_grad():
+        model.weight[0, 0] = float("nan")
+    traced = tsnb.trace(model, {"input": torch.ones(1, 2)})
+    assert tsnb.probe(traced, model, [2], [1])[1, 2].kind == "same"

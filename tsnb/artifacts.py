@@ -27,12 +27,14 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import tempfile
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
 
 import psutil
 
@@ -90,8 +92,8 @@ def save(
     Raises
     ------
     ArtifactError
-        The path is a folder or cannot be written, the disk is full, or something else than a trace
-        or a tokenizer was given.
+        The path is a folder or a device or cannot be written, the disk is full, something else than
+        a trace or a tokenizer was given, or the trace has names that torch could not read again.
 
     Examples
     --------
@@ -111,6 +113,8 @@ def save(
     extra = {MEMBER: traced.contract.to_json(), **_files_of(tokenizer)}
     try:
         _write(traced.module, path.resolve(), extra)
+    except ArtifactError:
+        raise
     except (OSError, RuntimeError) as error:
         why = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise ArtifactError("artifacts.not-written", path=path, why=why) from error
@@ -197,17 +201,31 @@ def writable(path: str | Path) -> Path:
     Raises
     ------
     ArtifactError
-        It is a folder, or one that would hold it is a file or may not be written to.
+        It is no path, a folder or a device, or what would hold it is a file or may not be written
+        to.
     """
-    path = Path(path).expanduser()
+    target = _path(path)
+    if target is None:
+        raise ArtifactError("artifacts.no-path", given=repr(path))
     try:
-        if path.is_dir():
-            raise ArtifactError("artifacts.to-folder", path=path)
-        parent = next(held for held in path.absolute().parents if held.exists())
+        if target.is_dir():
+            raise ArtifactError("artifacts.to-folder", path=target)
+        if target.exists() and not target.is_file():
+            raise ArtifactError("artifacts.to-device", path=target)
+        parent = next(held for held in target.absolute().parents if held.exists())
         with tempfile.TemporaryFile(dir=parent):
-            return path
+            return target
     except OSError as error:
-        raise ArtifactError("artifacts.not-written", path=path, why=error.strerror) from error
+        raise ArtifactError("artifacts.not-written", path=target, why=error.strerror) from error
+
+
+def _path(given: object) -> Path | None:
+    """Return a path without `~`; none where this is no path, or a home that nobody has."""
+    try:
+        path = Path(given).expanduser()  # type: ignore[arg-type]
+    except (TypeError, RuntimeError):
+        return None
+    return None if "\0" in str(path) else path
 
 
 def read_contract(archive: Archive) -> Contract | None:
@@ -230,7 +248,9 @@ def _files_of(tokenizer: PreTrainedTokenizerBase | None) -> dict[str, bytes]:
     """Return a tokenizer's files, by their names among the extra files."""
     if tokenizer is None:
         return {}
-    if not hasattr(tokenizer, "save_pretrained"):
+    from transformers import PreTrainedTokenizerBase
+
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
         raise ArtifactError("artifacts.not-a-tokenizer", given=type(tokenizer).__name__)
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
@@ -246,10 +266,21 @@ def _write(module: torch.jit.ScriptModule, target: Path, extra: dict[str, Any]) 
     prefix = f"{UNFINISHED}{os.getpid()}-"
     with quiet_jit() as jit, tempfile.TemporaryDirectory("", prefix, target.parent) as folder:
         _reserve(folder, _bytes_of(module) + sum(map(len, extra.values())) + SPARE)
-        half = Path(folder) / target.name
+        half = Path(folder) / target.name.lstrip(".")  # torch takes no name that begins with a dot
         jit.save(module, str(half), _extra_files=extra)
+        _check_code(half, target)
         seal(half)
         os.replace(half, target)  # noqa: PTH105, the one atomic step
+
+
+def _check_code(file: Path, target: Path) -> None:
+    """Raise an ArtifactError where code holds letters that torch writes, but cannot read."""
+    with ZipFile(file) as archive:
+        members = [name for name in archive.namelist() if name.endswith(".py")]
+        code = "".join(archive.read(name).decode() for name in members)
+    foreign = re.search(r"\w*[^\x00-\x7f]\w*", code)
+    if foreign:
+        raise ArtifactError("artifacts.not-ascii", path=target, name=foreign.group())
 
 
 def _remove_unfinished(folder: Path) -> None:

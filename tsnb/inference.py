@@ -15,6 +15,7 @@ from tsnb.inputs import checked_text, whole
 from tsnb.machine import respect_quota
 from tsnb.outputs import relative_difference
 from tsnb.tracing import Traced
+from tsnb.verdicts import TOLERANCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +34,7 @@ WINDOW = 2048  # texts that are held at once
 MASK = "attention_mask"
 SAMPLE = "a"  # shows what padding does
 PADDING = 4  # tokens of it
-ROUNDING = 0.02  # of the largest number; what padding changes in a half-precision model
+ROUNDINGS = 4  # of the dtype: what padding may change, as a part of the largest number
 
 
 class BrokenOffError(InputError):
@@ -219,8 +220,8 @@ class Runner:
             for least in (length, min(length + PADDING, self.longest))
         )
         part = relative_difference(alone, padded)
-        if not part <= ROUNDING:
-            raise InputError("inference.padding-counts", part=f"{part:.0%}")
+        if not part <= max(TOLERANCE, *map(_rounding, alone)):
+            raise InputError("inference.padding-counts", part=f"{part:.1%}")
 
     def _one(self, tokens: Tokens, length: int, padded: int) -> Result:
         """Run a single text, padded to a length."""
@@ -299,6 +300,13 @@ def _frozen(traced: Traced) -> Traced:
     if not trace or traced.contract.fixed_shape or not list(traced.module.parameters()):
         return traced
     return replace(traced, module=freeze(traced.module))
+
+
+def _rounding(tensor: torch.Tensor) -> float:
+    """Return what rounding may make of a number near one, in a tensor's dtype."""
+    import torch
+
+    return ROUNDINGS * torch.finfo(tensor.dtype).eps if tensor.is_floating_point() else 0.0
 
 
 def _take(source: Iterator[Text], count: int) -> tuple[list[Text], Exception | None]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Lengths = Sequence[int] | NDArray[np.int64]
 
 BATCH = 1000  # texts that are tokenized at once
+MOST = 2**63 - 1  # tokens of a text, in int64
 COUNTABLE = 2**20  # lengths up to it are counted in a table, longer ones sorted
 DELAY = 2  # seconds before a progress bar appears
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
@@ -214,6 +215,8 @@ def flops(length: Any, geometry: Geometry) -> Any:
 
     Taught in notebook 02.
     """
+    if not hasattr(geometry, "intermediate"):
+        raise InputError("lengths.not-geometry", given=type(geometry).__name__)
     tokens = length if isinstance(length, int) else np.asarray(length, dtype=np.float64)
     hidden, inside = geometry.hidden, geometry.intermediate
     linear = tokens * (8 * hidden**2 + 4 * hidden * inside)
@@ -362,10 +365,10 @@ def pad_to(edges: Sequence[int], lengths: Lengths) -> NDArray[np.int64]:
     >>> pad_to([16, 32], [5, 16, 17]).tolist()
     [16, 16, 32]
     """
-    held, given = checked(lengths), list(edges)
+    held, given = checked(lengths), list(edges) if np.ndim(edges) else []
     rising = all(map(is_whole, given)) and all(left < right for left, right in pairwise(given))
     if not given or not rising:
-        raise InputError("lengths.not-rising", given=given)
+        raise InputError("lengths.not-rising", given=edges)
     if given[-1] < held.max():
         raise InputError("lengths.too-short", given=given[-1], needed=held.max())
     ends = np.array(given, dtype=np.int64)
@@ -398,7 +401,7 @@ def checked(lengths: Lengths) -> NDArray[np.int64]:
         held = np.asarray(None)
     if held.shape == (0,):
         raise InputError("lengths.none")
-    if held.ndim != 1 or held.dtype.kind not in "iu" or held.min() < 1:
+    if held.ndim != 1 or held.dtype.kind not in "iu" or held.min() < 1 or held.max() > MOST:
         raise InputError("lengths.not-whole", given=_first_wrong(lengths))
     return held.astype(np.int64, copy=False)
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from tsnb.errors import InputError, TraceError
+from tsnb.inputs import is_whole
 from tsnb.shape_errors import ShapeError, dissect
 from tsnb.tracing import check_eval
 from tsnb.verdicts import SYMBOLS, TOLERANCE, Verdict, judge
 from tsnb.words import say
 
 if TYPE_CHECKING:
+    import torch
     from matplotlib.figure import Figure
     from torch import nn
 
@@ -75,7 +76,15 @@ class ShapeMap(Mapping[tuple[int, int], Verdict]):
         return [shape for shape, verdict in self.cells.items() if verdict.kind == kind]
 
     def explain(self, shape: Shape) -> ShapeError:
-        """Take apart the error of a shape that raises or is unsupported; see `tsnb.explain`."""
+        """Take apart the error of a shape that raises or is unsupported; see `tsnb.explain`.
+
+        Raises
+        ------
+        InputError
+            A shape that was not probed.
+        """
+        if shape not in self.cells:
+            raise InputError("shapes.not-probed", given=shape)
         verdict = self.cells[shape]
         return dissect(verdict.error, self.contract, dict(verdict.shapes))
 
@@ -197,7 +206,7 @@ def probe_each(
 
     Raises what `probe` raises, before the first shape.
     """
-    if not tolerance > 0:
+    if not tolerance or not tolerance > 0:
         raise InputError("shapes.tolerance", given=tolerance)
     check_eval(model, "shapes.training")
     check_belongs(traced, model, tolerance)
@@ -228,14 +237,12 @@ def check_belongs(traced: Traced, model: nn.Module, tolerance: float = TOLERANCE
     Their weights are compared by name; a frozen trace holds none, so its results at the traced
     shape are compared.
     """
-    import torch
-
     held, own = (
         dict(part.named_parameters(remove_duplicate=False)) for part in (traced.module, model)
     )
     if held:
         belongs = held.keys() == own.keys() and all(
-            torch.equal(held[name].cpu(), own[name].cpu()) for name in held
+            _equal(held[name].cpu(), own[name].cpu()) for name in held
         )
     else:
         shape = (traced.contract.batch_size or 1, traced.contract.length or 1)
@@ -244,10 +251,17 @@ def check_belongs(traced: Traced, model: nn.Module, tolerance: float = TOLERANCE
         raise TraceError("shapes.not-its-model", model=type(model).__name__)
 
 
+def _equal(first: torch.Tensor, second: torch.Tensor) -> bool:
+    """Tell whether two weights hold the same numbers, or none at the same places."""
+    if first.shape != second.shape:
+        return False
+    return bool(((first == second) | (first.isnan() & second.isnan())).all())
+
+
 def _rising(name: str, sizes: Any) -> list[int]:
     """Return a list of sizes as `int`s, if they are positive and rise."""
     held = list(sizes) if isinstance(sizes, Iterable) else []
-    whole = all(isinstance(size, Integral) and int(size) > 0 for size in held)
+    whole = all(map(is_whole, held))
     if not (held and whole and all(first < second for first, second in pairwise(held))):
         raise InputError("shapes.not-rising", name=name, given=held or sizes)
     return [int(size) for size in held]
