@@ -13,6 +13,8 @@ import tsnb
 from tsnb import benchmarking
 from tsnb.benchmarking import Benchmark, Row, benchmark
 from tsnb.candidates import CANDIDATES, Answers, MissingPeerError
+from tsnb.cost_plots import benchmark_bars
+from tsnb.lengths import Geometry
 from tsnb.tiny_bert import corpus
 
 if TYPE_CHECKING:
@@ -122,6 +124,62 @@ def test_a_peer_that_is_missing_is_left_out_and_named(
     assert "compiled: torch.compile needs a C++ compiler" in str(report)
 
 
+def failing(*_: Any) -> Any:
+    said = "\nno such operator\nand pages of a graph"
+    raise RuntimeError(said)
+
+
+def making_a_failure(_: Any) -> Any:
+    return failing
+
+
+@pytest.mark.parametrize("broken", [failing, making_a_failure])
+def test_a_candidate_that_fails_is_left_out_with_the_reason(
+    encoder: Encoder,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    broken: Callable[..., Any],
+) -> None:
+    monkeypatch.setitem(CANDIDATES, "compiled", broken)
+    report = benchmark(*encoder, TEXTS, candidates=["compiled", "runner"], rounds=2)
+    assert [row.name for row in report.rows] == ["runner"]
+    told = "left out, because it failed with this model (RuntimeError: no such operator)"
+    assert report.left_out == {"compiled": told}
+    assert "100%" in capsys.readouterr().err
+    with pytest.raises(tsnb.InputError, match=r"named can run. compiled: left out"):
+        benchmark(*encoder, TEXTS, candidates=["compiled"], progress=False)
+
+
+@pytest.mark.parametrize("name", ["trace", "eager_alone"])
+def test_a_model_that_cannot_run_the_texts_is_said_in_a_sentence(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(benchmarking, name, failing)
+    with pytest.raises(tsnb.TraceError, match=r"texts \(RuntimeError: no such operator\)\."):
+        benchmark(*encoder, TEXTS, candidates=QUICK, progress=False)
+
+
+def test_a_text_over_the_limit_is_named(encoder: Encoder) -> None:
+    texts = ["a poet", "puppeteer " * 600]
+    with pytest.raises(tsnb.InputError, match=r"Text 1 \(puppeteer .* positions for 512\.") as told:
+        benchmark(*encoder, texts, progress=False)
+    assert told.value.gaps["tokens"] == len(encoder[1](texts[1], verbose=False)["input_ids"])
+
+
+def test_a_model_whose_sizes_are_unknown_has_no_limit(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(_: Any) -> Any:
+        raise tsnb.InputError("lengths.no-geometry", model="Model", name="hidden")
+
+    monkeypatch.setattr(Geometry, "of", unknown)
+    report = benchmark(*encoder, TEXTS, candidates=QUICK, rounds=1, progress=False)
+    assert [row["of the limit"] for row in report.table()] == ["-", "-"]
+    assert "The least time is unknown" in str(report)
+    assert "nan" not in str(report)
+    assert len(benchmark_bars(report).axes[0].lines) == len(QUICK)  # and no dashed one
+
+
 def test_the_table_has_a_row_for_each_candidate(report: Benchmark) -> None:
     lines = str(report).splitlines()
     assert "real / computed" in lines[0]
@@ -160,6 +218,9 @@ def test_csv_has_a_line_for_each_pass(report: Benchmark) -> None:
         ({"candidates": []}, "No candidate was named"),
         ({"rounds": 0}, "rounds must be a whole number"),
         ({"rounds": 1.5}, "rounds must be a whole number"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1; got 0"),
+        ({"batch_size": -2}, "batch_size must be a whole number of at least 1; got -2"),
+        ({"budget": True}, "budget must be a whole number"),
         ({"budget": 4}, "the budget of a batch is 4"),
     ],
 )

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from transformers import DistilBertConfig, DistilBertModel
 
+import tsnb
 from tsnb import candidates
 from tsnb.batching import plan_flexible
 from tsnb.candidates import CANDIDATES, EXACT, MissingPeerError, Setting
+from tsnb.models import quiet_transformers, seeded
 from tsnb.outputs import largest_difference
 from tsnb.tiny_bert import corpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import tsnb
 
 LENGTH, SIZE, BUDGET = 48, 3, 128
 TEXTS = corpus.texts(10, seed=1, longest=LENGTH)
@@ -73,6 +75,19 @@ def test_a_model_that_returns_tuples(
         assert largest_difference(answers.tensors, expected) < 1e-4
 
 
+def test_a_pipeline_gives_the_model_nothing_that_it_does_not_take(
+    load: Callable[..., Any], lengths: list[int]
+) -> None:
+    """A DistilBERT knows no token types, and the tokenizer of a BERT makes them."""
+    tokenizer = load()[1]
+    sizes = {"vocab_size": len(tokenizer), "dim": 8, "n_layers": 1, "n_heads": 2, "hidden_dim": 8}
+    with quiet_transformers(), seeded():
+        model = DistilBertModel(DistilBertConfig(**sizes)).eval()
+    traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=LENGTH))
+    found = CANDIDATES["pipeline"](Setting(model, tokenizer, traced, LENGTH, SIZE, BUDGET))(TEXTS)
+    assert [tuple(tensor.shape) for tensor in found.tensors] == [(size, 8) for size in lengths]
+
+
 def test_alone_nothing_is_padded(setting: Setting, lengths: list[int]) -> None:
     assert candidates.eager_alone(setting)(TEXTS).computed == sum(lengths)
 
@@ -100,6 +115,23 @@ def test_without_its_packages_onnx_runtime_is_left_out(
     monkeypatch.setattr(candidates, "find_spec", lambda _: None)
     with pytest.raises(MissingPeerError, match=r"onnx, onnxruntime.*tsnb\[bench\]"):
         candidates.onnx_runtime(setting)
+
+
+def test_an_export_that_fails_prints_no_graph(
+    setting: Setting, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Fourier(torch.nn.Module):
+        def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = torch.fft.fftn(input_ids.float(), dim=(1,)).real
+            return found
+
+    contract = replace(setting.traced.contract, input_names=("input_ids",), input_axes={})
+    model: Any = Fourier()
+    other = replace(setting, model=model, traced=replace(setting.traced, contract=contract))
+    with pytest.raises(Exception, match="aten::fft_fftn"):
+        candidates.onnx_runtime(other)
+    os.write(1, b"and later output is seen")
+    assert capfd.readouterr().out == "and later output is seen"
 
 
 def test_labels_say_what_is_done(setting: Setting) -> None:

@@ -287,6 +287,8 @@ def test_bench_prints_a_table_and_writes_csv_and_a_figure(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     assert "tsnb.Runner" in done.stdout
     assert "6/6" not in done.stdout  # the bar is on stderr
+    assert done.stderr.startswith("The checkpoint lacks these weights")
+    assert "NewWeightsWarning" not in done.stderr
     folder = tmp_path / "made" / "here"
     assert (folder / "benchmark.csv").read_text(encoding="utf-8").count("\n") == 1 + 2 * 2
     assert "<svg" in (folder / "benchmark.svg").read_text(encoding="utf-8")
@@ -306,6 +308,7 @@ def test_bench_takes_texts_of_ones_own(tmp_path: Path) -> None:
         (("bench", "tiny-bert", "--candidates", "runer"), "Did you mean runner"),
         (("bench", "tiny-brt"), "Did you mean tiny-bert"),
         (("bench", "tiny-bert", "--texts", "0"), "0"),
+        (("bench", "tiny-bert", "--batch-size", "0"), "batch_size must be a whole number"),
         (("bench", "tiny-bert", "--file", "nowhere.txt"), "nowhere.txt"),
     ],
 )

@@ -1,13 +1,22 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel
+from safetensors.torch import load_file, save_file
+from transformers import (
+    BertForPreTraining,
+    CLIPConfig,
+    CLIPModel,
+    GPT2Config,
+    GPT2LMHeadModel,
+)
 
 import tsnb
 from tsnb import models, outputs, tiny_bert
@@ -73,6 +82,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def change(folder: Path, file: str = "config.json", **settings: Any) -> Path:
+    """Change settings in a JSON file of a folder."""
+    path = folder / file
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | settings), encoding="utf-8")
+    return folder
+
+
 def refused(name: str | Path, **choices: Any) -> tsnb.ModelError:
     with pytest.raises(tsnb.ModelError) as caught:
         tsnb.load(name, **choices)
@@ -122,6 +138,34 @@ def test_new_weights_are_named_to_the_caller(folder: Path, head: Any, *, torchsc
 def test_the_embedded_encoder_has_no_trained_pooler() -> None:
     with pytest.warns(models.NewWeightsWarning, match=r"\(seed 0\): pooler.dense.bias, pooler"):
         tsnb.load("tiny-bert", "encoder")
+
+
+@pytest.mark.filterwarnings("ignore::tsnb.models.NewWeightsWarning")
+@pytest.mark.parametrize(
+    ("head", "first"), [("masked-lm", "bert.encoder.layer.1.a"), ("encoder", "encoder.layer.1.a")]
+)
+def test_weights_that_the_configuration_leaves_no_place_for_are_told(
+    folder: Path, head: Any, first: str
+) -> None:
+    with pytest.warns(models.UnusedWeightsWarning) as caught:
+        tsnb.load(change(folder, num_hidden_layers=1), head)
+    told = caught.pop(models.UnusedWeightsWarning)
+    assert "has 32 weights for which" in str(told.message)
+    assert f"the first is {first}" in str(told.message)
+    assert told.filename == __file__
+
+
+@pytest.mark.filterwarnings("error::tsnb.models.UnusedWeightsWarning")
+@pytest.mark.filterwarnings("ignore::tsnb.models.NewWeightsWarning")
+@pytest.mark.parametrize("head", HEADS)
+def test_what_other_heads_need_is_no_loss(
+    folder: Path, load: Callable[..., Any], head: Any
+) -> None:
+    BertForPreTraining(load()[0].config).save_pretrained(folder)  # a pooler, and two heads
+    path = folder / "model.safetensors"
+    old = load_file(path) | {"bert.embeddings.position_ids": torch.arange(512)[None]}
+    save_file(old, path, {"format": "pt"})
+    tsnb.load(folder, head)
 
 
 @pytest.mark.parametrize("attention", [None, "eager"])
@@ -203,12 +247,69 @@ def test_an_unknown_name_suggests_a_known_one(name: str, near: str) -> None:
 def test_an_unknown_head_suggests_a_known_one() -> None:
     error = refused("tiny-bert", head="maskedlm")
     assert (error.key, error.gaps["near"]) == ("models.unknown-head", "Did you mean masked-lm?")
+    assert refused("tiny-bert", head=None).key == "models.unknown-head"
+
+
+@pytest.mark.parametrize("name", [None, 3, b"tiny-bert"])
+def test_what_cannot_be_a_name(name: Any) -> None:
+    error = refused(name)
+    assert (error.key, error.gaps) == ("models.no-name", {"given": type(name).__name__})
 
 
 @pytest.mark.parametrize("name", ["./nowhere", "/nowhere/at/all", "~/nowhere", Path("nowhere/x")])
 def test_a_folder_that_does_not_exist(name: str | Path) -> None:
     error = refused(name)
     assert (error.key, error.gaps) == ("models.no-folder", {"given": name})
+
+
+def test_a_folder_that_may_not_be_looked_into(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(_: Path) -> bool:  # what a user who is not root meets
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "is_dir", closed)
+    error = refused(folder)
+    assert (error.key, error.gaps["why"]) == ("models.closed-folder", "Permission denied")
+
+
+@pytest.mark.parametrize("name", ["~no-such-user/model", "/" + 300 * "x"])
+def test_a_path_that_cannot_be_looked_up(name: str) -> None:
+    assert refused(name).key == "models.closed-folder"
+
+
+@pytest.mark.parametrize(
+    ("file", "settings"),
+    [
+        ("config.json", {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config"}}),
+        (
+            "tokenizer_config.json",
+            {"tokenizer_class": "Mine", "auto_map": {"AutoTokenizer": ["mine.Mine", None]}},
+        ),
+    ],
+)
+def test_code_in_the_folder_is_neither_run_nor_asked_about(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, file: str, settings: dict[str, Any]
+) -> None:
+    (folder / "mine.py").write_text("raise AssertionError", encoding="utf-8")
+    monkeypatch.setattr("builtins.input", lambda _: pytest.fail("asked"))
+    error = refused(change(folder, file, **settings))
+    assert error.key == "models.custom-code"
+    assert "trust_remote_code" not in str(error)
+
+
+@pytest.mark.parametrize("kind", ["no-such-model", None])
+def test_a_configuration_that_is_none_is_said_in_a_sentence_of_ours(
+    folder: Path, kind: str | None
+) -> None:
+    if kind:
+        change(folder, model_type=kind)
+    else:
+        (folder / "config.json").unlink()
+    told = str(refused(folder))
+    assert [word for word in ("pip install", "albert") if word in told] == []
+    assert ("`no-such-model`" if kind else "No such file") in told
+    assert len(told) < 300 + len(str(folder))
 
 
 @pytest.mark.parametrize(
@@ -230,6 +331,7 @@ def test_a_folder_that_lacks_something(folder: Path, removed: list[str], key: st
     ("file", "text", "key"),
     [
         ("config.json", b"{", "models.no-config"),
+        ("config.json", b"[]", "models.no-config"),
         ("config.json", b'{"model_type": "no-such-model"}', "models.no-config"),
         ("model.safetensors", b"", "models.bad-weights"),
         ("model.safetensors", b"version https://git-lfs.example/v1\n", "models.bad-weights"),
@@ -248,10 +350,7 @@ def test_weights_that_were_cut_off(folder: Path) -> None:
 
 
 def test_weights_that_do_not_fit_the_configuration(folder: Path) -> None:
-    config = folder / "config.json"
-    changed = json.loads(config.read_text(encoding="utf-8")) | {"hidden_size": 64}
-    config.write_text(json.dumps(changed), encoding="utf-8")
-    error = refused(folder)
+    error = refused(change(folder, hidden_size=64))
     assert (error.key, "size mismatch" in str(error)) == ("models.bad-weights", True)
 
 
@@ -280,6 +379,18 @@ def test_verify_flag_sees_tied_weights_and_dicts(load: Callable[..., Any]) -> No
         models.verify_flag(load()[0])
     with pytest.raises(tsnb.ModelError):  # untied, and still a dict
         models.verify_flag(tsnb.untie(tsnb.load("tiny-bert")[0]))
+
+
+def test_the_flag_on_a_model_that_names_no_embeddings(
+    tmp_path: Path, load: Callable[..., Any]
+) -> None:
+    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1}
+    part: dict[str, Any] = {**sizes, "num_attention_heads": 2}
+    image = {**part, "image_size": 8, "patch_size": 4}
+    CLIPModel(CLIPConfig(text_config=part, vision_config=image)).save_pretrained(tmp_path)
+    load()[1].save_pretrained(tmp_path)
+    model, _ = tsnb.load(tmp_path, "encoder", torchscript=True)
+    assert models.embeddings(model, "input") is None
 
 
 def test_tuple_outputs_puts_the_setting_back_after_an_error(load: Callable[..., Any]) -> None:

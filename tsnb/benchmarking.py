@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
@@ -15,9 +16,9 @@ from tsnb.batching import plan_flexible
 from tsnb.candidates import CANDIDATES, EXACT, MissingPeerError, Setting, eager_alone, label
 from tsnb.contract import versions
 from tsnb.costs import matmul_peak
-from tsnb.errors import InputError, TraceError, suggest
+from tsnb.errors import InputError, TraceError, TsnbError, suggest
 from tsnb.inference import BUDGET, is_flexible
-from tsnb.inputs import dummy_inputs, is_whole
+from tsnb.inputs import dummy_inputs, max_positions, whole
 from tsnb.latency import timed
 from tsnb.lengths import Geometry, flops, token_lengths
 from tsnb.machine import respect_quota
@@ -28,9 +29,10 @@ from tsnb.verdicts import TOLERANCE, no_warnings
 from tsnb.words import say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import torch
+    from numpy.typing import NDArray
     from tqdm import tqdm
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -40,6 +42,8 @@ BASELINE = "trace-padded"
 BATCH_SIZE = 8
 ROUNDS = 5
 COLUMNS = ("candidate", "round", "seconds", "computed", "real", "difference", "exact")
+UNKNOWN = float("nan")
+BEGINNING, WIDTH = 40, 200  # characters of a text, and of somebody else's error, in a sentence
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ class Benchmark:
         How many texts, and their tokens.
     flops, peak
         Floating-point operations of the texts without padding, and the most a second that matrix
-        products reached in this run.
+        products reached in this run; both NaN where the configuration does not say a size.
     planning
         Seconds that planning the batches takes.
     threads
@@ -125,7 +129,7 @@ class Benchmark:
 
     @property
     def limit(self) -> float:
-        """Seconds that nothing in 32 bits can beat here: all operations at the peak."""
+        """Seconds that nothing in 32 bits can beat here: all operations at the peak, or NaN."""
         return self.flops / self.peak
 
     def ratio(self, name: str, to: str = BASELINE) -> float:
@@ -144,7 +148,7 @@ class Benchmark:
                 say("benchmark.first"): f"{row.first:.1f}",
                 say("benchmark.ratio"): f"{self.ratio(row.name):.2f}" if BASELINE in names else "-",
                 say("benchmark.tokens"): f"{self.real / row.computed:.2f}",
-                say("benchmark.limit"): f"{self.limit / row.median:.0%}" if row.exact else "-",
+                say("benchmark.limit"): self._of_the_limit(row),
                 say("benchmark.difference"): f"{row.difference:.1e}",
             }
             for row in self.rows
@@ -154,9 +158,7 @@ class Benchmark:
         """Return one line a candidate and round, numbers not rounded; round 0 is the first pass."""
         held = io.StringIO()
         writer = csv.writer(held, lineterminator="\n")
-        writer.writerow(
-            ("candidate", "round", "seconds", "computed", "real", "difference", "exact")
-        )
+        writer.writerow(COLUMNS)
         for row in self.rows:
             for number, seconds in enumerate((row.first, *row.seconds)):
                 facts = (row.computed, self.real, row.difference, row.exact)
@@ -171,6 +173,17 @@ class Benchmark:
     def _repr_html_(self) -> str:
         return as_html(self._cells(), self._notes())
 
+    def _limit(self) -> str:
+        """Say what nothing in 32 bits can beat, or that it is unknown."""
+        if np.isnan(self.limit):
+            return say("benchmark.no-limit")
+        gaps = {"limit": f"{self.limit:.2f}", "peak": f"{self.peak / 1e9:,.0f}"}
+        return say("benchmark.least", **gaps)
+
+    def _of_the_limit(self, row: Row) -> str:
+        known = row.exact and not np.isnan(self.limit)
+        return f"{self.limit / row.median:.0%}" if known else "-"
+
     def _cells(self) -> list[list[str]]:
         rows = self.table()
         return [list(rows[0]), *(list(row.values()) for row in rows)]
@@ -180,8 +193,7 @@ class Benchmark:
         gaps = {
             "texts": f"{self.texts:,}",
             "real": f"{self.real:,}",
-            "limit": f"{self.limit:.2f}",
-            "peak": f"{self.peak / 1e9:,.0f}",
+            "limit": self._limit(),
             "planning": f"{1000 * self.planning:.1f}",
             "threads": self.threads,
             "versions": ", ".join(f"{name} {held}" for name, held in self.versions.items()),
@@ -189,7 +201,7 @@ class Benchmark:
         notes = [say("benchmark.notes", **gaps)]
         if any(not row.exact for row in self.rows):
             notes.append(say("benchmark.inexact"))
-        return notes + [f"{name}: {why}" for name, why in self.left_out.items()]
+        return notes + _reasons(self.left_out)
 
 
 def benchmark(  # noqa: PLR0913, each is a thing that a reader may want to change
@@ -219,8 +231,8 @@ def benchmark(  # noqa: PLR0913, each is a thing that a reader may want to chang
         At least one.
     candidates
         `eager-padded`, `eager-longest`, `pipeline`, `trace-padded`, `runner`, `compiled`,
-        `onnx-runtime` and `int8`, or some of them; those that cannot run here are left out, and
-        the table says why.
+        `onnx-runtime` and `int8`, or some of them; those that cannot run here, or fail with this
+        model, are left out, and the table says why.
     rounds
         How often each is timed.
     batch_size
@@ -233,10 +245,11 @@ def benchmark(  # noqa: PLR0913, each is a thing that a reader may want to chang
     Raises
     ------
     InputError
-        No texts, or a candidate that does not exist.
+        No texts, one that is too long for the model, a candidate that does not exist, a number
+        below 1, or no candidate that runs.
     TraceError
-        The model's trace takes no other shape, or a candidate's results differ by more than 1e-4;
-        no time is reported then.
+        The model itself cannot run the texts, its trace takes no other shape, or a candidate's
+        results differ by more than 1e-4; no time is reported then.
 
     Examples
     --------
@@ -254,60 +267,122 @@ def benchmark(  # noqa: PLR0913, each is a thing that a reader may want to chang
     import torch
     from tqdm.auto import tqdm
 
-    names, geometry = _checked(candidates, rounds), Geometry.of(model)
+    names, rounds = _checked(candidates), whole("rounds", rounds)
+    size, budget = whole("batch_size", batch_size), whole("budget", budget)
     lengths = token_lengths(tokenizer, texts, progress=False)
-    longest = int(lengths.max())
+    _check_lengths(model, texts, lengths)
     respect_quota()
-    traced = trace(model, dummy_inputs(tokenizer, model, texts[int(lengths.argmax())], longest))
+    geometry = _geometry(model)
+    with _baseline():
+        text, longest = texts[int(lengths.argmax())], int(lengths.max())
+        traced = trace(model, dummy_inputs(tokenizer, model, text, longest))
     if not is_flexible(traced.contract):
         raise TraceError("benchmark.fixed")
-    setting = Setting(model, tokenizer, traced, longest, batch_size, budget)
+    setting = Setting(model, tokenizer, traced, longest, size, budget)
     runs, left_out = _made(names, setting)
     with tqdm(total=1 + len(runs) * (1 + rounds), unit="pass", disable=not progress) as bar:
-        expected = eager_alone(setting)(texts).tensors
+        with _baseline():
+            expected = eager_alone(setting)(texts).tensors
         bar.update()
-        first = []
+        first: list[Row] = []
         for name, run in runs.items():
             bar.set_postfix_str(name)
-            first.append(_first_pass(name, run, setting, texts, expected))
+            with _leaving_out(name, left_out):
+                first.append(_first_pass(name, run, setting, texts, expected))
             bar.update()
-        peaks = [matmul_peak(geometry)]
-        seconds = _rounds(runs, texts, rounds, bar)
-        peaks.append(matmul_peak(geometry))
+        if not first:
+            raise InputError("benchmark.none-ran", why=" ".join(_reasons(left_out)))
+        bar.total = bar.n + len(first) * rounds
+        peaks = [_peak(geometry)]
+        seconds = _rounds({row.name: runs[row.name] for row in first}, texts, rounds, bar)
+        peaks.append(_peak(geometry))
     return Benchmark(
         rows=tuple(replace(row, seconds=tuple(seconds[row.name])) for row in first),
         left_out=left_out,
         texts=len(texts),
         real=int(lengths.sum()),
-        flops=float(flops(lengths, geometry).sum()),
+        flops=UNKNOWN if geometry is None else float(flops(lengths, geometry).sum()),
         peak=max(peaks),
         planning=timed(partial(plan_flexible, lengths.tolist(), budget)),
         threads=torch.get_num_threads(),
     )
 
 
-def _checked(candidates: Iterable[str], rounds: int) -> list[str]:
+def _checked(candidates: Iterable[str]) -> list[str]:
     """Return the candidates' keys, or say which is none."""
     names = list(candidates)
     for name in names:
         if name not in CANDIDATES:
-            raise InputError("benchmark.unknown", given=name, near=suggest(name, CANDIDATES))
+            raise InputError("benchmark.unknown", given=name, near=suggest(str(name), CANDIDATES))
     if not names:
         raise InputError("benchmark.none", known=", ".join(CANDIDATES))
-    if not is_whole(rounds):
-        raise InputError("inputs.bad-size", name="rounds", given=rounds)
     return names
+
+
+def _check_lengths(
+    model: PreTrainedModel, texts: Sequence[str], lengths: NDArray[np.int64]
+) -> None:
+    """Name the longest text where the model has no positions for it."""
+    limit, index = max_positions(model), int(lengths.argmax())
+    if limit is not None and lengths[index] > limit:
+        gaps = {"index": index, "begins": str(texts[index])[:BEGINNING], "tokens": lengths[index]}
+        raise InputError("benchmark.too-long", limit=limit, **gaps)
+
+
+def _geometry(model: PreTrainedModel) -> Geometry | None:
+    """Return the encoder's sizes, where the configuration says them."""
+    try:
+        return Geometry.of(model)
+    except InputError:
+        return None
+
+
+def _peak(geometry: Geometry | None) -> float:
+    return UNKNOWN if geometry is None else matmul_peak(geometry)
+
+
+def _reasons(left_out: Mapping[str, str]) -> list[str]:
+    return [f"{name}: {why}" for name, why in left_out.items()]
+
+
+@contextmanager
+def _baseline() -> Iterator[None]:
+    """Say in one sentence that the model itself, to which all is compared, cannot run the texts."""
+    try:
+        yield
+    except TsnbError:
+        raise
+    except Exception as error:
+        raise TraceError("benchmark.baseline", why=_first_line(error)) from error
+
+
+@contextmanager
+def _leaving_out(name: str, left_out: dict[str, str]) -> Iterator[None]:
+    """Note why a candidate fails, so that the others go on; what was asked wrongly is raised."""
+    try:
+        with no_warnings():
+            yield
+    except MissingPeerError as error:
+        left_out[name] = str(error)
+    except TsnbError:
+        raise
+    except Exception as error:  # noqa: BLE001, a model may be too much for a peer in any way
+        left_out[name] = say("benchmark.left-out", why=_first_line(error))
+
+
+def _first_line(error: Exception) -> str:
+    """Return how an error begins; some exporters go on for pages."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:WIDTH]}" if lines else type(error).__name__
 
 
 def _made(names: Sequence[str], setting: Setting) -> tuple[dict[str, Run], dict[str, str]]:
     """Return what runs each candidate, and why some cannot run here."""
-    runs, left_out = {}, {}
+    runs: dict[str, Run] = {}
+    left_out: dict[str, str] = {}
     for name in names:
-        try:
-            with no_warnings():
-                runs[name] = CANDIDATES[name](setting)
-        except MissingPeerError as error:
-            left_out[name] = str(error)
+        with _leaving_out(name, left_out):
+            runs[name] = CANDIDATES[name](setting)
     return runs, left_out
 
 
@@ -316,8 +391,7 @@ def _first_pass(
 ) -> Row:
     """Run a candidate for the first time, and compare its results before any time counts."""
     start = perf_counter()
-    with no_warnings():
-        answers = run(texts)
+    answers = run(texts)
     first = perf_counter() - start
     difference, exact = largest_difference(answers.tensors, expected), name in EXACT
     if exact and not difference <= TOLERANCE:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +20,7 @@ from tsnb.verdicts import no_warnings
 from tsnb.words import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
     Run = Callable[[Sequence[str]], "Answers"]
 
+STDOUT = 1  # its file descriptor
 COMPILERS = ("c++", "g++", "clang++", "cl")
 
 
@@ -98,10 +102,15 @@ def pipeline(setting: Setting) -> Run:
     import transformers
 
     make: Any = transformers.pipeline  # not typed
-    size = setting.batch_size
+    size, taken = setting.batch_size, setting.traced.contract.input_names
+    unused = [name for name in ("attention_mask", "token_type_ids") if name not in taken]
     with quiet_transformers():
         extract = make(
-            "feature-extraction", model=setting.model, tokenizer=setting.tokenizer, device="cpu"
+            "feature-extraction",
+            model=setting.model,
+            tokenizer=setting.tokenizer,
+            device="cpu",
+            tokenize_kwargs={f"return_{name}": False for name in unused},
         )
 
     def run(texts: Sequence[str]) -> Answers:
@@ -249,7 +258,7 @@ def _export(setting: Setting, path: Path) -> None:
         name: {place: axis for place, axis in enumerate(axes) if isinstance(axis, str)}
         for name, axes in (*contract.input_axes.items(), *outputs)
     }
-    with no_warnings(), torch.no_grad(), tuple_outputs(setting.model):
+    with no_warnings(), torch.no_grad(), tuple_outputs(setting.model), _nothing_printed():
         torch.onnx.export(
             setting.model,
             (),
@@ -260,3 +269,17 @@ def _export(setting: Setting, path: Path) -> None:
             dynamic_axes=free,
             dynamo=False,
         )
+
+
+@contextmanager
+def _nothing_printed() -> Iterator[None]:
+    """Drop what C++ prints within the block: pages of a graph, where the ONNX exporter fails."""
+    sys.stdout.flush()
+    kept = os.dup(STDOUT)
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        os.dup2(nowhere.fileno(), STDOUT)
+    try:
+        yield
+    finally:
+        os.dup2(kept, STDOUT)
+        os.close(kept)

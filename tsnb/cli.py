@@ -6,16 +6,18 @@ import argparse
 import io
 import sys
 import warnings
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tsnb.candidates import CANDIDATES
 from tsnb.errors import ArtifactError, TraceError, TsnbError
+from tsnb.models import CheckpointWarning
 from tsnb.words import say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tsnb.benchmarking import Benchmark
 
@@ -82,7 +84,8 @@ def bench(options: Options) -> int:
     texts = read_texts(options.file) if options.file else corpus.texts(options.texts)
     if options.output:
         _made(options.output)  # before minutes of measuring, not after
-    model, tokenizer = load(options.model, head="encoder")
+    with _told_plainly():
+        model, tokenizer = load(options.model, head="encoder")
     report = benchmark(
         model,
         tokenizer,
@@ -120,13 +123,11 @@ def export(options: Options) -> int:
     """Write a model's trace to a file, unless trace and model disagree."""
     from tsnb.export import DISAGREES
     from tsnb.export import export as write
-    from tsnb.models import NewWeightsWarning
 
     rows = options.batch_size
     shapes = [(rows if batch is None else batch, length) for batch, length in options.verify]
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", NewWeightsWarning)
-        try:
+    try:
+        with _told_plainly():
             done = write(
                 options.model,
                 options.output,
@@ -136,15 +137,25 @@ def export(options: Options) -> int:
                 verify=shapes,
                 untie=options.untie,
             )
-        except TraceError as error:
-            if error.key not in DISAGREES:
-                raise
-            sys.stderr.write(f"{error} {say('export.no-file')}\n")
-            return FAILED
-    told = [str(note.message) for note in caught if note.category is NewWeightsWarning]
-    sys.stderr.writelines(f"{text}\n" for text in told)
+    except TraceError as error:
+        if error.key not in DISAGREES:
+            raise
+        sys.stderr.write(f"{error} {say('export.no-file')}\n")
+        return FAILED
     sys.stdout.write(f"{done}\n")
     return 0
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    """Say on stderr what checkpoint and model do not share, without a path and a line of source."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", CheckpointWarning)
+        try:
+            yield
+        finally:
+            told = [note.message for note in caught if issubclass(note.category, CheckpointWarning)]
+            sys.stderr.writelines(f"{text}\n" for text in told)
 
 
 def progress(options: Options) -> int:

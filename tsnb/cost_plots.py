@@ -40,12 +40,14 @@ def benchmark_bars(report: Benchmark) -> Figure:
             va="center",
             color=INK,
         )
-    axes.axvline(report.limit, color=ORANGE, ls="--")
+    note = say("plots.benchmark")
+    if not np.isnan(report.limit):
+        axes.axvline(report.limit, color=ORANGE, ls="--")
+        note += say("plots.benchmark-limit", limit=f"{report.limit:.2f}")
     axes.set_yticks(range(len(report.rows)), [row.label for row in report.rows])
     axes.invert_yaxis()
     axes.set_xlabel(say("plots.benchmark-axis", texts=f"{report.texts:,}"))
     axes.margins(x=0.12)
-    note = say("plots.benchmark", limit=f"{report.limit:.2f}")
     figure.suptitle(note, x=0.01, ha="left", fontsize=10, color=INK)
     return figure
 

@@ -5,6 +5,7 @@ What depends on the `torchscript` flag of transformers 4 is kept in this module 
 
 from __future__ import annotations
 
+import json
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,8 +44,16 @@ MINI_GEOMETRY = {
 SEED = 0
 
 
-class NewWeightsWarning(UserWarning):
+class CheckpointWarning(UserWarning):
+    """A checkpoint and the model made from it do not have the same weights."""
+
+
+class NewWeightsWarning(CheckpointWarning):
     """Weights that the head needs are not in the checkpoint, so they are random."""
+
+
+class UnusedWeightsWarning(CheckpointWarning):
+    """Weights of the checkpoint for which the configuration leaves no place are left out."""
 
 
 def load(
@@ -56,7 +65,8 @@ def load(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a model in eval mode, and its tokenizer.
 
-    Opens no socket unless `name` is a hub id that is not in the local cache.
+    Opens no socket unless `name` is a hub id that is not in the local cache, and never runs code
+    that a folder brings along.
 
     Parameters
     ----------
@@ -65,7 +75,7 @@ def load(
         seeded random weights, for timings), a folder, or a hub id `owner/name`.
     head
         What stands on the encoder. What the checkpoint lacks gets seeded random weights and a
-        `NewWeightsWarning`.
+        `NewWeightsWarning`; what it has and the configuration does not, an `UnusedWeightsWarning`.
     torchscript
         Set the flag of transformers 4: unties the embeddings and returns tuples. That it took
         effect is checked.
@@ -81,8 +91,8 @@ def load(
     Raises
     ------
     ModelError
-        Unknown name or head, folder without weights, no way to the hub, a head or a kind of
-        attention that the model cannot have, or a flag that did nothing.
+        Unknown name or head, folder without weights or with code of its own, no way to the hub, a
+        head or a kind of attention that the model cannot have, or a flag that did nothing.
 
     Examples
     --------
@@ -93,7 +103,7 @@ def load(
     Taught in notebooks 00 and 01.
     """
     if head not in get_args(Head):
-        raise ModelError("models.unknown-head", given=head, near=suggest(head, get_args(Head)))
+        raise ModelError("models.unknown-head", given=head, near=suggest(str(head), get_args(Head)))
     if attn_implementation not in (None, *get_args(Attention)):
         near = suggest(str(attn_implementation), get_args(Attention))
         raise ModelError("models.unknown-attention", given=attn_implementation, near=near)
@@ -120,9 +130,10 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # a missing file may end in an ImportError, a broken one in any
-        raise ModelError("models.no-tokenizer", given=folder) from error
+        key = "models.custom-code" if _wants_code(error) else "models.no-tokenizer"
+        raise ModelError(key, given=folder) from error
 
 
 def verify_flag(model: PreTrainedModel) -> None:
@@ -135,10 +146,24 @@ def verify_flag(model: PreTrainedModel) -> None:
     """
     import transformers
 
-    ends = model.get_input_embeddings(), model.get_output_embeddings()
-    tied = None not in ends and ends[0].weight.data_ptr() == ends[1].weight.data_ptr()
-    if tied or getattr(model.config, "use_return_dict", True):
+    ends = [getattr(embeddings(model, side), "weight", None) for side in ("input", "output")]
+    places = [weight.data_ptr() for weight in ends if weight is not None]
+    if len(set(places)) < len(places) or getattr(model.config, "use_return_dict", True):
         raise ModelError("models.flag-ignored", version=transformers.__version__)
+
+
+def embeddings(model: nn.Module, side: str) -> Any:
+    """Return the embeddings that a model names, if it does; one with two encoders may not.
+
+    Parameters
+    ----------
+    side
+        `"input"` or `"output"`.
+    """
+    try:
+        return getattr(model, f"get_{side}_embeddings", lambda: None)()
+    except NotImplementedError:
+        return None
 
 
 @contextmanager
@@ -176,8 +201,9 @@ def _folder(name: str | Path) -> Path:
     """Return the folder that holds a model, fetching it from the hub where `name` is a hub id."""
     if name == EMBEDDED:
         return tiny_bert.FOLDER
-    folder = Path(name).expanduser()
-    if folder.is_dir():
+    if not isinstance(name, (str, Path)):
+        raise ModelError("models.no-name", given=type(name).__name__)
+    if (folder := _existing(name)) is not None:
         if not hub.has_weights(folder):
             raise ModelError("models.no-weights", given=folder)
         return folder
@@ -188,6 +214,15 @@ def _folder(name: str | Path) -> Path:
     return hub.fetch(name)
 
 
+def _existing(name: str | Path) -> Path | None:
+    """Return the folder of a path, if there is one."""
+    try:
+        folder = Path(name).expanduser()
+        return folder if folder.is_dir() else None
+    except (OSError, RuntimeError) as error:  # a RuntimeError where ~ has no home
+        raise ModelError("models.closed-folder", given=name, why=_reason(error)) from error
+
+
 def _weights(name: str | Path, head: str) -> Path:
     """Return the folder of the weights; heads trained on the embedded model have their own."""
     trained = tiny_bert.FOLDER / head
@@ -195,7 +230,7 @@ def _weights(name: str | Path, head: str) -> Path:
 
 
 def _from_folder(folder: Path, head: str, options: dict[str, Any]) -> PreTrainedModel:
-    """Load a checkpoint; weights that it lacks are drawn from `SEED` and warned of."""
+    """Load a checkpoint; warn of weights that are drawn from `SEED`, and of those left out."""
     config = _config(folder, **options)
     with seeded():
         factory = _factory(config, head)
@@ -206,6 +241,7 @@ def _from_folder(folder: Path, head: str, options: dict[str, Any]) -> PreTrained
         except Exception as error:  # each file format has errors of its own
             raise ModelError("models.bad-weights", given=folder, why=error) from error
     _warn_of_new_weights(model, info["missing_keys"])
+    _warn_of_unused_weights(model, info["unexpected_keys"])
     return model
 
 
@@ -220,12 +256,30 @@ def _mini(head: str, options: dict[str, Any]) -> PreTrainedModel:
 
 
 def _config(folder: Path, **options: Any) -> Any:
-    from transformers import AutoConfig
+    """Read a folder's configuration; code that it brings along is not run."""
+    import transformers
 
     try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True, **options)
-    except (OSError, ValueError) as error:
-        raise ModelError("models.no-config", given=folder, why=error) from error
+        if not isinstance(held := json.loads((folder / "config.json").read_bytes()), dict):
+            raise TypeError(say("models.not-object", given=type(held).__name__))  # noqa: TRY301
+        return transformers.AutoConfig.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, **options
+        )
+    except Exception as error:  # each kind of model checks its settings in its own way
+        key = "models.custom-code" if _wants_code(error) else "models.no-config"
+        gaps = {"given": folder, "why": _reason(error), "version": transformers.__version__}
+        raise ModelError(key, **gaps) from error
+
+
+def _wants_code(error: Exception) -> bool:
+    """Tell whether transformers would have gone on with the code that a folder brings along."""
+    return "trust_remote_code" in str(error)
+
+
+def _reason(error: Exception) -> str:
+    """Return what an error says first; transformers goes on with lists and advice."""
+    said = getattr(error, "strerror", None) or str(error)
+    return said.partition("\n")[0].partition(". ")[0].rstrip(".")
 
 
 def _factory(config: Any, head: str) -> Any:
@@ -252,6 +306,20 @@ def _warn_of_new_weights(model: PreTrainedModel, missing: list[str]) -> None:
     if new:
         text = say("models.new-weights", names=", ".join(new), seed=SEED)
         warnings.warn(text, NewWeightsWarning, stacklevel=4)
+
+
+def _warn_of_unused_weights(model: PreTrainedModel, unexpected: list[str]) -> None:
+    """Count the weights that the checkpoint has for a part of the base model, and the model not.
+
+    Another head's weights, and a part that this head does without, such as a pooler, are no loss.
+    """
+    prefix = model.base_model_prefix
+    base = getattr(model, prefix, model)
+    inner = {name: name.removeprefix(f"{prefix}.").partition(".")[0] for name in sorted(unexpected)}
+    unused = [name for name, part in inner.items() if getattr(base, part, None) is not None]
+    if unused:
+        text = say("models.unused-weights", count=len(unused), first=unused[0])
+        warnings.warn(text, UnusedWeightsWarning, stacklevel=4)
 
 
 @contextmanager

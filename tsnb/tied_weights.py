@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from tsnb.models import embeddings
 from tsnb.words import say
 
 if TYPE_CHECKING:
@@ -142,21 +143,12 @@ def _by_storage(named: Named) -> list[list[str]]:
 
 def _embedding_pair(model: nn.Module, named: Named) -> list[tuple[str, str]]:
     """Return the names of a language model's input and output embeddings, where it has both."""
-    ends = [_end(model, f"get_{side}_embeddings") for side in ("input", "output")]
+    ends = [embeddings(model, side) for side in ("input", "output")]
     names = [
         name for end in ends for name, held in named.items() if held is getattr(end, "weight", None)
     ]
     first, last = names[:1], names[-1:]
     return list(zip(first, last, strict=True)) if None not in ends and first != last else []
-
-
-def _end(model: nn.Module, getter: str) -> nn.Module | None:
-    """Return the embeddings that a model names, if it does; one with two encoders may not."""
-    try:
-        found: nn.Module | None = getattr(model, getter, lambda: None)()
-    except NotImplementedError:
-        return None
-    return found
 
 
 def _replace_by_copy(model: nn.Module, name: str) -> None:

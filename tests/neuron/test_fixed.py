@@ -153,6 +153,16 @@ def test_inputs_without_a_length_and_with_fixed_axes() -> None:
         fixed(**(tensors | {"input2": torch.ones(1, 4)}))
 
 
+@pytest.mark.parametrize("name", ["list", "torch", "ValueError", "bool"])
+def test_an_input_may_have_a_name_that_torchscript_uses(name: str) -> None:
+    scope: dict[str, Any] = {"nn": nn}
+    exec(f"class Model(nn.Module):\n    def forward(self, {name}): return 2 * {name}", scope)
+    fixed = tsnb.neuron.fixed_shape(tsnb.trace(scope["Model"]().eval(), {name: torch.ones(1, 3)}))
+    assert fixed(**{name: torch.ones(1, 3)})["output_0"].tolist() == [[2, 2, 2]]
+    with pytest.raises(torch.jit.Error, match=f"the input {name} must have"):
+        fixed.module(torch.ones(1, 4))
+
+
 def test_a_contract_without_a_shape_is_refused() -> None:
     with quiet_jit() as jit:
         module = jit.trace(nn.ReLU().eval(), torch.ones(1, 2))

@@ -6,6 +6,7 @@ import copy
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 from transformers import GenerationConfig, MarianConfig, MarianMTModel
@@ -199,7 +200,37 @@ def test_another_dtype_is_refused() -> None:
     assert refused(parts().generate, **inputs).key == "inputs.wrong-dtype"
 
 
-@pytest.mark.parametrize("longest", [1, 0, -3, 2.5, None])
+@pytest.mark.parametrize("mask", [None, [[1] * SOURCE]])
+def test_what_is_no_tensor_is_refused_by_name(mask: Any) -> None:
+    inputs: Any = source() | {"attention_mask": mask}
+    for error in (refused(parts().generate, **inputs), refused(trace_seq2seq, marian(0), inputs)):
+        assert (error.key, error.gaps["name"]) == ("inputs.not-tensor", "attention_mask")
+
+
+@pytest.mark.parametrize("inputs", [None, (), {}])
+def test_inputs_without_names_are_refused(inputs: Any) -> None:
+    assert refused(trace_seq2seq, marian(0), inputs).key == "inputs.not-named"
+
+
+@pytest.mark.parametrize("cut", [(0,), (0, 0), (None,), (slice(0),), (slice(1), slice(0))])
+def test_ids_that_are_no_rows_are_refused(cut: Any) -> None:
+    inputs = {name: tensor[cut] for name, tensor in source().items()}
+    error = refused(trace_seq2seq, marian(0), inputs)
+    given = tuple(inputs["input_ids"].shape)
+    assert (error.key, error.gaps["ids"]) == ("generation.not-rows", given)
+
+
+def test_a_mask_of_another_shape_is_refused_before_the_trace() -> None:
+    inputs = source() | {"attention_mask": torch.ones(1, 4, dtype=torch.int64)}
+    assert refused(trace_seq2seq, marian(0), inputs).key == "generation.not-rows"
+
+
+def test_a_max_length_of_numpy() -> None:
+    traced = trace_seq2seq(marian(0), source(), np.int64(5))  # type: ignore[arg-type]
+    assert torch.equal(traced.generate(**source()), greedy(marian(0), source(), 5))
+
+
+@pytest.mark.parametrize("longest", [1, 0, -3, 2.5, None, True])
 def test_a_max_length_that_is_none(longest: Any) -> None:
     error = refused(trace_seq2seq, marian(0), source(), longest)
     assert (error.key, error.gaps["given"]) == ("texts.too-small", longest)
@@ -217,9 +248,8 @@ def test_a_model_in_training_mode_is_refused_and_left_as_it_is() -> None:
     assert all(part.training for part in model.modules())
 
 
-@pytest.mark.parametrize("inputs", [{}, {"input_ids": torch.ones(1, 4, dtype=torch.int64)}])
-def test_missing_inputs_are_named(inputs: dict[str, torch.Tensor]) -> None:
-    error = refused(trace_seq2seq, marian(0), inputs)
+def test_missing_inputs_are_named() -> None:
+    error = refused(trace_seq2seq, marian(0), {"input_ids": torch.ones(1, 4, dtype=torch.int64)})
     assert error.key == "inputs.missing"
     assert "attention_mask" in str(error)
 

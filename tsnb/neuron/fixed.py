@@ -14,6 +14,8 @@ from tsnb.tracing import Traced
 from tsnb.words import say
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tsnb.contract import Contract, Shape
 
 
@@ -79,14 +81,24 @@ def _guarded(module: Any, contract: Contract, shape: Shape) -> Any:
 
 
 def _source(contract: Contract, shape: Shape) -> str:
-    """Write the check, input by input, as TorchScript."""
-    lines = [f"def forward(self, {', '.join(f'{name}: Tensor' for name in contract.input_names)}):"]
-    for name in contract.input_names:
+    """Write the check, input by input, as TorchScript.
+
+    It has a method and names of its own, because an input may be called `list` or `torch`.
+    """
+    names = contract.input_names
+    lines = [f"def check(self, {_arguments(f'input_{place}' for place in range(len(names)))}):"]
+    for place, name in enumerate(names):
         sizes = list(resolve(contract.input_axes[name], *shape))
         dtype = contract.dtypes[name]
         words = say("neuron.stand-in", name=name, sizes=sizes, dtype=dtype)
         lines += [
-            f"    if list({name}.shape) != {sizes} or {name}.dtype != torch.{dtype}:",
+            f"    if list(input_{place}.shape) != {sizes} or input_{place}.dtype != torch.{dtype}:",
             f"        raise ValueError({words!r})",
         ]
-    return "\n".join([*lines, f"    return self.inner({', '.join(contract.input_names)})", ""])
+    given = ", ".join(names)
+    forward = [f"    self.check({given})", f"    return self.inner({given})", ""]
+    return "\n".join([*lines, f"def forward(self, {_arguments(names)}):", *forward])
+
+
+def _arguments(names: Iterable[str]) -> str:
+    return ", ".join(f"{name}: Tensor" for name in names)

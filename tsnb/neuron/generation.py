@@ -19,8 +19,8 @@ from transformers import (
 )
 
 from tsnb.errors import InputError
-from tsnb.inputs import in_forward_order
-from tsnb.tracing import Traced, trace
+from tsnb.inputs import in_forward_order, is_whole
+from tsnb.tracing import Traced, checked_tensors, trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -132,10 +132,10 @@ class TracedSeq2Seq:
         Raises
         ------
         InputError
-            Another shape or dtype.
+            No tensors, or another shape or dtype.
         """
         given = {"input_ids": input_ids, "attention_mask": attention_mask}
-        _check_shapes(self.encoder.contract, given)
+        _check_shapes(self.encoder.contract, checked_tensors(given))
         (hidden,) = self.encoder(**given).values()
         longest = self.decoder.contract.length or LEAST
         inputs = _first_step(self.config, hidden, attention_mask, longest)
@@ -181,7 +181,8 @@ def trace_seq2seq(
     Raises
     ------
     InputError
-        Another model, missing inputs, or a length that is too short or over the position limit.
+        Another model, inputs that are missing, no tensors or not of one shape, or a length that is
+        too short or over the position limit.
     TraceError
         As `tsnb.trace`.
 
@@ -203,7 +204,8 @@ def trace_seq2seq(
     if getattr(getattr(model, "config", None), "model_type", "") != "marian":
         raise InputError("generation.not-marian", given=type(model).__name__)
     encoder, config = Encoder(model), model.generation_config
-    ordered = in_forward_order(encoder, inputs)
+    ordered = in_forward_order(encoder, checked_tensors(inputs))
+    _check_rows(*ordered.values())
     _check_lengths(ordered["input_ids"].shape[-1], max_length, model.config.max_position_embeddings)
     first = trace(encoder, ordered)
     with torch.no_grad():
@@ -238,8 +240,14 @@ def _rules(config: GenerationConfig, max_length: int) -> LogitsProcessorList:
     return rules
 
 
+def _check_rows(ids: torch.Tensor, mask: torch.Tensor) -> None:
+    if ids.ndim != 2 or ids.numel() == 0 or mask.shape != ids.shape:  # noqa: PLR2004
+        shapes = {"ids": tuple(ids.shape), "mask": tuple(mask.shape)}
+        raise InputError("generation.not-rows", **shapes)
+
+
 def _check_lengths(source: int, max_length: Any, limit: int) -> None:
-    if not isinstance(max_length, int) or max_length < LEAST:
+    if not is_whole(max_length) or max_length < LEAST:
         raise InputError("texts.too-small", name="max_length", least=LEAST, given=max_length)
     for length in (source, max_length):
         if length > limit:
