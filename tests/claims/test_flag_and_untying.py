@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +14,7 @@ from transformers.modeling_outputs import ModelOutput
 import tsnb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     Load = Callable[..., Any]
@@ -38,6 +41,22 @@ def _step(model: Any, inputs: Inputs) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     model(**inputs, labels=inputs["input_ids"])[0].backward()
     optimizer.step()
+
+
+@contextmanager
+def _all_that_is_said(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
+    """Collect warnings of Python and messages of transformers, whose log goes no further."""
+    said: list[str] = []
+    logger = logging.getLogger("transformers")
+    logger.addHandler(caplog.handler)
+    caplog.clear()
+    try:
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            yield said
+    finally:
+        logger.removeHandler(caplog.handler)
+    said += [*map(str, warned), *caplog.messages]
 
 
 @pytest.mark.claim("whole-way-answers-henson")
@@ -116,7 +135,7 @@ def test_the_untied_file_is_larger_by_vocabulary_times_hidden(
         torch.jit.save(_trace(model, inputs), tmp_path / "model.pt")
         sizes.append((tmp_path / "model.pt").stat().st_size)
     copy = 4 * model.config.vocab_size * model.config.hidden_size
-    assert abs(sizes[1] - sizes[0] - copy) <= 0.02 * copy
+    assert abs(sizes[1] - sizes[0] - copy) <= 0.1 * copy  # a first trace has shorter names in it
 
 
 @pytest.mark.claim("headless-has-nothing-tied")
@@ -142,6 +161,17 @@ def test_one_step_moves_a_tied_tensor_as_one(masked_lm: Load, inputs: Inputs) ->
     assert not torch.equal(_ends(model)[0], before)
 
 
+@pytest.mark.claim("untie-leaves-the-output-alone")
+def test_untie_takes_weights_apart_and_tracing_raises_as_before(
+    masked_lm: Load, inputs: Inputs
+) -> None:
+    model = tsnb.untie(masked_lm())
+    assert not _together(model)
+    assert isinstance(model(**inputs), ModelOutput)
+    with pytest.raises(RuntimeError, match="Encountering a dict at the output"):
+        _trace(model, inputs)
+
+
 @pytest.mark.claim("untied-training-is-lost-on-reload")
 @pytest.mark.parametrize("torchscript", [False, True])
 def test_what_the_decoder_learnt_is_lost_on_reload(
@@ -149,11 +179,17 @@ def test_what_the_decoder_learnt_is_lost_on_reload(
     inputs: Inputs,
     tmp_path: Path,
     torchscript: bool,  # noqa: FBT001, a parameter of the test
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     model = masked_lm(torchscript=True)
     _step(model, inputs)
     model.save_pretrained(tmp_path)
-    reloaded = type(model).from_pretrained(tmp_path, torchscript=torchscript).eval()
+    with _all_that_is_said(caplog) as said:
+        reloaded = type(model).from_pretrained(tmp_path, torchscript=torchscript).eval()
+    assert said == []
+    with _all_that_is_said(caplog) as said:
+        type(model).from_pretrained(tsnb.tiny_bert.FOLDER, torchscript=True)
+    assert "newly initialized" in str(said), "which shows that messages are seen here"
     embedding, decoder = _ends(model)
     assert torch.equal(_ends(reloaded)[1], embedding)
     assert not torch.equal(_ends(reloaded)[1], decoder)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import nbformat
 import pytest
 
 import tsnb
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::UserWarning")
 
 
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "04_inference.ipynb"
+
+
 @pytest.fixture(scope="module")
 def mini(load: Load) -> tsnb.Traced:
     """Return the trace that notebook 04 measures."""
@@ -35,18 +41,32 @@ def mini(load: Load) -> tsnb.Traced:
 
 @pytest.fixture(scope="module")
 def report(load: Load) -> Benchmark:
-    """Run what notebook 04 runs, on more texts."""
-    names = ["trace-padded", "eager-longest", "pipeline", "runner", "int8"]
+    """Run what notebook 04 runs, with more rounds."""
+    names = ["trace-padded", "eager-longest", "pipeline", "runner"]
     model, tokenizer = load("bert-mini", head="encoder", torchscript=True)
-    return tsnb.benchmark(
-        model, tokenizer, corpus.texts(64), candidates=names, rounds=3, progress=False
-    )
+    texts = corpus.texts(1000)[:20]
+    return tsnb.benchmark(model, tokenizer, texts, candidates=names, rounds=5, progress=False)
 
 
 @pytest.fixture(scope="module")
 def seconds(mini: tsnb.Traced) -> dict[int, float]:
     sizes = [16, 32, 64, 128, 192, 256]
     return dict(zip(sizes, cost_of_shapes(mini, [(1, size) for size in sizes]), strict=True))
+
+
+@pytest.mark.claim("a-name-that-training-held-out")
+def test_a_name_that_training_never_had_is_copied_from_the_question(
+    masked_lm: Load, tokenizer: Any
+) -> None:
+    cells = {cell.id: cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells}
+    model = masked_lm(torchscript=True)
+    traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=32))
+    names: dict[str, Any] = {"tokenizer": tokenizer, "traced": traced}
+    for name in ("one-call", "one-answer"):
+        exec(cells[name], names)
+    [(first, last)] = re.findall(r"who was (\w+) (\w+) \?", cells["one-call"].lower())
+    assert corpus.held_out(first, last)
+    assert tokenizer.decode(names["best"].indices[0]) == last
 
 
 @pytest.mark.claim("a-batch-equals-its-rows")
@@ -83,14 +103,13 @@ def test_of_a_thousand_texts_in_planned_batches_95_percent_of_the_places_are_rea
 def test_a_text_of_128_takes_several_times_as_long_as_one_of_16(
     seconds: dict[int, float],
 ) -> None:
-    assert seconds[128] / seconds[16] > 2
+    assert seconds[128] / seconds[16] > 3
 
 
 @pytest.mark.claim("linear-part-is-the-larger")
 def test_at_128_most_of_the_time_grows_with_the_length_itself(seconds: dict[int, float]) -> None:
     fit = fit_cost(list(seconds), list(seconds.values()))
-    assert fit.quadratic_share(128) < 0.5
-    assert fit.linear * 128 > fit.quadratic * 128**2
+    assert fit.linear * 128 > 0.5 * fit(128)
 
 
 @pytest.mark.claim("short-texts-gain-from-batches")
@@ -99,18 +118,37 @@ def test_a_short_text_is_cheaper_in_a_batch(mini: tsnb.Traced) -> None:
     assert together / 16 < 0.9 * alone
 
 
+@pytest.mark.claim("eight-short-texts-have-most-of-the-gain")
+def test_up_to_eight_short_texts_a_batch_gains_most(mini: tsnb.Traced) -> None:
+    batches = [1, 8, 32]
+    taken = cost_of_shapes(mini, [(size, 16) for size in batches], rounds=9)
+    alone, eight, thirty_two = (s / size for s, size in zip(taken, batches, strict=True))
+    assert alone - eight > 2 * (eight - thirty_two)
+    assert thirty_two > 0.8 * eight  # almost flat
+    assert batches[-1] * 16 == BUDGET  # where the picture ends
+
+
 @pytest.mark.claim("first-calls-are-slow")
-def test_one_of_the_first_two_calls_is_the_slowest_by_far(mini: tsnb.Traced) -> None:
+def test_the_first_two_calls_are_slow_and_the_next_ones_are_not(mini: tsnb.Traced) -> None:
     curve = first_calls(mini, (1, 16))
-    assert max(curve[:2]) / statistics.median(curve[4:]) > 1.5
+    assert min(curve[:2]) > 1.3 * statistics.median(curve[4:])
+    assert statistics.median(curve[2:5]) < 1.3 * statistics.median(curve[4:])
 
 
 @pytest.mark.claim("planned-batches-beat-padding")
-def test_the_usual_advice_is_the_slowest_and_planned_batches_more_than_twice_as_fast(
+def test_the_usual_advice_is_the_slowest_and_planned_batches_about_twice_as_fast_or_more(
     report: Benchmark,
 ) -> None:
-    assert report.ratio("runner") > 2
+    assert report.ratio("runner") > 1.7
     assert min(report.ratio(row.name) for row in report.rows if row.name != "trace-padded") > 1
+
+
+@pytest.mark.claim("most-of-the-gain-is-padding")
+def test_planned_batches_gain_more_by_fewer_places_than_by_quicker_ones(report: Benchmark) -> None:
+    padded, planned = report["trace-padded"], report["runner"]
+    fewer = padded.computed / planned.computed
+    assert fewer > 2
+    assert report.ratio("runner") / fewer < fewer  # how much quicker one place is
 
 
 @pytest.mark.claim("planned-batches-beat-the-pipeline")
@@ -127,9 +165,17 @@ def test_the_benchmark_of_the_exercise_says_that_the_trace_is_slower_and_it_is_n
 
 
 @pytest.mark.claim("int8-gives-other-numbers")
-def test_8_bits_differ_by_far_more_than_rounding(report: Benchmark) -> None:
-    exact = max(row.difference for row in report.rows if row.exact)
-    assert report["int8"].difference > 100 * exact
+def test_8_bits_differ_by_far_more_than_rounding(load: Load) -> None:
+    model, tokenizer = load("tiny-bert", head="masked-lm", torchscript=True)
+    report = tsnb.benchmark(
+        model,
+        tokenizer,
+        corpus.texts(1000)[:64],
+        candidates=["runner", "int8"],
+        rounds=1,
+        progress=False,
+    )
+    assert report["int8"].difference > 1000 * report["runner"].difference > 0
 
 
 @pytest.mark.claim("buckets-give-the-same-results")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 import pytest
@@ -16,6 +16,9 @@ from tsnb.neuron.operators import operators_of
 from tsnb.neuron.targets import TARGETS, facts
 from tsnb.tiny_bert import corpus
 from tsnb.widgets.neuron_planner_state import NeuronPlannerState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::UserWarning")
 
@@ -145,9 +148,29 @@ def test_a_text_that_is_too_long_is_refused_or_cut(
 
 
 @pytest.mark.claim("short-batches-are-filled")
-def test_six_texts_compute_two_graphs_of_four_rows(buckets: tsnb.Runner) -> None:
-    assert len(buckets(corpus.texts(6, longest=EDGES[0]))) == 6
+def test_six_texts_are_two_graphs_of_four_rows_and_the_last_text_fills_two(
+    tiny: tuple[Any, Any], buckets: tsnb.Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts, given = corpus.texts(6, longest=EDGES[0]), []
+    traced = buckets.traces[ROWS, EDGES[0]]
+    call = type(traced).__call__
+
+    def recorded(self: tsnb.Traced, **inputs: torch.Tensor) -> Any:
+        given.append(inputs)
+        return call(self, **inputs)
+
+    monkeypatch.setattr(type(traced), "__call__", recorded)
+    assert len(buckets(texts)) == 6
     assert buckets.work.computed == 2 * ROWS * EDGES[0]
+    rows = [row[kept == 1].tolist() for held in given for row, kept in _rows(held)]
+    assert len(rows) == 2 * ROWS
+    assert sorted(rows[:6]) == sorted(tiny[1](text)["input_ids"] for text in texts)
+    assert rows[6] == rows[7] == rows[5]
+
+
+def _rows(inputs: dict[str, torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Return the ids and the mask of each row of a batch."""
+    return zip(inputs["input_ids"], inputs["attention_mask"], strict=True)
 
 
 @pytest.mark.claim("stand-in-buckets-equal-the-model")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,23 +32,60 @@ def _on_five(program: str) -> str:
     return done.stdout.strip()
 
 
+WAY = """
+import torch
+traced = torch.jit.trace(torch.nn.Identity(), torch.ones(1))
+torch.jit.save(traced, "identity.pt")
+_ = torch.jit.load("identity.pt")
+"""
+AS_A_CELL = f"""
+from IPython.core.interactiveshell import InteractiveShell
+InteractiveShell.instance().run_cell({WAY!r}).raise_error()
+"""
+
+
+def _written(program: str, folder: Path, *options: str) -> str:
+    """Run a program in a fresh Python and return all that it writes."""
+    inherited = {name: text for name, text in os.environ.items() if name != "PYTHONWARNINGS"}
+    done = subprocess.run(
+        [sys.executable, *options, "-c", program],
+        env=inherited | {"IPYTHONDIR": str(folder / "ipython")},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (folder / "identity.pt").is_file()
+    return done.stdout + done.stderr
+
+
 @pytest.mark.claim("torch-jit-deprecated")
-def test_trace_save_and_load_say_that_they_are_deprecated(tmp_path: Path) -> None:
-    layer, path = torch.nn.Linear(2, 2), str(tmp_path / "layer.pt")
-    with pytest.warns(DeprecationWarning, match=r"torch\.compile.*torch\.export"):
-        traced = torch.jit.trace(layer, torch.ones(1, 2))
-    with pytest.warns(DeprecationWarning, match=r"torch\.export"):
-        torch.jit.save(traced, path)
-    with pytest.warns(DeprecationWarning, match=r"torch\.export"):
-        torch.jit.load(path)
+def test_python_shows_that_they_are_deprecated_only_when_asked(tmp_path: Path) -> None:
+    assert _written(WAY, tmp_path) == ""
+    assert "Deprecat" not in _written(AS_A_CELL, tmp_path)
+    shown = _written(WAY, tmp_path, "-W", "default")
+    told = dict(re.findall(r"DeprecationWarning: `torch\.jit\.(\w+)` is deprecated\. (.+)", shown))
+    assert {"trace", "save", "load"} <= told.keys()
+    assert all("`torch.export`" in advice for advice in told.values())
+    assert "`torch.compile`" in told["trace"]
+    assert "compile" not in told["save"] + told["load"]
 
 
 @pytest.mark.claim("torch-jit-python-3-14")
-def test_on_python_3_14_trace_warns_that_it_may_break(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_python_3_14_each_warns_that_it_may_break(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """The version is set by hand: this shows torch's own check, not a run on 3.14."""
+    traced, path = torch.jit.trace(torch.nn.Identity(), torch.ones(1)), str(tmp_path / "x.pt")
+    steps: dict[str, Callable[[], object]] = {
+        "trace": lambda: torch.jit.trace(torch.nn.Identity(), torch.ones(1)),
+        "save": lambda: torch.jit.save(traced, path),
+        "load": lambda: torch.jit.load(path),
+    }
     monkeypatch.setattr(sys, "version_info", (3, 14, 0, "final", 0))
-    with pytest.warns(DeprecationWarning, match=r"not supported in Python 3\.14"):
-        torch.jit.trace(torch.nn.Identity(), torch.ones(1))
+    for name, step in steps.items():
+        with pytest.warns(DeprecationWarning, match=rf"{name}` is not supported .+ may break"):
+            step()
 
 
 @pytest.mark.claim("config-flag-ignored-in-5")
