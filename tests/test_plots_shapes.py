@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +44,19 @@ def test_the_frame_is_around_the_traced_shape() -> None:
     [frame] = [held for held in MAP.figure().axes[0].patches if not held.get_fill()]
     drawn: Any = frame
     assert drawn.get_center() == pytest.approx((1, 1))
+
+
+def test_threads_that_draw_at_once_leave_no_style_behind() -> None:
+    import matplotlib as mpl
+
+    def draw(_: int) -> None:
+        for _ in range(6):
+            plots.svg(plots.new_figure(1, 1, fitted=False)[0], "")
+
+    before = dict(mpl.rcParams)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(draw, range(4)))
+    assert dict(mpl.rcParams) == before
 
 
 def test_no_frame_where_the_traced_shape_was_not_tried() -> None:
