@@ -457,10 +457,7 @@ def bucket_plan(lengths: Lengths, edges: Sequence[int]) -> Figure:
 
 def _bucket_line(texts: int, real: int, padding: int) -> str:
     share = f"{padding / max(real + padding, 1):.0%}"
-    return say(
-        "lengths.bucket-line",
-        texts=f"{texts:,}",
-        real=f"{real:,}",
-        padding=f"{padding:,}",
-        share=share,
-    )
+    gaps = {"real": f"{real:,}", "padding": f"{padding:,}", "share": share}
+    if texts == 1:
+        return say("lengths.bucket-line-one", **gaps)
+    return say("lengths.bucket-line", texts=f"{texts:,}", **gaps)
