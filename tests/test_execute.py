@@ -282,6 +282,22 @@ def test_widgets_show_as_text(tmp_path: Path) -> None:
     assert "IntSlider(value=7" in page(tmp_path, "w")
 
 
+def test_progress_bars_are_left_out_and_other_widgets_are_not(tmp_path: Path) -> None:
+    sources = (
+        "from tqdm.notebook import tqdm\nfor _ in tqdm(range(8), desc='kept'): pass",
+        "for _ in tqdm(range(7), leave=False): pass",
+        "for _ in tqdm(iter(range(9)), unit='text'): pass",
+        "from tsnb.widgets import MaxLengthChooser\nMaxLengthChooser([3, 4])",
+    )
+    path = tmp_path / "w.ipynb"
+    assert one(path, *sources, output=tmp_path).error is None
+    held = page(tmp_path, "w")
+    outputs = held[held.index("<body") :]
+    for gone in ("8/8", "0/7", "7/7", "9text", "| "):
+        assert gone not in outputs
+    assert "texts that fit" in outputs
+
+
 def test_a_notebook_without_cells(tmp_path: Path) -> None:
     result = one(tmp_path / "empty.ipynb", output=tmp_path)
     assert (result.error, result.slowest_cell, result.slowest_cell_seconds) == (None, None, 0)
