@@ -194,7 +194,7 @@ def test_a_file_that_has_changed_since_is_not_read(path: Path, *, gone: bool) ->
     else:
         path.write_bytes(b"something else")
     state.chosen = state.first("code")
-    assert state.content().note == say("artifact-viewer.changed")
+    assert state.content().note == say(f"artifact-viewer.{'gone' if gone else 'changed'}")
 
 
 def test_what_is_no_torchscript_raises(tmp_path: Path) -> None:
