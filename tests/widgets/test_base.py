@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -73,6 +74,36 @@ def test_a_view_brings_what_its_controls_need_and_shows_nothing_of_it(view: base
     assert access.layout.display == "none"
     assert "tsnb-view" in view._dom_classes
     assert ".tsnb-view" in str(access._esm)
+
+
+def test_a_resting_button_does_nothing_and_is_not_disabled() -> None:
+    clicks: list[object] = []
+    button = base.RestingButton()
+    button.on_click(clicks.append)
+    button.resting = True
+    button.click()
+    assert (clicks, button.disabled) == ([], False)
+    assert base.RESTING in button._dom_classes
+    button.resting = False
+    button.click()
+    assert clicks == [button]
+    assert base.RESTING not in button._dom_classes
+
+
+def test_what_is_said_has_a_class_that_the_page_knows() -> None:
+    script = (Path(base.__file__).parent / "access.js").read_text(encoding="utf-8")
+    assert base.SAID in base.said()._dom_classes
+    assert f".{base.SAID}" in script
+    assert f".{base.RESTING}" in script
+
+
+def test_the_text_is_that_after_the_html_which_may_wait() -> None:
+    class Waiting(base.View):
+        def html(self) -> str:
+            self.state.count = 5
+            return ""
+
+    assert Waiting(Count())._repr_mimebundle_()["text/plain"] == "count: 5"
 
 
 def test_a_views_own_children_come_first() -> None:

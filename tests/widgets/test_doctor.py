@@ -10,6 +10,7 @@ import pytest
 import tsnb
 from tsnb import checkup
 from tsnb.checkup import Check, Report
+from tsnb.widgets import base
 from tsnb.widgets.doctor import DoctorView
 from tsnb.widgets.doctor_state import DoctorState
 
@@ -54,13 +55,14 @@ def test_check_again_brings_a_new_report(
     seen: list[Any] = []
 
     def look() -> checkup.Finding:
-        seen.append((view.again.disabled, view.again.description))
+        seen.append((view.again.resting, view.again.disabled, view.again.description))
+        view.again.click()
         return "ok", "3.11", ""
 
     monkeypatch.setattr(checkup, "CHECKS", {"python": look})
     view.again.click()
-    assert seen == [(True, "checking…")]
-    assert (view.again.disabled, view.again.description) == (False, "Check again")
+    assert seen == [(True, False, "checking…")]  # and no second look
+    assert (view.again.resting, view.again.description) == (False, "Check again")
     assert "3.11" in view.table.value
     assert "other" not in view.table.value
     assert capsys.readouterr().err == ""
@@ -75,16 +77,22 @@ def test_the_button_comes_back_where_looking_failed(
     monkeypatch.setattr(checkup, "doctor", interrupted)
     with pytest.raises(KeyboardInterrupt):
         view.again.click()
-    assert not view.again.disabled
+    assert not view.again.resting
 
 
 def test_the_text_for_an_issue_is_shown_on_demand(view: DoctorView) -> None:
     assert (view.json.value, view.json.layout.display) == ("", "none")
     view.as_json.value = True
     assert "&lt;other&gt;" in view.json.value
+    assert base.MONO in view.json.value
     assert view.json.layout.display == ""
     view.as_json.value = False
     assert view.json.value == ""
+
+
+def test_every_button_that_has_a_mark_says_what_it_does(view: DoctorView) -> None:
+    assert view.to_mend.tooltip
+    assert view.as_json.tooltip
 
 
 def test_the_issue_has_everything_whatever_is_shown(view: DoctorView) -> None:

@@ -8,6 +8,7 @@ import pytest
 from ipywidgets import RadioButtons
 
 from tsnb.exercises import MODULES
+from tsnb.widgets import base
 from tsnb.widgets.quiz import QuizView
 from tsnb.widgets.quiz_state import QuizState
 
@@ -77,10 +78,15 @@ def test_the_text_has_questions_choices_and_answers_at_the_end(view: QuizView) -
 
 def test_the_page_folds_the_answers(view: QuizView) -> None:
     page = view.html()
-    assert page.count("<details>") == page.count("<summary>Answer</summary>") == 3
-    for part in page.split("<details>")[:-1]:
+    assert page.count("<details ") == page.count("<summary>Answer</summary>") == 3
+    for part in page.split("<details ")[:-1]:
         visible = part.rsplit("</details>", maxsplit=1)[-1]
-        assert "<ol type='a'>" in visible
+        assert "<ol style='list-style-type: lower-alpha'>" in visible  # Jupyter overrides `type`
+    assert page.count("<details style='margin-bottom: 1em'>") == 3
+
+
+def test_verdicts_are_said(view: QuizView) -> None:
+    assert all(base.SAID in verdict._dom_classes for verdict in view.verdicts)
 
 
 def test_the_state_is_new_for_each() -> None:
