@@ -12,9 +12,9 @@ from ipywidgets import HTML, BoundedIntText, Button, IntSlider
 
 import tsnb
 from tsnb.errors import InputError
-from tsnb.latency import Latency
+from tsnb.latency import Latency, Newest
 from tsnb.lengths import length_report, plan_buckets
-from tsnb.widgets import base
+from tsnb.widgets import base, max_length
 from tsnb.widgets.max_length import CHOSEN, OTHER, MaxLengthChooser
 from tsnb.widgets.max_length_state import MaxLengthState
 
@@ -436,6 +436,29 @@ def test_without_a_front_end_there_are_words_and_a_picture(chooser: MaxLengthCho
     assert bundle["text/plain"] == str(chooser) == repr(chooser) == str(chooser.state)
     assert "<svg" in bundle["text/html"]
     assert "texts that fit" in bundle["text/html"]
+
+
+def test_what_is_kept_of_a_chooser_has_its_latency(load: Callable[..., Any]) -> None:
+    chooser = MaxLengthChooser([4, 5], model=load()[0], batch_size=1)
+    assert "ms a batch" in chooser.html()
+    chooser.close()
+
+
+def test_what_is_kept_of_a_chooser_never_says_that_it_measures(
+    chooser: MaxLengthChooser, meter: Meter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(max_length, "LAST_WAIT", 0.01)
+    chooser.state._newest = Newest(meter, chooser.state._told, 0)
+    chooser.state.value = 50
+    assert "measuring" in str(chooser)
+    assert "measuring" not in chooser.html()
+    assert "50 tokens" in chooser.html()
+
+
+def test_thousands_are_apart() -> None:
+    state = MaxLengthState([5, 600, 25_304], buckets=3, value=25_304)
+    assert told(state)["bucket edges"] == "5, 600, 25,304"
+    assert "25,304" in state.histogram()[1]
 
 
 def test_a_latency_changes_the_figures_and_not_the_picture(load: Callable[..., Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -162,6 +163,47 @@ def test_the_readers_own_trace_comes_first() -> None:
     }
 
 
+@pytest.mark.parametrize("length", [5, 8])
+def test_the_traced_shape_is_one_of_those_probed(length: int) -> None:
+    layer = torch.nn.Embedding(9, 4).eval()
+    traced = tsnb.trace(layer, {"input": torch.ones(4, length, dtype=torch.int64)})
+    explorer = ShapeErrorExplorer(traced, layer)
+    explorer.state.wait()
+    assert explorer.grid.rows == [1, 2, 3, 4]
+    assert explorer.grid.columns == sorted({length, 8, 16, 32, 64, 128})
+    assert explorer.grid.selected == [4, length]
+    assert "the shape that was traced" in explorer.detail.value
+
+
+def test_what_is_chosen_first_is_in_the_grid() -> None:
+    layer = torch.nn.Embedding(9, 4).eval()
+    traced = tsnb.trace(layer, {"input": torch.ones(1, 5, dtype=torch.int64)})
+    explorer = ShapeErrorExplorer(traced, layer, lengths=[2, 3], batch_sizes=[2])
+    explorer.state.wait()
+    assert explorer.state.selected == (2, 2)
+    unknown = tsnb.Traced(traced.module, replace(traced.contract, batch_size=None, length=None))
+    explorer = ShapeErrorExplorer(unknown, layer)
+    explorer.state.wait()
+    assert explorer.state.selected == (1, 8)
+
+
+def test_what_the_reader_chooses_meanwhile_stays_chosen(state: ShapeErrorState) -> None:
+    _probed(state, "int-mask")
+
+    def choose(change: Any) -> None:
+        if len(change["new"]) == 2:
+            state.selected = (2, 7)
+
+    state.observe(choose, "cells")
+    state.start()
+    state.wait()
+    assert state.selected == (2, 7)
+    state.unobserve(choose, "cells")
+    state.start()
+    state.wait()
+    assert state.selected == (1, 3)
+
+
 def test_bad_lengths_are_refused_before_anything_runs() -> None:
     layer = torch.nn.Embedding(9, 4).eval()
     traced = tsnb.trace(layer, {"input": torch.ones(1, 5, dtype=torch.int64)})
@@ -214,9 +256,34 @@ class TestView:
         explorer.state.selected = (3, 16)
         assert explorer.grid.selected == [3, 16]
 
-    def test_stop_can_be_pressed_only_while_it_probes(self, explorer: ShapeErrorExplorer) -> None:
-        assert explorer.stopper.disabled
+    def test_stop_rests_unless_it_probes_and_keeps_the_focus(
+        self, explorer: ShapeErrorExplorer
+    ) -> None:
+        seen: list[tuple[bool, bool]] = []
+        held = explorer.stopper
+
+        def note(_: object) -> None:
+            seen.append((held.resting, held.disabled))
+
+        explorer.state.observe(note, "cells")
+        explorer.state.start()
+        explorer.state.wait()
+        explorer.state.unobserve(note, "cells")
+        assert (False, False) in seen
+        assert not any(disabled for _, disabled in seen)
+        assert held.resting
         assert explorer.progress.layout.display == "none"
+
+    def test_a_chosen_shape_is_explained_when_its_verdict_comes_in(
+        self, explorer: ShapeErrorExplorer
+    ) -> None:
+        self._show(explorer, "int-mask")
+        state = explorer.state
+        cells, state.cells = state.cells, {}
+        state.selected = (2, 9)
+        assert "not probed" in explorer.detail.value
+        state.cells = cells
+        assert SEED_MESSAGE[:20] in explorer.detail.value
 
     def test_without_a_front_end_there_are_table_picture_and_words(
         self, explorer: ShapeErrorExplorer
