@@ -361,6 +361,42 @@ def test_it_says_that_it_traces(view: NeuronPlanner) -> None:
     assert (shown[1], view.note.layout.display) == ("", "none")
 
 
+def test_a_choice_without_a_plan_is_taken_back_everywhere(
+    view: NeuronPlanner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, head = view.plan, "no such luck"
+
+    def broken(_: object) -> None:
+        raise RuntimeError(head)
+
+    monkeypatch.setattr(NeuronPlannerState, "_look", broken)
+    places: list[tuple[Any, str]] = [
+        (view, "task"),
+        (view.state, "task"),
+        (view.controls["task"], "value"),
+    ]
+    for place, name in places:
+        setattr(place, name, "masked-lm")
+        held = {view.task, view.state.task, view.controls["task"].value}
+        assert held == {"question-answering"}
+        assert view.plan is before
+        assert head in view.note.value
+        assert head in str(view)
+        assert "masked-lm" in view.state.note
+        view.buckets = 2 if view.buckets != 2 else 3
+        before = view.plan
+        assert (view.state.note, view.note.value) == ("", "")
+
+
+def test_thousands_are_apart() -> None:
+    plan = NeuronPlannerState(lengths=[*[4] * 1199, 500], value=504).plan
+    assert dict(plan.figures())["texts that are cut"] == "0 of 1,200"
+
+
+def test_the_code_has_a_font_of_one_width(view: NeuronPlanner) -> None:
+    assert base.MONO in view.code.value
+
+
 def test_the_readers_trace_has_its_own_attention(own: tuple[tsnb.Traced, Any]) -> None:
     view = NeuronPlanner(*own, lengths=LENGTHS)
     assert view.controls["attention"].disabled
