@@ -149,6 +149,7 @@ def test_bars_are_real_tokens_and_padding() -> None:
         "0 texts: 0 + 0 (0%)",
         "2 texts: 60 + 0 (0%)",
     ]
+    assert numbers(plots.bucket_plan([9], [10])) == ["1 text: 9 + 1 (10%)"]
     assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == [
         "up to 12",
         "up to 20",

@@ -190,6 +190,13 @@ def test_texts_that_are_cut_are_told() -> None:
     assert str(found).endswith(found.cut())
 
 
+def test_thousands_are_apart_in_every_number() -> None:
+    found = padding_cost([600, 25_304, 60_000], 50_000, buckets=3, budget=60_000)
+    assert "padded to 50,000" in str(found)
+    assert "bucket edges: 600, 25,304, 50,000" in str(found)
+    assert "cut to 50,000 tokens" in found.cut()
+
+
 def test_without_a_cut_nothing_is_said_of_it() -> None:
     assert padding_cost(SOME).cut() == ""
     assert "cut" not in str(padding_cost(SOME))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +43,8 @@ STARTUP = 300  # seconds that a kernel may take to start, where ten do at once
 EVERY = 0.05  # seconds from one look at the memory to the next
 SUMMARY = "summary.md"
 ERROR_WIDTH = 120
+BAR = re.compile(r"\d+%\||\[\d+:\d\d[<,]")  # what a progress bar of tqdm says of itself
+WIDGET = "application/vnd.jupyter.widget-view+json"
 COLUMNS = ("notebook", "result", "seconds", "peak", "slowest", "error")
 
 
@@ -156,13 +160,14 @@ def to_html(notebook: NotebookNode, path: Path) -> str:
     """Return a notebook as one HTML page that asks the network for nothing.
 
     Pictures are embedded; scripts from elsewhere (RequireJS, MathJax, the manager of widgets) are
-    left out, so that a widget shows as the picture and the words that it brings along.
+    left out, so that a widget shows as the picture and the words that it brings along. The last
+    state of a progress bar is left out.
     """
     from nbconvert import HTMLExporter
 
     exporter = HTMLExporter(embed_images=True, require_js_url="", mathjax_url="")
     resources = {"metadata": {"name": path.stem, "path": str(path.parent)}}
-    return str(exporter.from_notebook_node(notebook, resources)[0])
+    return str(exporter.from_notebook_node(_without_bars(notebook), resources)[0])
 
 
 def table(results: Iterable[Result]) -> str:
@@ -262,6 +267,21 @@ def _blank(notebook: NotebookNode) -> NotebookNode:
         if cell.cell_type == "code":
             cell.update(outputs=[], execution_count=None)
     return notebook
+
+
+def _without_bars(notebook: NotebookNode) -> NotebookNode:
+    """Return a copy without the progress bars: nothing moves on a page, and some were cleared."""
+    copy = deepcopy(notebook)
+    for cell in copy.cells:
+        if "outputs" in cell:
+            cell.outputs = [held for held in cell.outputs if not _is_bar(held.get("data", {}))]
+    return copy
+
+
+def _is_bar(data: dict[str, Any]) -> bool:
+    """Tell whether an output is a progress bar in a widget, which brings no HTML along."""
+    told = str(data.get("text/plain", ""))
+    return WIDGET in data and "text/html" not in data and bool(BAR.search(told))
 
 
 def _prepared(folder: Path) -> Path:

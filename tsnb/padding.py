@@ -15,7 +15,7 @@ from tsnb.batching import Batch, check_budget, plan_fixed, plan_flexible
 from tsnb.inference import BUDGET, WINDOW
 from tsnb.inputs import whole
 from tsnb.lengths import checked, flops, plan_buckets
-from tsnb.tables import as_html, as_text
+from tsnb.tables import as_html, as_text, listed
 from tsnb.words import say
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class PaddingReport:
             return ""
         gaps = {"cut": self.cut_texts, "texts": len(self.lengths), "tokens": self.cut_tokens}
         numbers = {name: f"{number:,}" for name, number in gaps.items()}
-        return say("padding.cut", length=self.max_length, **numbers)
+        return say("padding.cut", length=f"{self.max_length:,}", **numbers)
 
     def __str__(self) -> str:
         return "\n".join([as_text(self._rows()), *self._notes()])
@@ -122,7 +122,7 @@ class PaddingReport:
         return list(zip(*columns, strict=True))
 
     def _notes(self) -> list[str]:
-        edges = say("padding.edges", edges=", ".join(map(str, self.edges)))
+        edges = say("padding.edges", edges=listed(self.edges))
         return list(filter(None, [edges, self.cut()]))
 
 
@@ -197,7 +197,7 @@ def padding_cost(  # noqa: PLR0913, each choice is to be seen in the signature
         "sorted": _by_window(given, partial(plan_flexible, budget=most)),
     }
     labels = {
-        "max": say("padding.plan-max", length=limit),
+        "max": say("padding.plan-max", length=f"{limit:,}"),
         "arrival": say("padding.plan-arrival", size=size),
         "buckets": _bucket_label(len(edges), size),
         "sorted": say("padding.plan-sorted", budget=f"{most:,}"),

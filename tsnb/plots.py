@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import re
+import threading
+from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -59,6 +61,19 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
+STYLING = threading.RLock()
+
+
+@contextmanager
+def _styled() -> Iterator[None]:
+    """Set the style of the course for a block, one thread at a time: Matplotlib has one setting.
+
+    Two at once would each put back what the other had set, and leave it to the reader's figures.
+    """
+    import matplotlib as mpl
+
+    with STYLING, mpl.rc_context(STYLE):
+        yield
 
 
 def new_figure(
@@ -70,10 +85,9 @@ def new_figure(
     slider waits, the margins are given. It is not registered with pyplot, so that it is freed when
     nobody holds it.
     """
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(STYLE):
+    with _styled():
         figure = Figure(figsize=(width, height), layout="constrained" if fitted else None)
         return figure, figure.subplots()
 
@@ -88,10 +102,8 @@ def svg(figure: Figure, text: str) -> str:
     text
         What the figure shows, in words, for those who do not see it.
     """
-    import matplotlib as mpl
-
     held = io.StringIO()
-    with mpl.rc_context(STYLE):
+    with _styled():
         figure.savefig(held, format="svg", metadata={"Date": None})
     drawn = re.sub(
         r"<metadata>.*?</metadata>|<style.*?</style>", "", held.getvalue(), flags=re.DOTALL
@@ -445,10 +457,7 @@ def bucket_plan(lengths: Lengths, edges: Sequence[int]) -> Figure:
 
 def _bucket_line(texts: int, real: int, padding: int) -> str:
     share = f"{padding / max(real + padding, 1):.0%}"
-    return say(
-        "lengths.bucket-line",
-        texts=f"{texts:,}",
-        real=f"{real:,}",
-        padding=f"{padding:,}",
-        share=share,
-    )
+    gaps = {"real": f"{real:,}", "padding": f"{padding:,}", "share": share}
+    if texts == 1:
+        return say("lengths.bucket-line-one", **gaps)
+    return say("lengths.bucket-line", texts=f"{texts:,}", **gaps)

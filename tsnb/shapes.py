@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tsnb.errors import InputError, TraceError
+from tsnb.given import checked_module, checked_traced
 from tsnb.inputs import is_whole
 from tsnb.shape_errors import ShapeError, dissect
 from tsnb.tracing import check_eval
@@ -174,7 +175,7 @@ def probe(
     Raises
     ------
     InputError
-        An empty list, one that does not rise, or a tolerance of zero or less.
+        No trace or no model; an empty list, one that does not rise, or a tolerance of zero or less.
     TraceError
         The trace was not made from this model, or the model is in training mode.
 
@@ -206,6 +207,8 @@ def probe_each(
 
     Raises what `probe` raises, before the first shape.
     """
+    checked_traced(traced)
+    checked_module(model)
     if not tolerance or not tolerance > 0:
         raise InputError("shapes.tolerance", given=tolerance)
     check_eval(model, "shapes.training")

@@ -43,5 +43,14 @@ def as_html(rows: Rows, notes: Iterable[str] = ()) -> str:
     return f"<div style='overflow-x: auto' tabindex='0'><table>{table}</table></div>{below}"
 
 
+def listed(numbers: Iterable[int]) -> str:
+    """Return numbers as text, thousands apart as everywhere else.
+
+    >>> listed([600, 25304])
+    '600, 25,304'
+    """
+    return ", ".join(f"{number:,}" for number in numbers)
+
+
 def _row(cells: Sequence[str], tag: str = "td") -> str:
     return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"

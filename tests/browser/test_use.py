@@ -144,6 +144,23 @@ def test_arrow_keys_go_through_the_grid(book: Notebook, name: str) -> None:
     expect(view.get_by_text("16 shapes probed.")).to_be_visible()
 
 
+@views("explorer")
+def test_the_grid_is_one_stop_of_tab_and_stop_keeps_the_focus(book: Notebook, name: str) -> None:
+    view = book.view(name)
+    stops, stop = view.locator("td[tabindex='0']"), view.get_by_role("button", name="Stop")
+    expect(view.get_by_text("shapes probed.")).to_be_visible()
+    expect(stops).to_have_attribute("aria-selected", "true")
+    assert book.ask("inKernel", "setattr(explorer.state, 'selected', None)") == "None"
+    expect(stops).to_have_attribute("aria-selected", "false")
+    expect(stops).to_have_count(1)
+    view.get_by_role("button", name="Probe again").press("Enter")
+    stop.press("Enter")
+    expect(view.get_by_text(re.compile(r"Stopped after|shapes probed"))).to_be_visible()
+    expect(stop).to_be_disabled()
+    expect(stop).to_be_focused()
+    expect(stops).to_have_count(1)
+
+
 @views("view")
 def test_the_button_of_the_tying_view(book: Notebook, name: str) -> None:
     view = book.view(name)
@@ -168,7 +185,10 @@ def test_the_buttons_of_the_doctor(book: Notebook, name: str) -> None:
     expect(view.get_by_role("table")).not_to_contain_text("embedded model")
     view.get_by_role("button", name="Text for an issue").click()
     expect(view.locator("pre")).to_contain_text('"key": "model"')
-    view.get_by_role("button", name="Check again").press("Enter")
+    again = view.get_by_role("button", name="Check again")
+    again.press("Enter")
+    book.finish()
+    expect(again).to_be_focused()
     view.get_by_role("button", name="Only what is not in order").click()
     expect(view.get_by_role("table")).to_contain_text("embedded model")
     view.get_by_role("button", name="Text for an issue").press("Enter")
@@ -205,6 +225,10 @@ def test_a_question_is_explained_when_one_has_chosen(book: Notebook, name: str) 
     for number, letter in enumerate(QUIZ):
         view.get_by_role("radio").nth(3 * number + "abc".index(letter)).check()
     expect(view.get_by_text("Right.")).to_have_count(3)
+    expect(view.locator("[aria-live=polite]")).to_contain_text(["Right."] * 3)
+    for number in (1, 2, 3):
+        group = view.get_by_role("radiogroup", name=re.compile(rf"^{number}\. .+\?$"))
+        expect(group.get_by_role("radio")).to_have_count(3)
 
 
 @views("contract-save")

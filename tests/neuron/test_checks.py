@@ -62,6 +62,7 @@ def test_weights_against_memory(name: str, weights: tuple[int, int], kind: str, 
     ("name", "weights", "kind", "said"),
     [
         ("inf1", 109_482_240, "ok", "about 9 compiled lengths"),
+        ("inf1", 740_740, "ok", "about 1,350 compiled lengths"),
         ("inf1", 2_500_000_000, "attention", "about 0 compiled lengths"),
         ("inf2", 109_482_240, "attention", "for Inf2 there is none"),
     ],

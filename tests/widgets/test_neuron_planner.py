@@ -370,12 +370,13 @@ def test_a_choice_without_a_plan_is_taken_back_everywhere(
         raise RuntimeError(head)
 
     monkeypatch.setattr(NeuronPlannerState, "_look", broken)
-    for choose in (
-        lambda: setattr(view, "task", "masked-lm"),
-        lambda: setattr(view.state, "task", "masked-lm"),
-        lambda: setattr(view.controls["task"], "value", "masked-lm"),
-    ):
-        choose()
+    places: list[tuple[Any, str]] = [
+        (view, "task"),
+        (view.state, "task"),
+        (view.controls["task"], "value"),
+    ]
+    for place, name in places:
+        setattr(place, name, "masked-lm")
         held = {view.task, view.state.task, view.controls["task"].value}
         assert held == {"question-answering"}
         assert view.plan is before

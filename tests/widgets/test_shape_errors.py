@@ -261,14 +261,17 @@ class TestView:
     ) -> None:
         seen: list[tuple[bool, bool]] = []
         held = explorer.stopper
-        explorer.state.observe(
-            lambda _: seen.append((held.resting, held.disabled)), ["probing", "cells"]
-        )
-        self._show(explorer, "position-loop")
-        explorer.state.unobserve_all("nothing")
+
+        def note(_: object) -> None:
+            seen.append((held.resting, held.disabled))
+
+        explorer.state.observe(note, "cells")
+        explorer.state.start()
+        explorer.state.wait()
+        explorer.state.unobserve(note, "cells")
         assert (False, False) in seen
-        assert held.resting
         assert not any(disabled for _, disabled in seen)
+        assert held.resting
         assert explorer.progress.layout.display == "none"
 
     def test_a_chosen_shape_is_explained_when_its_verdict_comes_in(

@@ -294,6 +294,6 @@ def buckets(case: Case) -> Iterator[Finding]:
         why, todo = say("preflight.buckets-no-rule-why"), say("preflight.buckets-no-rule-do")
         yield Finding("attention", "buckets", why, todo, source("inf2-trace"))
     else:
-        why = say("preflight.buckets-why", weights=f"{count:,}", count=allowed)
+        why = say("preflight.buckets-why", weights=f"{count:,}", count=f"{allowed:,}")
         todo = say("preflight.buckets-do")
         yield Finding("ok" if allowed else "attention", "buckets", why, todo, source("buckets"))

@@ -15,15 +15,23 @@ function keep(event) {
   target.toggleAttribute("data-lm-suppress-shortcuts", !isTheirs(event));
 }
 
-// Radio buttons are one group, one stop of Tab, only under one name.
+// A button that rests is not disabled, which would take the focus from it; it does nothing.
+function ignore(event) {
+  if (event.target.closest?.(`${VIEW} .tsnb-resting`)) event.stopImmediatePropagation();
+}
+
+// Radio buttons are one group, one stop of Tab, only under one name; the question stands above them.
 function group(box) {
+  const question = box.closest(".widget-radio")?.previousElementSibling?.textContent ?? "";
+  box.setAttribute("role", "radiogroup");
+  box.setAttribute("aria-label", question.trim());
   const known = box.querySelector("input[name]")?.name;
   const name = known ?? `tsnb-${Math.random().toString(36).slice(2)}`;
   for (const input of box.querySelectorAll("input")) input.name = name;
 }
 
 // A slider does not know its label, nor that its number can be typed over; a list without a label
-// only has a title; an icon's letter means nothing.
+// only has a title; an icon's letter means nothing. What changes where nobody has the focus is said.
 function name(view) {
   for (const slider of view.querySelectorAll(".widget-slider")) {
     const words = slider.querySelector("label")?.textContent ?? "";
@@ -36,6 +44,12 @@ function name(view) {
   }
   for (const icon of view.querySelectorAll("button > i")) {
     icon.setAttribute("aria-hidden", "true");
+  }
+  for (const button of view.querySelectorAll("button")) {
+    button.setAttribute("aria-disabled", button.matches(".tsnb-resting, :disabled"));
+  }
+  for (const words of view.querySelectorAll(".tsnb-said")) {
+    words.setAttribute("aria-live", "polite");
   }
   view.querySelectorAll(".widget-radio-box").forEach(group);
   for (const list of view.querySelectorAll("select[title]")) {
@@ -52,15 +66,17 @@ function render({ el }) {
       frame = requestAnimationFrame(start); // it is not on the page yet
       return;
     }
-    names.observe(view, { childList: true, subtree: true });
+    names.observe(view, { childList: true, subtree: true, attributeFilter: ["class"] });
     name(view);
   };
   start();
   window.addEventListener("keydown", keep, true); // before theirs, which waits at the document
+  window.addEventListener("click", ignore, true);
   return () => {
     cancelAnimationFrame(frame);
     names.disconnect();
     window.removeEventListener("keydown", keep, true);
+    window.removeEventListener("click", ignore, true);
   };
 }
 

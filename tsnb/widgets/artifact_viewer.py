@@ -14,7 +14,7 @@ from traitlets import Unicode, link, validate
 from tsnb.palette import GREEN, GREY, ORANGE, VERMILION
 from tsnb.tables import CELL
 from tsnb.widgets.artifact_viewer_state import PARTS, ArtifactState
-from tsnb.widgets.base import View
+from tsnb.widgets.base import MONO, View
 from tsnb.words import say
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ COLOURS: dict[Digest, str] = {
     "absent": GREY,
     "newer": ORANGE,
 }
-MONO = "font-family: var(--jp-code-font-family, monospace); font-size: 12px; line-height: 1.4"
+SMALL = f"{MONO}; font-size: 12px; line-height: 1.4"
 EDGE = f"1px solid var(--jp-border-color1, {GREY})"
 BOX = f"border: {EDGE}; max-height: 32em; overflow: auto; margin: 0; padding: 6px 8px"
 LISTS = "tsnb-members"  # bars and sizes stand below each other in a font of one width only
@@ -92,7 +92,7 @@ class ArtifactViewer(View):
     def html(self) -> str:
         """Return the file, its parts and what is chosen, for where there are no controls."""
         lines = "\n".join(self.state.part_labels())
-        return f"{self.head.value}<pre style='{MONO}'>{escape(lines)}</pre>{self.detail.value}"
+        return f"{self.head.value}<pre style='{SMALL}'>{escape(lines)}</pre>{self.detail.value}"
 
     def draw(self) -> None:
         """Bring the lists and the content to what is chosen now."""
@@ -157,7 +157,7 @@ def _head(state: ArtifactState) -> str:
     mark = f"<b style='color: {COLOURS[state.artifact.digest]}'>{digest[0]}</b>{digest[1:]}"
     lines = "".join(f"<div>{line}</div>" for line in (f"<b>{file}</b>", mark, *more))
     narrow = f".{LISTS} .widget-html-content {{ min-width: 0 }}"  # else a long line widens its box
-    style = f"<style>.{LISTS} select {{ {MONO}; min-width: 0 }} {narrow}</style>"
+    style = f"<style>.{LISTS} select {{ {SMALL}; min-width: 0 }} {narrow}</style>"
     return f"{style}<div style='line-height: 1.5; overflow-wrap: anywhere'>{lines}</div>"
 
 
@@ -168,13 +168,13 @@ def _table(rows: Iterable[tuple[str, str]], name: str) -> str:
         f"<td style='{CELL}; overflow-wrap: anywhere'>{escape(value)}</td></tr>"
         for name, value in rows
     )
-    table = f"<table style='{MONO}; border-collapse: collapse'>{lines}</table>"
+    table = f"<table style='{SMALL}; border-collapse: collapse'>{lines}</table>"
     return f"<div style='{BOX}' {_region(name)}>{table}</div>" if lines else ""
 
 
 def _text(text: str, name: str) -> str:
     """Return a text in a box that scrolls, with the keyboard too."""
-    style = f"{BOX}; {MONO}; white-space: pre"
+    style = f"{BOX}; {SMALL}; white-space: pre"
     return f"<pre style='{style}' {_region(name)}>{escape(text)}</pre>" if text else ""
 
 

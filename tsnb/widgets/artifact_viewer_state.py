@@ -187,8 +187,9 @@ class ArtifactState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is 
     def _text(self, member: str) -> Content:
         """Return the beginning of a member as text, or why it is not shown."""
         note = self._about(self.part)
-        if _stamp(self.artifact.path) != self._stamp:
-            return Content(member, say("artifact-viewer.changed"))
+        now = _stamp(self.artifact.path)
+        if now != self._stamp:
+            return Content(member, say(f"artifact-viewer.{'changed' if now else 'gone'}"))
         if member.endswith(PICKLES):
             return Content(member, say("artifact-viewer.pickle"))
         try:

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
-from ipywidgets import HTML, Box, Layout, VBox
+from ipywidgets import HTML, Box, Button, Layout, VBox
+from traitlets import Bool, observe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,6 +36,8 @@ LABELS = {"description_width": "initial"}  # a `style` that never cuts a label
 GRID = (
     "display: grid; grid-template-columns: repeat(auto-fill, minmax(15em, 1fr)); gap: 0.6em 1.5em"
 )
+MONO = "font-family: var(--jp-code-font-family, monospace)"  # a page without JupyterLab has its own
+SAID, RESTING = "tsnb-said", "tsnb-resting"  # classes that access.js knows
 PLAIN = "float: none; width: auto; margin: 0; padding: 0"  # JupyterLab puts dt beside dd
 
 
@@ -43,6 +46,26 @@ class Access(anywidget.AnyWidget):
 
     _esm = Path(__file__).parent / "access.js"
     _css = Path(__file__).parent / "access.css"
+
+
+class RestingButton(Button):  # type: ignore[misc]  # ipywidgets is not typed
+    """A button that does nothing while it rests; a disabled one would lose the keyboard's focus.
+
+    >>> button = RestingButton(resting=True)
+    >>> button.on_click(print)
+    >>> button.click()
+    """
+
+    resting = Bool(default_value=False)
+
+    @observe("resting")  # type: ignore[untyped-decorator]
+    def _look(self, change: Any) -> None:
+        (self.add_class if change.new else self.remove_class)(RESTING)
+
+    def click(self) -> None:
+        """Call what was given to `on_click`, unless it rests."""
+        if not self.resting:
+            super().click()
 
 
 class View(VBox):  # type: ignore[misc]  # ipywidgets is not typed
@@ -71,7 +94,7 @@ class View(VBox):  # type: ignore[misc]  # ipywidgets is not typed
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         """Return the widget and, for where it cannot be shown, its HTML parts and its text."""
-        words = {"text/plain": str(self.state), "text/html": self.html()}
+        words = {"text/html": self.html(), "text/plain": str(self.state)}  # `html` may wait
         return {**(super()._repr_mimebundle_(**kwargs) or {}), **words}
 
 
@@ -80,6 +103,13 @@ def row(*controls: Widget) -> Box:
     return Box(
         controls, layout=Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 16px")
     )
+
+
+def said(**options: Any) -> HTML:
+    """Return an HTML part whose changes screen readers say."""
+    part = HTML(**options)
+    part.add_class(SAID)
+    return part
 
 
 def figures(pairs: Iterable[tuple[str, str]]) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from ipywidgets import HTML, Button, Layout, ToggleButton
+from ipywidgets import HTML, Layout, ToggleButton
 from traitlets import link
 
-from tsnb.widgets.base import View, row
+from tsnb.widgets.base import MONO, RestingButton, View, row
 from tsnb.widgets.doctor_state import DoctorState
 from tsnb.words import say
 
@@ -43,8 +43,8 @@ class DoctorView(View):
     def __init__(self, report: Report | None = None) -> None:
         state = DoctorState(report)
         narrow = Layout(width="max-content")
-        self.again = Button(description=say("doctor.again"), layout=narrow)
-        self.to_mend = ToggleButton(layout=narrow)
+        self.again = RestingButton(description=say("doctor.again"), layout=narrow)
+        self.to_mend = ToggleButton(tooltip=say("doctor.mend-tooltip"), layout=narrow)
         self.as_json = ToggleButton(tooltip=say("doctor.json-tooltip"), layout=narrow)
         self.table, self.json = HTML(), HTML()
         controls = row(self.again, self.to_mend, self.as_json)
@@ -59,15 +59,15 @@ class DoctorView(View):
         """Bring the table, the JSON and the buttons' words to what the state is now."""
         self.table.value = self.state.shown._repr_html_()
         told = escape(self.state.report.to_json()) if self.as_json.value else ""
-        self.json.value = f"<pre style='overflow-x: auto'>{told}</pre>" if told else ""
+        self.json.value = f"<pre style='{MONO}; overflow-x: auto'>{told}</pre>" if told else ""
         self.json.layout.display = "" if told else "none"
         for name, button in (("mend", self.to_mend), ("json", self.as_json)):
             button.description = f"{ON if button.value else OFF} {say(f'doctor.{name}')}"
 
     def _look(self, _: object) -> None:
-        """Look again; the button says so for as long as it takes."""
-        self.again.disabled, self.again.description = True, say("doctor.looking")
+        """Look again; the button says so for as long as it takes, and keeps the focus."""
+        self.again.resting, self.again.description = True, say("doctor.looking")
         try:
             self.state.look()
         finally:
-            self.again.disabled, self.again.description = False, say("doctor.again")
+            self.again.resting, self.again.description = False, say("doctor.again")

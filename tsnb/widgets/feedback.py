@@ -8,7 +8,7 @@ from ipywidgets import HTML, Button, Layout
 from traitlets import HasTraits, Unicode
 
 from tsnb import checks
-from tsnb.widgets.base import View, row
+from tsnb.widgets.base import View, row, said
 from tsnb.words import say
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class FeedbackView(View):
             tooltip=say("feedback.hint-tooltip"),
             layout=Layout(width="max-content"),
         )
-        self.box, self.hints = HTML(feedback.box()), HTML()
+        self.box, self.hints = HTML(feedback.box()), said()
         controls = () if feedback.done else (row(self.button), self.hints)
         super().__init__(FeedbackState(feedback), self.box, *controls)
         self.button.on_click(lambda _: self.state.take_hint())

@@ -15,14 +15,16 @@ function render({ model, el }) {
     model.save_changes();
   }
 
+  // The chosen cell is the one stop of Tab; the first where none is chosen.
   function select() {
     const [batch, length] = model.get("selected");
     const row = model.get("rows").indexOf(batch);
     const column = model.get("columns").indexOf(length);
+    const chosen = cellAt(row, column);
+    const stop = chosen ?? cellAt(0, 0);
     for (const cell of table.querySelectorAll("td")) {
-      const here = cell === cellAt(row, column);
-      cell.tabIndex = here ? 0 : -1;
-      cell.setAttribute("aria-selected", here);
+      cell.tabIndex = cell === stop ? 0 : -1;
+      cell.setAttribute("aria-selected", cell === chosen);
     }
   }
 

@@ -14,6 +14,7 @@ from traitlets import Any as AnyTrait
 from traitlets import link, validate
 
 from tsnb.errors import InputError
+from tsnb.given import checked_module, checked_traced
 from tsnb.inputs import max_positions
 from tsnb.latency import shape_latency
 from tsnb.lengths import Geometry, token_lengths
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 REST = 0.15  # seconds without a move until the plan of the buckets, a second picture, is drawn
 CHOSEN, OTHER = "●", "○"  # before a preset, equally wide
+LAST_WAIT = 2.0  # seconds that the latency may take until the chooser is shown without it
 
 
 class MaxLengthChooser(View):
@@ -69,7 +71,7 @@ class MaxLengthChooser(View):
     Raises
     ------
     InputError
-        No lengths, a limit below 1, or a choice outside its range.
+        No lengths, a limit below 1, a choice outside its range, or what is no model or no trace.
 
     Examples
     --------
@@ -94,6 +96,8 @@ class MaxLengthChooser(View):
         batch_size: int = 8,
         buckets: int = 1,
     ) -> None:
+        model = None if model is None else checked_module(model)
+        traced = None if traced is None else checked_traced(traced)
         state = MaxLengthState(
             lengths,
             limit=_limit(model, traced) if limit is None else limit,
@@ -143,9 +147,14 @@ class MaxLengthChooser(View):
         self.plan.layout.display = "" if several else "none"
 
     def html(self) -> str:
-        """Return the pictures and the figures, all of them of now."""
+        """Return the pictures and the figures, all of them of now, the latency if it is measured.
+
+        It stays on a page that no front end brings up to date, so that it waits a little for it.
+        """
+        self.state.join(LAST_WAIT)
         self.draw_plan()
-        return super().html()
+        known = [pair for pair in self.state.figures() if pair[1] != say("chooser.measuring")]
+        return "\n".join([self.picture.value, self.plan.value, figures(known)])
 
     def close(self) -> None:
         """Measure no more, and take the widget off the page."""
@@ -182,7 +191,7 @@ class MaxLengthChooser(View):
         self.batch_size = BoundedIntText(**_control("batch_size", state), **narrow)
         self.buckets = BoundedIntText(**_control("buckets", state), **narrow)
         self.presets = {
-            name: Button(tooltip=say("chooser.preset-tooltip", length=length), **narrow)
+            name: Button(tooltip=say("chooser.preset-tooltip", length=f"{length:,}"), **narrow)
             for name, length in state.presets.items()
         }
         self.picture, self.plan, self.numbers = HTML(), HTML(), HTML()
@@ -221,7 +230,7 @@ def _control(name: str, state: MaxLengthState) -> dict[str, Any]:
     key = name.replace("_", "-")
     words = {
         "description": say(f"chooser.control-{key}"),
-        "tooltip": say(f"chooser.tooltip-{key}", top=state.top[name]),
+        "tooltip": say(f"chooser.tooltip-{key}", top=f"{state.top[name]:,}"),
     }
     return {
         "min": 1,

@@ -13,10 +13,11 @@ from tsnb.inputs import is_whole
 from tsnb.latency import QUIET, Latency, Newest
 from tsnb.lengths import checked, length_report, plan_buckets, presets
 from tsnb.plots import bucket_plan, length_histogram
+from tsnb.tables import listed
 from tsnb.words import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from matplotlib.figure import Figure
 
@@ -124,12 +125,12 @@ class MaxLengthState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is
     def histogram(self) -> tuple[Figure, str]:
         """Return the lengths with the max length as a figure, and that in words."""
         figure = length_histogram(self.lengths, self.value, self.presets)
-        return figure, say("chooser.histogram", value=self.value, fit=self._fit())
+        return figure, say("chooser.histogram", value=f"{self.value:,}", fit=self._fit())
 
     def plan(self) -> tuple[Figure, str]:
         """Return what is computed in each bucket as a figure, and that in words."""
         figure = bucket_plan(np.minimum(self.lengths, self.value), self.edges)
-        return figure, say("chooser.plan", edges=_listed(self.edges))
+        return figure, say("chooser.plan", edges=listed(self.edges))
 
     def figures(self) -> list[tuple[str, str]]:
         """Return every figure: a label, and what it stands at."""
@@ -140,7 +141,7 @@ class MaxLengthState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is
             "cut": _share(report.cut_tokens, int(self.lengths.sum())),
             "padding": say("chooser.padding-is", share=f"{report.padding_share:.1%}"),
             "cost": say("chooser.cost-is", factor=f"{report.relative_cost:.2f}"),
-            "edges": _listed(self.edges) if self.buckets > 1 else "",
+            "edges": listed(self.edges) if self.buckets > 1 else "",
             "latency": self.latency_text(),
             "rate": self._rate(),
         }
@@ -220,7 +221,3 @@ class MaxLengthState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is
 def _share(part: int, whole: int) -> str:
     """Return a number, what it is a part of, and its share."""
     return say("chooser.share", share=f"{part / whole:.1%}", part=f"{part:,}", whole=f"{whole:,}")
-
-
-def _listed(lengths: Sequence[int]) -> str:
-    return ", ".join(map(str, lengths))

@@ -5,15 +5,16 @@ Taught in notebook 05.
 
 from __future__ import annotations
 
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ipywidgets import HTML, Dropdown, Layout
 from traitlets import Any as AnyTrait
-from traitlets import dlink, link, validate
+from traitlets import dlink, validate
 
 from tsnb.neuron.findings import paragraph
-from tsnb.widgets.base import LABELS, View, figures, row
+from tsnb.widgets.base import LABELS, MONO, View, figures, row, said
 from tsnb.widgets.neuron_planner_state import CHOICES, YOURS, NeuronPlannerState
 from tsnb.words import say
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from torch import nn
+    from traitlets import HasTraits
 
     from tsnb.lengths import Lengths
     from tsnb.tracing import Traced
@@ -28,15 +30,16 @@ if TYPE_CHECKING:
 
 CHANGED = {"+": "rgba(0, 158, 115, 0.25)", "-": "rgba(213, 94, 0, 0.25)"}
 HANGING = "padding-left: 6ch; text-indent: -6ch"  # what a narrow page breaks off is set in
-CODE = "margin: 0; padding: 4px 0; line-height: 1.4; white-space: pre-wrap; overflow-wrap: anywhere"
+WRAPPED = "white-space: pre-wrap; overflow-wrap: anywhere"
+CODE = f"{MONO}; margin: 0; padding: 4px 0; line-height: 1.4; {WRAPPED}"
 
 
 class NeuronPlanner(View):
     """Choose a model, a task, a generation and lengths; read what would stop you, and the code.
 
     Every choice is a trait that later cells read; nothing waits for a choice, and nothing is
-    compiled. A change that needs another trace takes a few seconds. Prints as text with everything
-    that it shows.
+    compiled. A change that needs another trace takes a few seconds; where there is no plan for it,
+    it is taken back, and a note says why. Prints as text with everything that it shows.
 
     Parameters
     ----------
@@ -60,7 +63,7 @@ class NeuronPlanner(View):
     Raises
     ------
     InputError
-        A choice that is none, or no lengths.
+        A choice that is none, no lengths, or what is no trace or no model.
     NeuronError
         What `tsnb.neuron.preflight` says of the reader's trace.
 
@@ -94,10 +97,11 @@ class NeuronPlanner(View):
         state = NeuronPlannerState(traced, model, lengths, **choices)
         self.controls = {name: _control(name, state) for name in CHOICES}
         self.numbers, self.findings, self.code, self.install = HTML(), HTML(), HTML(), HTML()
-        self.note = HTML(layout=Layout(display="none"))
+        self.note = said()
         parts = self.note, self.numbers, self.findings, self.code, self.install
         super().__init__(state, row(*self.controls.values()), *parts)
         self._join()
+        self._tell()
         self.draw()
 
     def draw(self) -> None:
@@ -118,16 +122,28 @@ class NeuronPlanner(View):
     def _join(self) -> None:
         """Let controls, traits and state follow each other, and the view the plan."""
         for name in CHOICES:
-            link((self.state, name), (self, name))
-            link((self.state, name), (self.controls[name], "value"))
+            _mirror(self.state, name, self, name)
+            _mirror(self.state, name, self.controls[name], "value")
         dlink((self.state, "plan"), (self, "plan"))
         self.state.observe(lambda _: self.draw(), "plan")
-        self.state.observe(lambda change: self._wait(busy=change.new), "busy")
+        self.state.observe(lambda _: self._tell(), ["busy", "note"])
 
-    def _wait(self, *, busy: bool) -> None:
-        """Say that a model is being traced, which takes seconds."""
-        self.note.value = paragraph(say("planner.working")) if busy else ""
-        self.note.layout.display = "" if busy else "none"
+    def _tell(self) -> None:
+        """Say that a model is being traced, which takes seconds, or why a choice went back."""
+        text = say("planner.working") if self.state.busy else self.state.note
+        self.note.layout.display = "" if text else "none"  # first: what is hidden is not said
+        self.note.value = paragraph(text) if text else ""
+
+
+def _mirror(first: HasTraits, name: str, second: HasTraits, other: str) -> None:
+    """Keep two traits equal; unlike `link`, also where setting one sets it back at once."""
+    _copy(first, name, second, other, None)
+    first.observe(partial(_copy, first, name, second, other), name)
+    second.observe(partial(_copy, second, other, first, name), other)
+
+
+def _copy(source: HasTraits, name: str, target: HasTraits, other: str, _: object) -> None:
+    setattr(target, other, getattr(source, name))
 
 
 def _control(name: str, state: NeuronPlannerState) -> Dropdown:

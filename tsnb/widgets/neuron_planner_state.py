@@ -13,6 +13,7 @@ import numpy as np
 import traitlets
 
 from tsnb.errors import InputError
+from tsnb.given import checked_module, checked_traced
 from tsnb.inputs import dummy_inputs, whole
 from tsnb.lengths import checked, length_report, plan_buckets, presets, token_lengths
 from tsnb.models import CLASSES, EMBEDDED, MINI, NewWeightsWarning, load
@@ -23,6 +24,7 @@ from tsnb.neuron.inspection import preflight
 from tsnb.neuron.snippets import code, load_code
 from tsnb.neuron.targets import TARGETS, facts
 from tsnb.neuron.targets import target as find_target
+from tsnb.tables import listed
 from tsnb.tiny_bert import corpus
 from tsnb.tracing import trace
 from tsnb.words import say
@@ -90,13 +92,14 @@ class Plan:
     def figures(self) -> list[tuple[str, str]]:
         """Return every figure: a label, and what it stands at."""
         counts = Counter(finding.kind for finding in self.report.findings)
+        costs = self.costs
         told = {
             "traced": self.traced,
             "findings": say("planner.findings", **{kind: counts[kind] for kind in SYMBOLS}),
             "rule": self._rule(),
-            "edges": ", ".join(map(str, self.edges)),
-            "padding": say("planner.padding", share=f"{self.costs.padding_share:.1%}"),
-            "cut": say("planner.cut", cut=f"{self.costs.cut_texts:,}", texts=self.costs.texts),
+            "edges": listed(self.edges),
+            "padding": say("planner.padding", share=f"{costs.padding_share:.1%}"),
+            "cut": say("planner.cut", cut=f"{costs.cut_texts:,}", texts=f"{costs.texts:,}"),
         }
         return [(say(f"planner.label-{name}"), text) for name, text in told.items()]
 
@@ -160,11 +163,13 @@ class NeuronPlannerState(traitlets.HasTraits):  # type: ignore[misc]  # traitlet
         A trait that follows the choices: a `Plan`.
     busy
         A trait: whether a model is being traced.
+    note
+        A trait: why a choice was taken back, where planning for it failed; empty otherwise.
 
     Raises
     ------
     InputError
-        A choice that is none, or no lengths; also when a trait is set.
+        A choice that is none, also when a trait is set; no lengths; what is no trace or no model.
     NeuronError
         What `tsnb.neuron.preflight` says of the reader's trace.
 
@@ -187,6 +192,7 @@ class NeuronPlannerState(traitlets.HasTraits):  # type: ignore[misc]  # traitlet
     buckets = traitlets.Any()
     plan = traitlets.Any()
     busy = traitlets.Bool(default_value=False)
+    note = traitlets.Unicode()
 
     def __init__(
         self,
@@ -196,7 +202,8 @@ class NeuronPlannerState(traitlets.HasTraits):  # type: ignore[misc]  # traitlet
         **choices: Any,
     ) -> None:
         super().__init__()
-        self.traced, self.model = traced, model
+        self.traced = None if traced is None else checked_traced(traced)
+        self.model = None if model is None else checked_module(model)
         self.lengths = _generated() if lengths is None else checked(lengths)
         self._looked: dict[tuple[Any, ...], tuple[Preflight, tuple[str, ...]]] = {}
         begin = self._begin() | choices
@@ -204,8 +211,8 @@ class NeuronPlannerState(traitlets.HasTraits):  # type: ignore[misc]  # traitlet
         self.options = self._options(begin["value"])
         for name, chosen in begin.items():
             setattr(self, name, chosen)
-        self.observe(self._plan, CHOICES)
         self._plan()
+        self.observe(self._follow, CHOICES)
 
     @property
     def head(self) -> str:
@@ -221,7 +228,7 @@ class NeuronPlannerState(traitlets.HasTraits):  # type: ignore[misc]  # traitlet
         return given
 
     def __str__(self) -> str:
-        return str(self.plan)
+        return "\n\n".join(filter(None, [self.note, str(self.plan)]))
 
     @traitlets.validate(*CHOICES)  # type: ignore[untyped-decorator]
     def _possible(self, proposal: Any) -> Any:
@@ -258,13 +265,30 @@ class NeuronPlannerState(traitlets.HasTraits):  # type: ignore[misc]  # traitlet
         rounded = STEP * math.ceil(length / STEP)
         return min(rounded, limit or rounded)
 
-    def _plan(self, _: object = None) -> None:
+    def _follow(self, change: Any) -> None:
+        """Plan for a new choice; where that fails, say so and take the choice back."""
+        if self._chosen() == self._planned:
+            return  # it was taken back
+        try:
+            self._plan()
+        except Exception as error:  # noqa: BLE001, a model that is traced may raise anything
+            why = str(error) or type(error).__name__
+            setattr(self, change.name, change.old)
+            self.note = say("planner.failed", name=change.name, given=change.new, why=why)
+        else:
+            self.note = ""
+
+    def _chosen(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in CHOICES}
+
+    def _plan(self) -> None:
         """Look through the trace, plan the lengths, and write the code."""
         report, names = self._report()
         cut = np.minimum(self.lengths, self.value)
         edges = plan_buckets(cut, self.buckets) if self.buckets > 1 else [self.value]
         found = detect_one(find_target(self.target))
         plain, compiled = self._programs(names, device=found.state == "ready")
+        self._planned = self._chosen()
         self.plan = Plan(
             traced=self._traced_words(),
             report=report,

@@ -13,6 +13,7 @@ from tsnb.inputs import is_whole, whole
 from tsnb.lengths import checked
 from tsnb.padding import default_length, padding_cost
 from tsnb.padding_plot import padding_panels
+from tsnb.tables import listed
 from tsnb.words import say
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class PaddingState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is n
         real = say("padding.real", real=f"{plans[0].real:,}", texts=f"{len(self.lengths):,}")
         told = [(say("padding.label-real"), real), (say("padding.label-cut"), self.report.cut())]
         told += [(plan.label, _computed(plan)) for plan in plans]
-        told.append((say("padding.label-edges"), ", ".join(map(str, self.edges))))
+        told.append((say("padding.label-edges"), listed(self.edges)))
         return [(label, text) for label, text in told if text]
 
     def __str__(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipywidgets import HTML, Layout, RadioButtons
 
 from tsnb.feedback import marked
-from tsnb.widgets.base import View
+from tsnb.widgets.base import View, said
 from tsnb.widgets.quiz_state import QuizState
 from tsnb.words import say
 
@@ -42,7 +42,7 @@ class QuizView(View):
         numbers = range(len(state.right))
         self.questions = [HTML(_bold(state.question(index))) for index in numbers]
         self.choices = [self._radio(state.choices(index)) for index in numbers]
-        self.verdicts = [HTML() for _ in numbers]
+        self.verdicts = [said() for _ in numbers]
         rows = zip(self.questions, self.choices, self.verdicts, strict=True)
         super().__init__(state, *(part for parts in rows for part in parts))
         for index, choice in enumerate(self.choices):
@@ -68,8 +68,10 @@ class QuizView(View):
         items = "".join(f"<li>{marked(text)}</li>" for text in self.state.choices(index).values())
         right = f"{self.state.right[index]}) {self.state.why(index)}"
         return (
-            f"<p>{self.questions[index].value}</p><ol type='a'>{items}</ol>"
-            f"<details><summary>{say('quiz.answer')}</summary>{marked(right)}</details>"
+            f"<p>{self.questions[index].value}</p>"
+            f"<ol style='list-style-type: lower-alpha'>{items}</ol>"
+            f"<details style='margin-bottom: 1em'><summary>{say('quiz.answer')}</summary>"
+            f"{marked(right)}</details>"
         )
 
     @staticmethod

@@ -92,11 +92,10 @@ class ShapeErrorState(HasTraits):  # type: ignore[misc]  # traitlets is not type
 
     def _run(self, stop: threading.Event) -> None:
         """Make the subject, probe shape by shape, and say how it ended."""
-        self.probing, self.cells = True, {}
+        self.probing, self.cells, self.selected = True, {}, None
         try:
             self.held = self.makers[self.subject]()
             self.total = len(self.shapes)
-            self.selected = None
             self._probe(self.held, stop)
         except (TsnbError, RuntimeError) as error:
             self.note = say("explorer.failed", why=error)
@@ -111,8 +110,14 @@ class ShapeErrorState(HasTraits):  # type: ignore[misc]  # traitlets is not type
                 break
         ended = "done" if len(self.cells) == self.total else "stopped"
         self.note = say(f"explorer.{ended}", done=len(self.cells), total=self.total)
+        if self.selected not in self.shapes:  # else the reader has chosen meanwhile
+            self.selected = self._worth_a_look(subject)
+
+    def _worth_a_look(self, subject: Subject) -> Shape:
+        """Return the first shape that is not right, else the traced one, else the first of all."""
         contract = subject.traced.contract
-        self.selected = first_worth_a_look(self.cells) or (contract.batch_size, contract.length)
+        traced = [shape for shape in self.cells if shape == (contract.batch_size, contract.length)]
+        return first_worth_a_look(self.cells) or [*traced, *self.cells][0]
 
     def describe(self) -> list[str]:
         """Return what is to say about the chosen shape, a sentence or so each."""

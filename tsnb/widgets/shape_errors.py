@@ -13,9 +13,11 @@ import anywidget
 from ipywidgets import HTML, Button, Dropdown, IntProgress
 from traitlets import Dict, Int, List, Unicode, dlink, link
 
+from tsnb.errors import InputError
+from tsnb.given import checked_module, checked_traced
 from tsnb.shapes import grid
 from tsnb.subjects import Subject
-from tsnb.widgets.base import LABELS, View, row
+from tsnb.widgets.base import LABELS, RestingButton, View, row, said
 from tsnb.widgets.shape_error_state import ShapeErrorState
 from tsnb.words import say
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from tsnb.tracing import Traced
     from tsnb.verdicts import Verdict
 
+LENGTHS, BATCH_SIZES = (8, 16, 32, 64, 128), (1, 2, 3)
 FIRST_WAIT = 2.0  # seconds that showing the explorer may take: small models are probed by then
 
 
@@ -53,7 +56,13 @@ class ShapeErrorExplorer(View):
     traced, model
         The reader's own trace and its model; without them the explorer starts on BERT.
     lengths, batch_sizes
-        The shapes to probe for the reader's own trace.
+        The shapes to probe for the reader's own trace; by default some small ones, and its own.
+
+    Raises
+    ------
+    InputError
+        A trace without its model or the other way round, something that is neither, or a list of
+        sizes that does not rise.
 
     Examples
     --------
@@ -69,14 +78,10 @@ class ShapeErrorExplorer(View):
         self,
         traced: Traced | None = None,
         model: nn.Module | None = None,
-        lengths: Sequence[int] = (8, 16, 32, 64, 128),
-        batch_sizes: Sequence[int] = (1, 2, 3),
+        lengths: Sequence[int] | None = None,
+        batch_sizes: Sequence[int] | None = None,
     ) -> None:
-        yours = None
-        if traced is not None and model is not None:
-            grid(lengths, batch_sizes)  # says what is wrong with them before anything runs
-            yours = Subject(traced, model, tuple(lengths), tuple(batch_sizes))
-        state = ShapeErrorState(yours)
+        state = ShapeErrorState(_yours(traced, model, lengths, batch_sizes))
         self._make_parts(state)
         controls = row(self.models, self.again, self.stopper, self.progress, self.note)
         super().__init__(state, controls, self.grid, self.legend, self.detail)
@@ -95,9 +100,9 @@ class ShapeErrorExplorer(View):
             options=options, value=state.subject, description=say("explorer.model"), style=LABELS
         )
         self.again = Button(description=say("explorer.probe"), icon="refresh")
-        self.stopper = Button(description=say("explorer.stop"), icon="stop", disabled=True)
+        self.stopper = RestingButton(description=say("explorer.stop"), icon="stop", resting=True)
         self.progress = IntProgress(min=0, max=1, layout={"width": "120px"})
-        self.note, self.legend, self.detail = HTML(), HTML(), HTML()
+        self.note, self.legend, self.detail = said(), HTML(), said()
         self.grid = VerdictGrid(corner=say("shapes.corner"), label=say("explorer.grid"))
 
     def _join(self) -> None:
@@ -109,14 +114,20 @@ class ShapeErrorExplorer(View):
         self.grid.observe(self._chosen, "selected")
         self.state.observe(lambda _: self._draw_grid(), ["cells", "probing"])
         self.state.observe(lambda _: self._draw_detail(), "selected")
+        self.state.observe(self._probed, "cells")
 
     def _chosen(self, change: Any) -> None:
         self.state.selected = tuple(change["new"]) or None
 
+    def _probed(self, change: Any) -> None:
+        """Explain the chosen shape when its verdict comes in."""
+        if self.state.selected in change["new"].keys() - change["old"].keys():
+            self._draw_detail()
+
     def _draw_grid(self) -> None:
         """Show the verdicts so far and how far the probe is."""
         state, found = self.state, self.state.map
-        self.stopper.disabled = not state.probing
+        self.stopper.resting = not state.probing
         self.progress.max, self.progress.value = max(state.total, 1), len(state.cells)
         self.progress.layout.display = "" if state.probing else "none"
         if found is None or state.held is None:
@@ -131,6 +142,29 @@ class ShapeErrorExplorer(View):
         heading, *sentences = self.state.describe()
         told = "".join(map(_paragraph, sentences))
         self.detail.value = f"<div><b>{escape(heading)}</b></div>{self.state.picture()}{told}"
+
+
+def _yours(
+    traced: Traced | None,
+    model: nn.Module | None,
+    lengths: Sequence[int] | None,
+    batch_sizes: Sequence[int] | None,
+) -> Subject | None:
+    """Return the reader's own subject, or say what is wrong with it before anything runs."""
+    if traced is None and model is None:
+        return None
+    if traced is None or model is None:
+        raise InputError("explorer.no-model" if model is None else "explorer.no-trace")
+    own, model = checked_traced(traced).contract, checked_module(model)
+    lengths = _with(LENGTHS, own.length) if lengths is None else lengths
+    batch_sizes = _with(BATCH_SIZES, own.batch_size) if batch_sizes is None else batch_sizes
+    grid(lengths, batch_sizes)
+    return Subject(traced, model, tuple(lengths), tuple(batch_sizes))
+
+
+def _with(sizes: Sequence[int], traced: int | None) -> Sequence[int]:
+    """Return rising sizes with the one that was traced, where it is known."""
+    return sizes if traced is None else sorted({*sizes, traced})
 
 
 def _paragraph(text: str) -> str:

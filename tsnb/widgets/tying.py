@@ -31,6 +31,11 @@ class TyingView(View):
     untied
         Whether to show the untied copy at first.
 
+    Raises
+    ------
+    InputError
+        What was given is no module.
+
     Examples
     --------
     >>> import tsnb

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from traitlets import Bool, HasTraits
 
+from tsnb.given import checked_module
 from tsnb.tied_weights import TiedPair, TyingReport, tying, untie
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ class TyingState(HasTraits):  # type: ignore[misc]  # traitlets is not followed
     untied
         A trait: whether the untied copy is shown.
 
+    Raises
+    ------
+    InputError
+        What was given is no module.
+
     Examples
     --------
     >>> import tsnb
@@ -51,7 +57,7 @@ class TyingState(HasTraits):  # type: ignore[misc]  # traitlets is not followed
 
     def __init__(self, model: nn.Module, *, untied: bool = False) -> None:
         super().__init__(untied=untied)
-        self.model = model
+        self.model = checked_module(model)
 
     @property
     def report(self) -> TyingReport:
