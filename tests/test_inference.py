@@ -221,7 +221,7 @@ def test_rounding_is_not_taken_for_a_difference(dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("given", ["model.pt", None, 5, torch.nn.Linear(2, 2)])
 def test_what_is_no_trace(load: Callable[..., Any], given: Any) -> None:
-    assert unbuilt(given, load()[1]) == "inference.not-a-trace"
+    assert unbuilt(given, load()[1]) == "tracing.not-a-trace"
 
 
 def test_what_is_no_tokenizer(traced: Traces) -> None:

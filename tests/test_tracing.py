@@ -331,7 +331,7 @@ def test_an_error_of_the_model_itself_is_said_to_be_one(load: Callable[..., Any]
 
 @pytest.mark.parametrize("model", [None, "tiny-bert", torch.nn.Linear])
 def test_what_is_no_model_is_refused(model: Any) -> None:
-    assert untraceable(model, {"x": torch.ones(1)}).key == "tracing.not-a-model"
+    assert refused(lambda: tsnb.trace(model, {"x": torch.ones(1)})).key == "tracing.not-a-model"
 
 
 @pytest.mark.parametrize("part", [lambda traced: traced, lambda traced: traced.module])

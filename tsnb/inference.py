@@ -14,7 +14,7 @@ from tsnb.freezing import freeze
 from tsnb.inputs import checked_text, whole
 from tsnb.machine import respect_quota
 from tsnb.outputs import relative_difference
-from tsnb.tracing import Traced
+from tsnb.tracing import Traced, checked_traced
 from tsnb.verdicts import TOLERANCE
 
 if TYPE_CHECKING:
@@ -328,9 +328,7 @@ def _checked_traces(
     if not traces:
         raise InputError("inference.no-trace")
     for one in traces:
-        if not isinstance(one, Traced):
-            raise InputError("inference.not-a-trace", given=type(one).__name__)
-        if not one.contract.known or one.contract.length is None:
+        if not checked_traced(one).contract.known or one.contract.length is None:
             raise InputError("inference.unknown-contract")
         _check_tokenizer(tokenizer, one.contract)
     return traces

@@ -11,10 +11,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tsnb.errors import InputError, TraceError
-from tsnb.given import checked_module, checked_traced
 from tsnb.inputs import is_whole
 from tsnb.shape_errors import ShapeError, dissect
-from tsnb.tracing import check_eval
+from tsnb.tracing import check_eval, checked_module, checked_traced
 from tsnb.verdicts import SYMBOLS, TOLERANCE, Verdict, judge
 from tsnb.words import say
 

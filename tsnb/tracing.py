@@ -143,10 +143,11 @@ def trace(model: nn.Module, inputs: Tensors, verify: Iterable[Shape] = ()) -> Tr
     Raises
     ------
     InputError
-        Names that `forward` does not have, or that are missing.
+        Something else than a module, or names that `forward` does not have, or that are missing.
     TraceError
-        What was given is no model, is in training mode, cannot run the inputs itself, could not be
-        traced, or disagrees with its trace by more than 1e-4, on `inputs` or at a shape to verify.
+        The model is a trace already, is in training mode, cannot run the inputs itself, could not
+        be traced, or disagrees with its trace by more than 1e-4, on `inputs` or at a shape to
+        verify.
 
     Examples
     --------
@@ -160,8 +161,8 @@ def trace(model: nn.Module, inputs: Tensors, verify: Iterable[Shape] = ()) -> Tr
     """
     import torch
 
-    _check_model(model)
-    check_eval(model, "tracing.training")
+    _check_untraced(model)
+    check_eval(checked_module(model), "tracing.training")
     asked = checked_shapes(verify)
     held = in_forward_order(model, checked_tensors(inputs))
     check_both_ways(model, held)
@@ -322,14 +323,39 @@ def _check_tensors(inputs: Mapping[str, object]) -> None:
             raise InputError("inputs.not-tensor", name=name, given=type(tensor).__name__)
 
 
-def _check_model(model: object) -> None:
-    """Raise a TraceError where this is no model, or one that is a trace already."""
+def checked_traced(given: object) -> Traced:
+    """Return a trace with its contract, or raise an InputError that names what was given.
+
+    >>> checked_traced(5)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    tsnb.errors.InputError: Expected what tsnb.trace or tsnb.load_traced returns; got int. ...
+    """
+    if not isinstance(given, Traced):
+        raise InputError("tracing.not-a-trace", given=type(given).__name__)
+    return given
+
+
+def checked_module(given: object) -> nn.Module:
+    """Return a module, or raise an InputError that names what was given.
+
+    >>> checked_module(5)
+    Traceback (most recent call last):
+        ...
+    tsnb.errors.InputError: Expected a torch.nn.Module, as tsnb.load(name) returns first; got int.
+    """
+    import torch
+
+    if not isinstance(given, torch.nn.Module):
+        raise InputError("tracing.not-a-model", given=type(given).__name__)
+    return given
+
+
+def _check_untraced(model: object) -> None:
     import torch
 
     if isinstance(model, (Traced, torch.jit.ScriptModule)):
         raise TraceError("tracing.already-traced", given=type(model).__name__)
-    if not isinstance(model, torch.nn.Module):
-        raise TraceError("tracing.not-a-model", given=type(model).__name__)
 
 
 def _run(model: nn.Module, inputs: Tensors) -> Any:

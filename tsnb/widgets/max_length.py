@@ -14,11 +14,11 @@ from traitlets import Any as AnyTrait
 from traitlets import link, validate
 
 from tsnb.errors import InputError
-from tsnb.given import checked_module, checked_traced
 from tsnb.inputs import max_positions
 from tsnb.latency import shape_latency
 from tsnb.lengths import Geometry, token_lengths
 from tsnb.plots import svg
+from tsnb.tracing import checked_module, checked_traced
 from tsnb.widgets.base import LABELS, View, figures, row
 from tsnb.widgets.max_length_state import MaxLengthState
 from tsnb.words import say

@@ -13,7 +13,6 @@ import numpy as np
 import traitlets
 
 from tsnb.errors import InputError
-from tsnb.given import checked_module, checked_traced
 from tsnb.inputs import dummy_inputs, whole
 from tsnb.lengths import checked, length_report, plan_buckets, presets, token_lengths
 from tsnb.models import CLASSES, EMBEDDED, MINI, NewWeightsWarning, load
@@ -26,7 +25,7 @@ from tsnb.neuron.targets import TARGETS, facts
 from tsnb.neuron.targets import target as find_target
 from tsnb.tables import listed
 from tsnb.tiny_bert import corpus
-from tsnb.tracing import trace
+from tsnb.tracing import checked_module, checked_traced, trace
 from tsnb.words import say
 
 if TYPE_CHECKING:

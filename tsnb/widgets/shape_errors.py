@@ -14,9 +14,9 @@ from ipywidgets import HTML, Button, Dropdown, IntProgress
 from traitlets import Dict, Int, List, Unicode, dlink, link
 
 from tsnb.errors import InputError
-from tsnb.given import checked_module, checked_traced
 from tsnb.shapes import grid
 from tsnb.subjects import Subject
+from tsnb.tracing import checked_module, checked_traced
 from tsnb.widgets.base import LABELS, RestingButton, View, row, said
 from tsnb.widgets.shape_error_state import ShapeErrorState
 from tsnb.words import say
