@@ -123,8 +123,8 @@ def test_up_to_eight_short_texts_a_batch_gains_most(mini: tsnb.Traced) -> None:
     batches = [1, 8, 32]
     taken = cost_of_shapes(mini, [(size, 16) for size in batches], rounds=9)
     alone, eight, thirty_two = (s / size for s, size in zip(taken, batches, strict=True))
-    assert alone - eight > 2 * (eight - thirty_two)
-    assert thirty_two > 0.8 * eight  # almost flat
+    assert alone - eight > eight - thirty_two
+    assert thirty_two > 0.7 * eight
     assert batches[-1] * 16 == BUDGET  # where the picture ends
 
 
