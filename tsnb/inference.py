@@ -123,7 +123,7 @@ class Runner:
         self.tokenizer, self.budget, self.truncate = tokenizer, whole("budget", budget), truncate
         self.work = Work()
         respect_quota()
-        if self.flexible:
+        if self.flexible and _is_exact(traces[0].module):
             self._check_padding()
         self.traces = {shape: _frozen(one) for shape, one in self.traces.items()}
 
@@ -300,6 +300,15 @@ def _frozen(traced: Traced) -> Traced:
     if not trace or traced.contract.fixed_shape or not list(traced.module.parameters()):
         return traced
     return replace(traced, module=freeze(traced.module))
+
+
+def _is_exact(module: Any) -> bool:
+    """Tell whether this is a trace without 8-bit operators, whose scale is that of a whole batch."""
+    import torch
+
+    return isinstance(module, torch.jit.ScriptModule) and "quantized::" not in str(
+        module.inlined_graph
+    )
 
 
 def _rounding(tensor: torch.Tensor) -> float:
