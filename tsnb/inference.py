@@ -303,7 +303,7 @@ def _frozen(traced: Traced) -> Traced:
 
 
 def _is_exact(module: Any) -> bool:
-    """Tell whether this is a trace without 8-bit operators, whose scale is that of a whole batch."""
+    """Tell whether this is a trace without 8-bit operators, which take the whole batch's scale."""
     import torch
 
     return isinstance(module, torch.jit.ScriptModule) and "quantized::" not in str(

@@ -157,7 +157,7 @@ def max_positions(model: nn.Module) -> int | None:
     from torch import nn
 
     for name, module in model.named_modules():
-        if name.rpartition(".")[2] in POSITIONS and isinstance(module, nn.Embedding):
+        if name.endswith(POSITIONS) and isinstance(module, nn.Embedding):
             padding = 0 if module.padding_idx is None else module.padding_idx + 1
             return module.num_embeddings - int(getattr(module, "offset", padding))
     return None
