@@ -1,7 +1,7 @@
 predicted = {
     "weights": True,
     "operations": True,
-    "input_names": True,  # it was traced by name
+    "input_names": True,  # those of its forward
     "tokenizer": False,  # torch never saw it
     "python_source": False,  # the recording is torch's own text, without ifs
     "machine_paths": True,  # for error messages

@@ -212,12 +212,18 @@ def test_inputs_without_names_are_refused(inputs: Any) -> None:
     assert refused(trace_seq2seq, marian(0), inputs).key == "inputs.not-named"
 
 
-@pytest.mark.parametrize("cut", [(0,), (0, 0), (None,), (slice(0),), (slice(1), slice(0))])
+@pytest.mark.parametrize("cut", [(0,), (0, 0), (None,)])
 def test_ids_that_are_no_rows_are_refused(cut: Any) -> None:
     inputs = {name: tensor[cut] for name, tensor in source().items()}
     error = refused(trace_seq2seq, marian(0), inputs)
     given = tuple(inputs["input_ids"].shape)
     assert (error.key, error.gaps["ids"]) == ("generation.not-rows", given)
+
+
+@pytest.mark.parametrize("cut", [(slice(0),), (slice(1), slice(0))])
+def test_ids_of_no_text_are_refused(cut: Any) -> None:
+    inputs = {name: tensor[cut] for name, tensor in source().items()}
+    assert refused(trace_seq2seq, marian(0), inputs).key == "inputs.empty-tensor"
 
 
 def test_a_mask_of_another_shape_is_refused_before_the_trace() -> None:
