@@ -1,4 +1,4 @@
-"""What the graph of a trace holds besides weights: constant tensors, and fixed devices."""
+"""What the graph of a trace holds besides weights: nodes, constant tensors, and fixed devices."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tsnb.sources import innermost
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import torch
 
 
@@ -17,6 +19,25 @@ class FixedDevice(NamedTuple):
     device: str
     source: str
     code: str
+
+
+def nodes(block: Any) -> Iterator[Any]:
+    """Yield the nodes of a graph, and those of the blocks within them."""
+    for node in block.nodes():
+        yield node
+        for inner in node.blocks():
+            yield from nodes(inner)
+
+
+def holds(module: Any, operators: str) -> bool:
+    """Tell whether a graph holds operators of a kind, told by how their names begin.
+
+    >>> import torch, tsnb
+    >>> traced = tsnb.trace(torch.nn.Linear(2, 2).eval(), {"input": torch.zeros(1, 2)})
+    >>> holds(traced.module, "aten::"), holds(traced.module, "quantized::")
+    (True, False)
+    """
+    return any(node.kind().startswith(operators) for node in nodes(module.inlined_graph))
 
 
 def constants(module: torch.jit.ScriptModule) -> list[torch.Tensor]:

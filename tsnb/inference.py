@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tsnb.batching import Batch, check_budget, plan_fixed, plan_flexible
 from tsnb.errors import InputError
 from tsnb.freezing import freeze
+from tsnb.graphs import holds
 from tsnb.inputs import checked_text, whole
 from tsnb.machine import respect_quota
 from tsnb.outputs import relative_difference
@@ -306,9 +307,7 @@ def _is_exact(module: Any) -> bool:
     """Tell whether this is a trace without 8-bit operators, which take the whole batch's scale."""
     import torch
 
-    return isinstance(module, torch.jit.ScriptModule) and "quantized::" not in str(
-        module.inlined_graph
-    )
+    return isinstance(module, torch.jit.ScriptModule) and not holds(module, "quantized::")
 
 
 def _rounding(tensor: torch.Tensor) -> float:

@@ -68,11 +68,20 @@ def relative_difference(expected: list[torch.Tensor], found: list[torch.Tensor])
     return largest_difference(expected, found) / (largest or 1.0)
 
 
+def equal(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Return where two tensors hold the same; NaN equals NaN.
+
+    >>> import torch
+    >>> equal(torch.tensor([1.0, float("nan")]), torch.tensor([2.0, float("nan")])).tolist()
+    [False, True]
+    """
+    return (first == second) | (first.isnan() & second.isnan())
+
+
 def _difference(first: torch.Tensor, second: torch.Tensor) -> float:
     """Return the largest absolute difference of two tensors; NaN equals NaN at the same place."""
     import torch
 
     wide = torch.promote_types(first.dtype, torch.float64)  # holds bool and uint8 without overflow
-    equal = (first == second) | (first.isnan() & second.isnan())
-    apart = (first.to(wide) - second.to(wide)).abs().masked_fill(equal, 0.0)
+    apart = (first.to(wide) - second.to(wide)).abs().masked_fill(equal(first, second), 0.0)
     return float(apart.nan_to_num(nan=float("inf"), posinf=float("inf")).max())

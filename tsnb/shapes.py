@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsnb.errors import InputError, TraceError
 from tsnb.inputs import is_whole
+from tsnb.outputs import equal
 from tsnb.shape_errors import ShapeError, dissect
 from tsnb.tracing import check_eval, checked_module, checked_traced
 from tsnb.verdicts import SYMBOLS, TOLERANCE, Verdict, judge
@@ -244,7 +245,7 @@ def check_belongs(traced: Traced, model: nn.Module, tolerance: float = TOLERANCE
     )
     if held:
         belongs = held.keys() == own.keys() and all(
-            _equal(held[name].cpu(), own[name].cpu()) for name in held
+            _same(held[name].cpu(), own[name].cpu()) for name in held
         )
     else:
         shape = (traced.contract.batch_size or 1, traced.contract.length or 1)
@@ -253,11 +254,9 @@ def check_belongs(traced: Traced, model: nn.Module, tolerance: float = TOLERANCE
         raise TraceError("shapes.not-its-model", model=type(model).__name__)
 
 
-def _equal(first: torch.Tensor, second: torch.Tensor) -> bool:
+def _same(first: torch.Tensor, second: torch.Tensor) -> bool:
     """Tell whether two weights hold the same numbers, or none at the same places."""
-    if first.shape != second.shape:
-        return False
-    return bool(((first == second) | (first.isnan() & second.isnan())).all())
+    return first.shape == second.shape and bool(equal(first, second).all())
 
 
 def _rising(name: str, sizes: Any) -> list[int]:

@@ -9,7 +9,8 @@ from torch import nn
 
 import tsnb
 from tsnb.artifacts import quiet_jit
-from tsnb.neuron.operators import Operator, Operators, inf1_list, is_compiled, nodes, operators_of
+from tsnb.graphs import nodes
+from tsnb.neuron.operators import Operator, Operators, inf1_list, is_compiled, operators_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tsnb.graphs import nodes
 from tsnb.inference import is_flexible
 from tsnb.inputs import parameters
 from tsnb.neuron.findings import Finding
-from tsnb.neuron.operators import nodes
 from tsnb.neuron.snippets import analyze_code
 from tsnb.neuron.targets import source
 from tsnb.tied_weights import tying

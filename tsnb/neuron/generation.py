@@ -241,7 +241,7 @@ def _rules(config: GenerationConfig, max_length: int) -> LogitsProcessorList:
 
 
 def _check_rows(ids: torch.Tensor, mask: torch.Tensor) -> None:
-    if ids.ndim != 2 or ids.numel() == 0 or mask.shape != ids.shape:  # noqa: PLR2004
+    if ids.ndim != 2 or mask.shape != ids.shape:  # noqa: PLR2004
         shapes = {"ids": tuple(ids.shape), "mask": tuple(mask.shape)}
         raise InputError("generation.not-rows", **shapes)
 

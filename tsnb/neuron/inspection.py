@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tsnb.errors import NeuronError
+from tsnb.graphs import nodes
 from tsnb.neuron import checks, fit
 from tsnb.neuron.findings import Preflight
-from tsnb.neuron.operators import is_compiled, nodes, operators_of
+from tsnb.neuron.operators import is_compiled, operators_of
 from tsnb.neuron.snippets import analyze_code, code
 from tsnb.neuron.targets import STAND_IN
 from tsnb.neuron.targets import target as find_target

@@ -7,12 +7,10 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from tsnb.graphs import holds, nodes
 from tsnb.words import say
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 Support = Literal["supported", "limited", "cpu", "unlisted", "unknown"]
 ARITHMETIC = "aten::"
@@ -121,17 +119,9 @@ def operators_of(module: Any, target: str = "inf1") -> Operators:
     return Operators(Operator(kind, count, *judged(kind)) for kind, count in counts.most_common())
 
 
-def nodes(block: Any) -> Iterator[Any]:
-    """Yield the nodes of a graph, and those of the blocks within them."""
-    for node in block.nodes():
-        yield node
-        for inner in node.blocks():
-            yield from nodes(inner)
-
-
 def is_compiled(module: Any) -> bool:
     """Tell whether a Neuron compiler made a graph: it holds operators such as `neuron::forward`."""
-    return any(node.kind().startswith(COMPILED) for node in nodes(module.inlined_graph))
+    return holds(module, COMPILED)
 
 
 @cache

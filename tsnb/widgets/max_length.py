@@ -153,8 +153,8 @@ class MaxLengthChooser(View):
         """
         self.state.join(LAST_WAIT)
         self.draw_plan()
-        known = [pair for pair in self.state.figures() if pair[1] != say("chooser.measuring")]
-        return "\n".join([self.picture.value, self.plan.value, figures(known)])
+        known = figures(self.state.figures(settled=True))
+        return f"{self.picture.value}\n{self.plan.value}\n{known}"
 
     def close(self) -> None:
         """Measure no more, and take the widget off the page."""

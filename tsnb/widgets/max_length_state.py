@@ -132,8 +132,13 @@ class MaxLengthState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is
         figure = bucket_plan(np.minimum(self.lengths, self.value), self.edges)
         return figure, say("chooser.plan", edges=listed(self.edges))
 
-    def figures(self) -> list[tuple[str, str]]:
-        """Return every figure: a label, and what it stands at."""
+    @property
+    def measuring(self) -> bool:
+        """Whether the latency is still to be measured."""
+        return self._newest is not None and self.latency is None
+
+    def figures(self, *, settled: bool = False) -> list[tuple[str, str]]:
+        """Return every figure: a label, and what it stands at; if `settled`, none yet to come."""
         report = self.report
         told = {
             "value": say("chooser.tokens", count=f"{self.value:,}"),
@@ -142,7 +147,7 @@ class MaxLengthState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is
             "padding": say("chooser.padding-is", share=f"{report.padding_share:.1%}"),
             "cost": say("chooser.cost-is", factor=f"{report.relative_cost:.2f}"),
             "edges": listed(self.edges) if self.buckets > 1 else "",
-            "latency": self.latency_text(),
+            "latency": "" if settled and self.measuring else self.latency_text(),
             "rate": self._rate(),
         }
         return [(say(f"chooser.label-{name}"), text) for name, text in told.items() if text]
@@ -151,7 +156,7 @@ class MaxLengthState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is
         """Return the latency in words; before it is measured, that it is being measured."""
         if self._newest is None:
             return say("chooser.no-model")
-        if self.latency is None:
+        if self.measuring:
             return say("chooser.measuring")
         if isinstance(self.latency, Latency):
             return str(self.latency)
