@@ -73,7 +73,10 @@ class Archive:
             with zipfile.ZipFile(self.path) as held, held.open(f"{self.root}/{name}") as member:
                 return member.read(LIMIT)
         except Exception as error:
-            raise ArtifactError("artifacts.no-member", path=self.path, name=name) from error
+            raise ArtifactError(
+f"{self.path} has no readable member {name}. Call tsnb.inspect(path) to see what "
+"it holds."
+) from error
 
     def unpack(self, names: Iterable[str], folder: Path) -> None:
         """Write members to a folder, below their own folders."""
@@ -138,11 +141,9 @@ def look(path: Path) -> Archive:
     kind = _kind(sizes) if members else _kind_of_head(path)
     if kind != "torchscript":
         raise ArtifactError(
-            "artifacts.not-torchscript",
-            path=path,
-            size=path.stat().st_size,
-            looks=say(f"artifacts.looks-{kind}"),
-        )
+f"{path} ({path.stat().st_size} bytes) is not a TorchScript file. "
+f"{say(f'artifacts.looks-{kind}')}"
+)
     return Archive(path, root, sizes)
 
 
@@ -158,13 +159,24 @@ def check(path: Path) -> Archive:
     """
     state = digest_of(path)
     if state == "newer":
-        raise ArtifactError("artifacts.newer", path=path)
+        raise ArtifactError(
+f"{path} says that a newer tsnb wrote it, in a format that this one does not "
+"know. Update tsnb; if it is the newest, the file is damaged: copy it again."
+)
     if state == "differs":
-        raise ArtifactError("artifacts.damaged", path=path)
+        raise ArtifactError(
+f"{path} is not as tsnb.save or torch.jit.save wrote it: bytes were changed, "
+"lost or added, by a copy that broke off, a failing disk or another program. It "
+"was not loaded. Copy it again, or save the trace again."
+)
     archive = look(path)
     by_tsnb = EXTRA + MEMBER in archive.sizes
     if state == "absent" and (by_tsnb or archive.first_damaged()):
-        raise ArtifactError("artifacts.damaged", path=path)
+        raise ArtifactError(
+f"{path} is not as tsnb.save or torch.jit.save wrote it: bytes were changed, "
+"lost or added, by a copy that broke off, a failing disk or another program. It "
+"was not loaded. Copy it again, or save the trace again."
+)
     return archive
 
 
@@ -175,10 +187,17 @@ def digest_of(path: Path) -> Digest:
             return digest(path)
         folder = path.is_dir()
     except OSError as error:
-        raise ArtifactError("artifacts.unreadable", path=path, why=error.strerror) from error
+        raise ArtifactError(
+f"{path} cannot be read: {error.strerror}. Check its permissions, and the disk."
+) from error
     if folder:
-        raise ArtifactError("artifacts.folder", path=path)
-    raise ArtifactError("artifacts.no-file", path=path)
+        raise ArtifactError(
+f"{path} is a folder. Give the path of a .pt file; a folder that holds a "
+"Transformers model is loaded with tsnb.load."
+)
+    raise ArtifactError(
+f"There is no file {path}. Save a trace first: tsnb.save(traced, path)."
+)
 
 
 def _kind(names: Iterable[str]) -> str:

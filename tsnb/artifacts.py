@@ -108,7 +108,10 @@ def save(
     Taught in notebook 03.
     """
     if not isinstance(traced, Traced):
-        raise ArtifactError("artifacts.not-a-trace", given=type(traced).__name__)
+        raise ArtifactError(
+f"Expected what tsnb.trace returned; got {type(traced).__name__}. A model is "
+"traced first: tsnb.trace(model, inputs)."
+)
     path = writable(path)
     extra = {MEMBER: traced.contract.to_json(), **_files_of(tokenizer)}
     try:
@@ -117,7 +120,10 @@ def save(
         raise
     except (OSError, RuntimeError) as error:
         why = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-        raise ArtifactError("artifacts.not-written", path=path, why=why) from error
+        raise ArtifactError(
+f"The trace could not be written to {path}: {why}. What was there before is "
+"untouched."
+) from error
     return path
 
 
@@ -186,13 +192,19 @@ def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
     archive = check(Path(path).expanduser())
     names = archive.below(TOKENIZER)
     if not names:
-        raise ArtifactError("artifacts.no-tokenizer", path=path)
+        raise ArtifactError(
+f"{path} holds no tokenizer. Save it with one: tsnb.save(traced, path, "
+"tokenizer)."
+)
     with tempfile.TemporaryDirectory() as folder, quiet_transformers():
         archive.unpack(names, Path(folder))
         try:
             return read_tokenizer(Path(folder) / archive.root / TOKENIZER)
         except ModelError as error:
-            raise ArtifactError("artifacts.bad-tokenizer", path=path) from error
+            raise ArtifactError(
+f"{path} holds a tokenizer that this transformers cannot load. Load it with the "
+"version that the contract names, or load the model's own tokenizer."
+) from error
 
 
 def writable(path: str | Path) -> Path:
@@ -206,17 +218,29 @@ def writable(path: str | Path) -> Path:
     """
     target = _path(path)
     if target is None:
-        raise ArtifactError("artifacts.no-path", given=repr(path))
+        raise ArtifactError(
+"Expected the path of a file to write, such as \"artefacts/model.pt\"; got "
+f"{repr(path)}."
+)
     try:
         if target.is_dir():
-            raise ArtifactError("artifacts.to-folder", path=target)
+            raise ArtifactError(
+f"{target} is a folder. Give the name of a file in it, such as "
+f"{target}/model.pt."
+)
         if target.exists() and not target.is_file():
-            raise ArtifactError("artifacts.to-device", path=target)
+            raise ArtifactError(
+f"{target} is no file but a device or the like. Give the name of a file, such as "
+"model.pt."
+)
         parent = next(held for held in target.absolute().parents if held.exists())
         with tempfile.TemporaryFile(dir=parent):
             return target
     except OSError as error:
-        raise ArtifactError("artifacts.not-written", path=target, why=error.strerror) from error
+        raise ArtifactError(
+f"The trace could not be written to {target}: {error.strerror}. What was there "
+"before is untouched."
+) from error
 
 
 def _path(given: object) -> Path | None:
@@ -241,7 +265,11 @@ def read_contract(archive: Archive) -> Contract | None:
     try:
         return Contract.from_json(archive.read(EXTRA + MEMBER).decode())
     except (ValueError, TypeError, AttributeError) as error:
-        raise ArtifactError("artifacts.bad-contract", path=archive.path, why=error) from error
+        raise ArtifactError(
+f"{archive.path} is TorchScript, but the contract inside cannot be read: "
+f"{error}. Save the trace again with tsnb.save, or run the file with "
+"torch.jit.load."
+) from error
 
 
 def _files_of(tokenizer: PreTrainedTokenizerBase | None) -> dict[str, bytes]:
@@ -251,7 +279,10 @@ def _files_of(tokenizer: PreTrainedTokenizerBase | None) -> dict[str, bytes]:
     from transformers import PreTrainedTokenizerBase
 
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
-        raise ArtifactError("artifacts.not-a-tokenizer", given=type(tokenizer).__name__)
+        raise ArtifactError(
+"Expected a tokenizer, as tsnb.load returns it beside the model; got "
+f"{type(tokenizer).__name__}."
+)
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
         files = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
@@ -280,7 +311,11 @@ def _check_code(file: Path, target: Path) -> None:
         code = "".join(archive.read(name).decode() for name in members)
     foreign = re.search(r"\w*[^\x00-\x7f]\w*", code)
     if foreign:
-        raise ArtifactError("artifacts.not-ascii", path=target, name=foreign.group())
+        raise ArtifactError(
+f"torch would write {target}, and could not read it again: the model's code has "
+f"the name {foreign.group()}, and TorchScript reads names in plain English "
+"letters only. Rename that attribute, input or class; nothing was written."
+)
 
 
 def _remove_unfinished(folder: Path) -> None:
@@ -336,7 +371,10 @@ def _contract_of(path: Path, module: torch.jit.ScriptModule) -> Contract:
     """Read the input names off a graph that tsnb did not trace."""
     forward: Any = getattr(module, "forward", None)
     if forward is None:
-        raise ArtifactError("artifacts.no-forward", path=path)
+        raise ArtifactError(
+f"{path} holds a TorchScript module without a forward, which tsnb cannot call. "
+"Use torch.jit.load and the methods that its maker names."
+)
     arguments = forward.schema.arguments[1:]  # the first is the module itself
     return Contract(tuple(argument.name for argument in arguments), known=False)
 
@@ -350,7 +388,10 @@ def _warn_of_version(contract: Contract) -> None:
         torch.__version__.partition("+")[0],
     )
     if made not in ("", here):
-        text = say("artifacts.other-version", made=made, here=here)
+        text = (
+f"The file was made with torch {made}, and this is torch {here}. Compare its "
+"results with the model's once before you rely on them."
+)
         warnings.warn(text, OtherVersionWarning, stacklevel=3)
 
 
@@ -360,7 +401,11 @@ def _warn_of_device(contract: Contract, device: str) -> None:
         held for held in contract.devices if held.removesuffix(":0") != device.removesuffix(":0")
     ]
     if elsewhere:
-        text = say("artifacts.other-device", held=", ".join(elsewhere), device=device)
+        text = (
+f"The graph puts tensors on {', '.join(elsewhere)}, as recorded while it was "
+f"traced, and is loaded onto {device}: calls may fail where both meet. Load it "
+f"onto {', '.join(elsewhere)}, or trace on {device}."
+)
         warnings.warn(text, OtherDeviceWarning, stacklevel=3)
 
 

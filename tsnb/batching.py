@@ -78,7 +78,10 @@ def check_budget(lengths: Sequence[int], budget: int, first: int = 0) -> None:
     """
     for index, length in enumerate(lengths, first):
         if length > budget:
-            raise InputError("inference.small-budget", index=index, tokens=length, budget=budget)
+            raise InputError(
+f"Text {index} has {length} tokens, and the budget of a batch is {budget}. Raise "
+f"the budget to {length} or more."
+)
 
 
 def plan_fixed(lengths: Sequence[int], shapes: Iterable[Shape]) -> list[Batch]:

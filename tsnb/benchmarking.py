@@ -141,15 +141,15 @@ class Benchmark:
         names = {row.name for row in self.rows}
         return [
             {
-                say("benchmark.candidate"): row.label,
-                say("benchmark.median"): f"{row.median:.2f}",
-                say("benchmark.p95"): f"{row.p95:.2f}",
-                say("benchmark.spread"): f"{row.spread:.2f}",
-                say("benchmark.first"): f"{row.first:.1f}",
-                say("benchmark.ratio"): f"{self.ratio(row.name):.2f}" if BASELINE in names else "-",
-                say("benchmark.tokens"): f"{self.real / row.computed:.2f}",
-                say("benchmark.limit"): self._of_the_limit(row),
-                say("benchmark.difference"): f"{row.difference:.1e}",
+                "candidate": row.label,
+                "median s": f"{row.median:.2f}",
+                "p95 s": f"{row.p95:.2f}",
+                "spread s": f"{row.spread:.2f}",
+                "first s": f"{row.first:.1f}",
+                "× usual": f"{self.ratio(row.name):.2f}" if BASELINE in names else "-",
+                "real / computed": f"{self.real / row.computed:.2f}",
+                "of the limit": self._of_the_limit(row),
+                "difference": f"{row.difference:.1e}",
             }
             for row in self.rows
         ]
@@ -176,7 +176,10 @@ class Benchmark:
     def _limit(self) -> str:
         """Say what nothing in 32 bits can beat, or that it is unknown."""
         if np.isnan(self.limit):
-            return say("benchmark.no-limit")
+            return (
+"The least time is unknown, because the model's configuration does not say all "
+"of its sizes."
+)
         gaps = {"limit": f"{self.limit:.2f}", "peak": f"{self.peak / 1e9:,.0f}"}
         return say("benchmark.least", **gaps)
 
@@ -200,7 +203,7 @@ class Benchmark:
         }
         notes = [say("benchmark.notes", **gaps)]
         if any(not row.exact for row in self.rows):
-            notes.append(say("benchmark.inexact"))
+            notes.append("8 bits give other numbers: compare the difference before the time.")
         return notes + _reasons(self.left_out)
 
 
@@ -277,7 +280,11 @@ def benchmark(  # noqa: PLR0913, each is a thing that a reader may want to chang
         text, longest = texts[int(lengths.argmax())], int(lengths.max())
         traced = trace(model, dummy_inputs(tokenizer, model, text, longest))
     if not is_flexible(traced.contract):
-        raise TraceError("benchmark.fixed")
+        raise TraceError(
+"The trace of this model equals it at its traced shape only, so that most "
+"candidates cannot run it. Look at tsnb.probe(traced, model), and benchmark a "
+"model whose trace takes other shapes."
+)
     setting = Setting(model, tokenizer, traced, longest, size, budget)
     runs, left_out = _made(names, setting)
     with tqdm(total=1 + len(runs) * (1 + rounds), unit="pass", disable=not progress) as bar:
@@ -291,7 +298,9 @@ def benchmark(  # noqa: PLR0913, each is a thing that a reader may want to chang
                 first.append(_first_pass(name, run, setting, texts, expected))
             bar.update()
         if not first:
-            raise InputError("benchmark.none-ran", why=" ".join(_reasons(left_out)))
+            raise InputError(
+f"None of the candidates that were named can run. {' '.join(_reasons(left_out))}"
+)
         bar.total = bar.n + len(first) * rounds
         peaks = [_peak(geometry)]
         seconds = _rounds({row.name: runs[row.name] for row in first}, texts, rounds, bar)
@@ -313,9 +322,13 @@ def _checked(candidates: Iterable[str]) -> list[str]:
     names = list(candidates)
     for name in names:
         if name not in CANDIDATES:
-            raise InputError("benchmark.unknown", given=name, near=suggest(str(name), CANDIDATES))
+            raise InputError(
+f"There is no candidate called {name}. {suggest(str(name), CANDIDATES)}"
+)
     if not names:
-        raise InputError("benchmark.none", known=", ".join(CANDIDATES))
+        raise InputError(
+f"No candidate was named. Known: {', '.join(CANDIDATES)}."
+)
     return names
 
 
@@ -353,7 +366,11 @@ def _baseline() -> Iterator[None]:
     except TsnbError:
         raise
     except Exception as error:
-        raise TraceError("benchmark.baseline", why=_first_line(error)) from error
+        raise TraceError(
+"The model itself, to which every candidate is compared, cannot run these texts "
+f"({_first_line(error)}). Try it on one text first: model(**tokenizer(text, "
+"return_tensors=\"pt\"))."
+) from error
 
 
 @contextmanager
@@ -367,7 +384,7 @@ def _leaving_out(name: str, left_out: dict[str, str]) -> Iterator[None]:
     except TsnbError:
         raise
     except Exception as error:  # noqa: BLE001, a model may be too much for a peer in any way
-        left_out[name] = say("benchmark.left-out", why=_first_line(error))
+        left_out[name] = f"left out, because it failed with this model ({_first_line(error)})"
 
 
 def _first_line(error: Exception) -> str:

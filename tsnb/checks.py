@@ -137,9 +137,12 @@ def hint(name: str) -> Hint:
     if taken < HINTS:
         kept.add(name, HINT)
     numbers = range(1, min(taken + 1, HINTS) + 1)
-    texts = [say("feedback.hint", number=n, text=found.sentence(f"hint-{n}")) for n in numbers]
+    texts = [f"Hint {n}: {found.sentence(f'hint-{n}')}" for n in numbers]
     if taken >= HINTS:
-        texts.append(say("feedback.solution", solution=found.solution))
+        texts.append((
+f"The solution: `%load {found.solution}` in a cell of its own. Run that cell "
+"twice: the first run fetches the code, the second runs it."
+))
     return Hint(tuple(texts))
 
 
@@ -223,7 +226,7 @@ def reset(notebook: str | None = None) -> str:
     """
     held = exercises(notebook)
     record().forget([found.name for found in held])
-    return say("progress.forgotten", names=", ".join(found.name for found in held))
+    return f"The record is empty again for: {', '.join((found.name for found in held))}."
 
 
 def export(path: str | Path, name: str = "", *, replace: bool = False) -> str:
@@ -250,15 +253,21 @@ def export(path: str | Path, name: str = "", *, replace: bool = False) -> str:
     """
     path = Path(path).expanduser()
     if path.suffix not in {".md", ".html"}:
-        raise ExerciseError("checks.bad-suffix", path=path)
+        raise ExerciseError(
+f"{path} ends in neither .md nor .html. Name a file such as progress.md or "
+"progress.html."
+)
     if path.exists() and not replace:
-        raise ExerciseError("checks.exists", path=path)
+        raise ExerciseError(
+f"{path} is there already. Name another file, or say that it may be replaced: "
+"replace=True, or --replace."
+)
     from tsnb.progress import progress_in
 
     found = progress_in(record())
     page = found.to_markdown(name) if path.suffix == ".md" else found.to_html(name)
     _write(path, page)
-    return say("progress.written", path=path)
+    return f"Written: {path}"
 
 
 def _write(path: Path, text: str) -> None:
@@ -268,6 +277,8 @@ def _write(path: Path, text: str) -> None:
         half.write_text(text, encoding="utf-8")
         half.replace(path)
     except OSError as error:
-        raise ExerciseError("checks.not-written", path=path, why=error.strerror) from error
+        raise ExerciseError(
+f"{path} cannot be written: {error.strerror}. Name another file."
+) from error
     finally:
         half.unlink(missing_ok=True)

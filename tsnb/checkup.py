@@ -148,7 +148,10 @@ def _guarded(key: str, look: Callable[[], Finding]) -> Check:
     try:
         found = look()
     except Exception as error:  # noqa: BLE001, a doctor must not fall ill
-        found = "problem", f"{type(error).__name__}: {error}", say("checkup.raised")
+        found = "problem", f"{type(error).__name__}: {error}", (
+"This check itself failed, which often means a broken installation. Install "
+"tsnb again in a new environment."
+)
     return Check(say(f"checkup.name-{key}"), *found, key)
 
 
@@ -167,7 +170,10 @@ def _python() -> Finding:
     allowed = metadata.metadata("tsnb")["Requires-Python"]
     if SpecifierSet(allowed).contains(found, prereleases=True):
         return "ok", found, ""
-    return "problem", found, say("checkup.python", allowed=allowed)
+    return "problem", found, (
+f"tsnb needs Python {allowed}; torch.jit does not support 3.14. Make a new "
+"environment with such a Python."
+)
 
 
 def _package(name: str) -> Finding:
@@ -176,17 +182,24 @@ def _package(name: str) -> Finding:
     try:
         found = metadata.version(name)
     except metadata.PackageNotFoundError:
-        return "problem", say("checkup.not-installed"), say("checkup.install", pin=pin)
+        return "problem", "not installed", f"Install it: python -m pip install {pin}"
     if pin.specifier.contains(found, prereleases=True):
         return "ok", found, ""
-    return "warning", found, say("checkup.other-version", pin=pin)
+    return "warning", found, (
+f"The course is checked against {pin}; with another version, what you see may "
+f"differ from its text. Install that one: python -m pip install {pin}"
+)
 
 
 def _transformers() -> Finding:
     """Compare as for any package; version 5 has no torchscript flag, and accepts it in silence."""
     status, found, advice = _package("transformers")
     if status == "warning" and Version(found).major >= 5:  # noqa: PLR2004, where the flag ended
-        return "problem", found, say("checkup.no-flag", pin=_pins()["transformers"])
+        return "problem", found, (
+"transformers 5 has no torchscript flag: it accepts torchscript=True and does "
+"nothing. Install the version of the course: python -m pip install "
+f"{_pins()['transformers']}"
+)
     return status, found, advice
 
 
@@ -195,11 +208,11 @@ def _others() -> Finding:
     others = {name: _package(name) for name in _pins() if name not in CHECKS}
     off = {name: finding for name, finding in others.items() if finding[0] != "ok"}
     if not off:
-        return "ok", say("checkup.as-pinned", count=len(others)), ""
+        return "ok", f"{len(others)}, each as pinned", ""
     status: Status = max((finding[0] for finding in off.values()), key=list(SYMBOLS).index)
     found = ", ".join(f"{name} {finding[1]}" for name, finding in off.items())
     pins = " ".join(str(_pins()[name]) for name in off)
-    return status, found, say("checkup.install", pin=pins)
+    return status, found, f"Install it: python -m pip install {pins}"
 
 
 def _widgets() -> Finding:
@@ -207,8 +220,12 @@ def _widgets() -> Finding:
     there = jupyter.front_ends()
     missing = [name for name, version in there.items() if version is None]
     if missing:
-        advice = say("checkup.widgets", here=sys.prefix)
-        return "problem", say("checkup.no-tool", name=", ".join(missing)), advice
+        advice = (
+"Without it a widget shows as text. Install both again in this environment, "
+f"{sys.prefix}, and load the page anew: python -m pip install --force-reinstall "
+"--no-deps jupyterlab_widgets anywidget"
+)
+        return "problem", f"no {', '.join(missing)}", advice
     return "ok", ", ".join(f"{name} {version}" for name, version in there.items()), ""
 
 
@@ -217,41 +234,61 @@ def _kernel() -> Finding:
     program = jupyter.kernel()
     if program is not None and jupyter.is_this_environment(program):
         return "ok", program, ""
-    found = program or say("checkup.no-tool", name=jupyter.KERNEL)
-    return "warning", found, say("checkup.kernel", python=sys.executable)
+    found = program or f"no {jupyter.KERNEL}"
+    return "warning", found, (
+"The kernel \"Python 3\" is not this environment, so that a notebook may not "
+f"find the course's packages. Start Jupyter with this Python: {sys.executable} "
+f"-m jupyterlab. Or name it as the kernel: {sys.executable} -m ipykernel install "
+"--sys-prefix"
+)
 
 
 def _folder() -> Finding:
     here = Path.cwd()
     if jupyter.can_write(here):
         return "ok", str(here), ""
-    return "warning", say("checkup.read-only", folder=here), say("checkup.folder")
+    return "warning", f"{here} cannot be written to", (
+"Notebooks 00 and 03 write files beside themselves. Copy the folder notebooks "
+"to one of your own and open it there."
+)
 
 
 def _memory() -> Finding:
     limit = memory_limit()
     available = min(psutil.virtual_memory().available / MIB, limit)
-    found = say("checkup.memory-found", available=f"{available:,.0f}", limit=f"{limit:,.0f}")
+    found = f"{available:,.0f} MiB available of {limit:,.0f} MiB"
     if limit < NEEDED_MIB:
-        return "problem", found, say("checkup.memory-limit", needed=NEEDED_MIB)
+        return "problem", found, (
+f"A notebook needs up to {NEEDED_MIB} MiB. Give the container or the machine "
+"more memory."
+)
     if available < NEEDED_MIB:
-        return "warning", found, say("checkup.memory-available", needed=NEEDED_MIB)
+        return "warning", found, (
+f"A notebook needs up to {NEEDED_MIB} MiB. Shut down other kernels and close "
+"other programs first."
+)
     return "ok", found, ""
 
 
 def _build_tools() -> Finding:
     there = tools()
-    found = ", ".join(path or say("checkup.no-tool", name=name) for name, path in there.items())
+    found = ", ".join(path or f"no {name}" for name, path in there.items())
     if all(there.values()):
         return "ok", found, ""
-    return "warning", found, say("checkup.build-tools")
+    return "warning", found, (
+"Only the C++ part of notebook 03 needs them; the rest goes on without. Debian "
+"and Ubuntu: sudo apt install g++ cmake make. macOS: xcode-select --install, "
+"then brew install cmake. conda: conda install cxx-compiler cmake make. "
+"Windows: Visual Studio's build tools for C++, with Jupyter started from their "
+"x64 Native Tools prompt."
+)
 
 
 def _neuron() -> Finding:
     present = [name for name in NEURON if find_spec(name)]
     if present:
         return "ok", ", ".join(present), ""
-    return "ok", say("checkup.not-installed"), say("checkup.neuron")
+    return "ok", "not installed", "Only needed on AWS; notebook 05 works without."
 
 
 def _threads() -> Finding:
@@ -259,17 +296,21 @@ def _threads() -> Finding:
     import torch
 
     threads, cores = torch.get_num_threads(), usable_cores()
-    found = say("checkup.threads-found", threads=threads, cores=cores)
+    found = f"torch starts {threads}, this process may use {cores} cores"
     if threads <= cores:
         return "ok", found, ""
-    return "warning", found, say("checkup.threads", cores=cores)
+    return "warning", found, (
+"More threads than cores wait for each other. tsnb.load lowers the number; in "
+f"your own code call torch.set_num_threads({cores}), or set "
+f"OMP_NUM_THREADS={cores} before you start Jupyter."
+)
 
 
 def _model() -> Finding:
     from tsnb.models import EMBEDDED, load
 
     model, _ = load(EMBEDDED)
-    return "ok", say("checkup.model-found", name=EMBEDDED, count=f"{model.num_parameters():,}"), ""
+    return "ok", f"{EMBEDDED} loads, {model.num_parameters():,} parameters", ""
 
 
 CHECKS: dict[str, Callable[[], Finding]] = {  # quick ones first; those after Neuron import torch

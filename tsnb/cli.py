@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return MISUSED
     except KeyboardInterrupt:
-        sys.stderr.write(say("cli.interrupted") + "\n")
+        sys.stderr.write("Stopped; nothing keeps running." + "\n")
         return INTERRUPTED
 
 
@@ -106,7 +106,9 @@ def _made(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ArtifactError("cli.not-written", path=folder, why=error.strerror) from error
+        raise ArtifactError(
+f"Nothing can be written to {folder}: {error.strerror}. Choose another folder."
+) from error
 
 
 def _write_benchmark(report: Benchmark, folder: Path) -> None:
@@ -182,7 +184,7 @@ def shape(text: str) -> tuple[int | None, int]:
     """
     batch, _, length = text.lower().replace("×", "x").rpartition("x")
     if not length.isdecimal() or not (batch.isdecimal() or batch == ""):
-        raise argparse.ArgumentTypeError(say("cli.bad-shape", given=text))
+        raise argparse.ArgumentTypeError(f"expected a length, such as 64, or rows and length, such as 2x64; got {text}")
     return int(batch) if batch else None, int(length)
 
 
@@ -206,18 +208,21 @@ def find_notebooks(start: Path) -> Path:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tsnb", description=say("cli.about"))
+    parser = argparse.ArgumentParser(prog="tsnb", description=(
+"A course on TorchScript: check the machine, run the notebooks, export a model, "
+"measure."
+))
     parser.add_argument("--version", action="version", version=f"tsnb {version('tsnb')}")
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    command = commands.add_parser("doctor", help=say("cli.doctor"), description=say("cli.doctor"))
-    command.add_argument("--json", action="store_true", help=say("cli.json"))
+    command = commands.add_parser("doctor", help="check that this machine can run the course", description="check that this machine can run the course")
+    command.add_argument("--json", action="store_true", help="print JSON, for an issue")
     command.set_defaults(command=doctor)
 
-    command = commands.add_parser("run", help=say("cli.run"), description=say("cli.run"))
-    command.add_argument("notebooks", nargs="*", type=Path, help=say("cli.notebooks"))
-    command.add_argument("--output", type=Path, metavar="DIR", help=say("cli.output"))
-    command.add_argument("--timeout", type=int, default=120, metavar="S", help=say("cli.timeout"))
+    command = commands.add_parser("run", help="run notebooks in fresh kernels and say what they took", description="run notebooks in fresh kernels and say what they took")
+    command.add_argument("notebooks", nargs="*", type=Path, help="notebooks or folders of them (default: the nearest folder called notebooks)")
+    command.add_argument("--output", type=Path, metavar="DIR", help="a folder for HTML, one file a notebook, and summary.md")
+    command.add_argument("--timeout", type=int, default=120, metavar="S", help="seconds that a cell may take (default: 120)")
     command.set_defaults(command=run)
 
     _add_bench(commands)
@@ -227,50 +232,71 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_bench(commands: Any) -> None:
-    command = commands.add_parser("bench", help=say("cli.bench"), description=say("cli.bench"))
+    command = commands.add_parser("bench", help="compare ways to run a model on texts: padded, batched, planned, and peers", description="compare ways to run a model on texts: padded, batched, planned, and peers")
     known = ", ".join(CANDIDATES)
     add = command.add_argument
-    add("model", nargs="?", default="bert-mini", help=say("cli.bench-model"))
-    add("--texts", type=int, default=1000, metavar="N", help=say("cli.bench-texts"))
-    add("--file", type=Path, metavar="FILE", help=say("cli.bench-file"))
-    add("--rounds", type=int, default=5, metavar="N", help=say("cli.bench-rounds"))
-    add("--batch-size", type=int, default=8, metavar="N", help=say("cli.bench-batch"))
-    add("--budget", type=int, default=512, metavar="N", help=say("cli.bench-budget"))
+    add("model", nargs="?", default="bert-mini", help="an embedded model, a folder or a hub id (default: bert-mini)")
+    add("--texts", type=int, default=1000, metavar="N", help="how many texts to generate (default: 1000)")
+    add("--file", type=Path, metavar="FILE", help="texts of your own instead: a .txt, .csv or .jsonl file")
+    add("--rounds", type=int, default=5, metavar="N", help="how often each candidate is timed (default: 5)")
+    add("--batch-size", type=int, default=8, metavar="N", help="texts in a batch, where batches are not planned (default: 8)")
+    add("--budget", type=int, default=512, metavar="N", help="places in a planned batch, padding included (default: 512)")
     add(
         "--candidates",
         nargs="+",
         default=CANDIDATES,
         metavar="NAME",
-        help=say("cli.bench-candidates", known=known),
+        help=f"some of: {known} (default: all)",
     )
-    add("--output", type=Path, metavar="DIR", help=say("cli.bench-output"))
+    add("--output", type=Path, metavar="DIR", help="a folder for benchmark.csv and benchmark.svg")
     command.set_defaults(command=bench)
 
 
 def _add_export(commands: Any) -> None:
-    command = commands.add_parser("export", help=say("cli.export"), description=say("cli.export"))
-    command.add_argument("model", metavar="MODEL", help=say("cli.model"))
-    command.add_argument("-o", "--output", required=True, metavar="FILE", help=say("cli.file"))
-    command.add_argument("--head", default="masked-lm", metavar="HEAD", help=say("cli.head"))
-    command.add_argument("--max-length", type=int, default=128, help=say("cli.max-length"))
-    command.add_argument("--batch-size", type=int, default=1, help=say("cli.batch-size"))
+    command = commands.add_parser("export", help=(
+"load a model, trace it, compare trace and model, and save the trace with its "
+"contract and tokenizer. Exit code 1, and no file, where they disagree. An "
+"older file is replaced once everything has passed"
+), description=(
+"load a model, trace it, compare trace and model, and save the trace with its "
+"contract and tokenizer. Exit code 1, and no file, where they disagree. An "
+"older file is replaced once everything has passed"
+))
+    command.add_argument("model", metavar="MODEL", help="tiny-bert, bert-mini, a folder, or a hub id")
+    command.add_argument("-o", "--output", required=True, metavar="FILE", help="the .pt file to write; missing folders are made")
+    command.add_argument("--head", default="masked-lm", metavar="HEAD", help=(
+"encoder, masked-lm, sequence-classification, token-classification or "
+"question-answering (default: masked-lm)"
+))
+    command.add_argument("--max-length", type=int, default=128, help="length of the traced inputs in tokens (default: 128)")
+    command.add_argument("--batch-size", type=int, default=1, help="rows of the traced inputs (default: 1)")
     command.add_argument(
-        "--verify", type=shape, nargs="+", action="extend", default=[], help=say("cli.verify")
+        "--verify", type=shape, nargs="+", action="extend", default=[], help=(
+"shapes at which trace and model must agree: a length, such as 64, or rows and "
+"length, such as 2x64 (default: none must; three near the traced one are tried "
+"and told)"
+)
     )
-    command.add_argument("--untie", action="store_true", help=say("cli.untie"))
+    command.add_argument("--untie", action="store_true", help=(
+"hold tied weights twice, as the torchscript flag does; without, the file holds "
+"them once"
+))
     command.set_defaults(command=export)
 
 
 def _add_progress(commands: Any) -> None:
-    told = say("cli.progress")
+    told = "show which exercises are solved, from the record on this machine"
     command = commands.add_parser("progress", help=told, description=told)
     add = command.add_argument
-    add("notebook", nargs="?", metavar="NN", help=say("cli.progress-notebook"))
+    add("notebook", nargs="?", metavar="NN", help="one notebook, such as 01 (default: the course)")
     either = command.add_mutually_exclusive_group()
-    either.add_argument("--reset", action="store_true", help=say("cli.progress-reset"))
-    either.add_argument("--export", type=Path, metavar="FILE", help=say("cli.progress-export"))
-    add("--name", default="", metavar="NAME", help=say("cli.progress-name"))
-    add("--replace", action="store_true", help=say("cli.progress-replace"))
+    either.add_argument("--reset", action="store_true", help=(
+"forget attempts and hints, for the next reader of this machine; there is no "
+"way back"
+))
+    either.add_argument("--export", type=Path, metavar="FILE", help="write one page for the team: a .md or .html file")
+    add("--name", default="", metavar="NAME", help="whose page it is")
+    add("--replace", action="store_true", help="the page may replace an older one")
     command.set_defaults(command=progress)
 
 

@@ -107,7 +107,10 @@ class Contract:
         return [(name, _readable(value)) for name, value in fields if name != "known"]
 
     def __str__(self) -> str:
-        note = "" if self.known else "\n" + say("contract.unknown")
+        note = "" if self.known else "\n" + (
+"This file was not made by tsnb: its input names were read off the graph, and "
+"nothing else about it is known."
+)
         return "\n".join(f"{name:<13} {value}" for name, value in self.rows()) + note
 
 

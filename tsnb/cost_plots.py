@@ -40,13 +40,13 @@ def benchmark_bars(report: Benchmark) -> Figure:
             va="center",
             color=INK,
         )
-    note = say("plots.benchmark")
+    note = "hatched: padding · thin line: quickest to slowest round"
     if not np.isnan(report.limit):
         axes.axvline(report.limit, color=ORANGE, ls="--")
-        note += say("plots.benchmark-limit", limit=f"{report.limit:.2f}")
+        note += f"· dashed: the limit, {report.limit:.2f} s"
     axes.set_yticks(range(len(report.rows)), [row.label for row in report.rows])
     axes.invert_yaxis()
-    axes.set_xlabel(say("plots.benchmark-axis", texts=f"{report.texts:,}"))
+    axes.set_xlabel(f"seconds for {report.texts:,} texts")
     axes.margins(x=0.12)
     figure.suptitle(note, x=0.01, ha="left", fontsize=10, color=INK)
     return figure
@@ -59,8 +59,8 @@ def warm_up_curve(seconds: Sequence[float]) -> Figure:
     axes.plot(calls, [1000 * taken for taken in seconds], "o-", color=BLUE)
     axes.set_xticks(calls)
     axes.set_ylim(0)
-    axes.set_xlabel(say("plots.call"))
-    axes.set_ylabel(say("plots.milliseconds"))
+    axes.set_xlabel("call")
+    axes.set_ylabel("milliseconds")
     return figure
 
 
@@ -70,14 +70,14 @@ def cost_by_length(measured: Mapping[int, float], fit: CostFit) -> Figure:
     sizes = np.linspace(0, max(measured), 100)
     whole = 1000 * np.array([fit(size) for size in sizes])
     straight = whole - 1000 * fit.quadratic * sizes**2
-    axes.fill_between(sizes, straight, color=BLUE, alpha=0.35, lw=0, label=say("plots.linear"))
+    axes.fill_between(sizes, straight, color=BLUE, alpha=0.35, lw=0, label="grows with the length")
     axes.fill_between(
-        sizes, straight, whole, facecolor="none", label=say("plots.quadratic"), **HATCHED
+        sizes, straight, whole, facecolor="none", label="grows with its square", **HATCHED
     )
     points = [1000 * taken for taken in measured.values()]
-    axes.plot(list(measured), points, "o", color=INK, label=say("plots.measured"))
-    axes.set_xlabel(say("shapes.axis-length"))
-    axes.set_ylabel(say("plots.milliseconds"))
+    axes.plot(list(measured), points, "o", color=INK, label="measured")
+    axes.set_xlabel("length in tokens")
+    axes.set_ylabel("milliseconds")
     axes.legend(frameon=False, loc="upper left", labelcolor=INK)
     return figure
 
@@ -90,6 +90,6 @@ def cost_by_batch(measured: Mapping[int, float], length: int) -> Figure:
     axes.set_xscale("log", base=2)
     axes.set_xticks(list(measured), [str(size) for size in measured])
     axes.set_ylim(0)
-    axes.set_xlabel(say("plots.batch-axis", length=length))
-    axes.set_ylabel(say("plots.milliseconds-text"))
+    axes.set_xlabel(f"texts in a batch, each of {length} tokens")
+    axes.set_ylabel("milliseconds a text")
     return figure

@@ -89,7 +89,10 @@ def fit_cost(lengths: Sequence[int], seconds: Sequence[float]) -> CostFit:
     Taught in notebook 04.
     """
     if len(set(lengths)) < FEWEST or len(lengths) != len(seconds):
-        raise InputError("costs.few-points", lengths=len(set(lengths)), times=len(seconds))
+        raise InputError(
+"Three or more different lengths are needed, each with its time; got "
+f"{len(set(lengths))} lengths and {len(seconds)} times."
+)
     sizes, times = np.asarray(lengths, float), np.asarray(seconds, float)
     terms = np.stack([sizes**0, sizes, sizes**2], axis=1) / times[:, None]
     choices = [parts for parts in product([True, False], repeat=3) if any(parts)]

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from functools import partial
 from typing import TYPE_CHECKING
-
-from tsnb.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,28 +12,8 @@ if TYPE_CHECKING:
 class TsnbError(Exception):
     """Base of every error that tsnb raises on purpose.
 
-    Parameters
-    ----------
-    key
-        Which sentence to say: a key of `tsnb.words`.
-    **gaps
-        What fills the gaps of the sentence.
-
-    Examples
-    --------
-    >>> raise InputError("inputs.empty-text")
-    Traceback (most recent call last):
-        ...
-    tsnb.errors.InputError: The text is empty. Give at least one word to make inputs from.
+    Its sentence says what was given, what was expected, and what to do.
     """
-
-    def __init__(self, key: str, /, **gaps: object) -> None:
-        super().__init__(say(key, **gaps))
-        self.key = key
-        self.gaps = gaps
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return partial(type(self), self.key, **self.gaps), ()
 
 
 class ModelError(TsnbError, ValueError):
@@ -77,4 +54,4 @@ def suggest(given: str, known: Iterable[str]) -> str:
     """
     known = sorted(known)
     near = get_close_matches(given, known, n=1)
-    return say("names.near", near=near[0]) if near else say("names.known", known=", ".join(known))
+    return f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."

@@ -391,7 +391,7 @@ def _told(raised: Exception, client: Any) -> str:
         timed_out = isinstance(raised, CellTimeoutError)
         why = say("execute.timeout" if timed_out else "execute.died", seconds=client.timeout)
         _mark(client.nb, kind, why)
-    return say("execute.error", kind=kind, why=why, cell=number)
+    return f"{kind}: {why} (cell {number})"
 
 
 def _mark(notebook: NotebookNode, kind: str, why: str) -> None:

@@ -50,7 +50,7 @@ class Exported:
 
     def __str__(self) -> str:
         tried = (
-            say("export.verdict", batch=batch, length=length, verdict=verdict)
+            f"{batch} × {length}: {verdict}"
             for (batch, length), verdict in self.verdicts.items()
         )
         ending = say("export.replaced" if self.replaced else "export.written")
@@ -112,17 +112,17 @@ def export(  # noqa: PLR0913, an argument for each option of the command
     path = writable(output)
     asked = checked_shapes(verify)
     with tqdm(total=3, unit="step") as bar:
-        with _step(bar, say("export.load")):
+        with _step(bar, "load"):
             model, tokenizer = load(name, head)
             if untie:
                 tied_weights.untie(model)
-        with _step(bar, say("export.trace")):
+        with _step(bar, "trace"):
             inputs = dummy_inputs(tokenizer, model, None, max_length, batch_size)
             traced = trace(model, inputs, verify=[(batch_size, max_length)])
         verdicts = _verdicts(bar, traced, model, asked or neighbours(traced.contract))
         if asked:
             check_verified(verdicts)
-        with _step(bar, say("export.save")):
+        with _step(bar, "save"):
             replaced = path.exists()
             same = [shape for shape, verdict in verdicts.items() if verdict.kind == "same"]
             save(Traced(traced.module, traced.contract.with_verified(same)), path, tokenizer)
@@ -144,6 +144,6 @@ def _verdicts(
     bar.total = (bar.total or 0) + len(shapes)
     verdicts = {}
     for batch, length in shapes:
-        with _step(bar, say("export.verify", batch=batch, length=length)):
+        with _step(bar, f"compare at {batch} × {length}"):
             verdicts[batch, length] = judge(traced, model, (batch, length))
     return verdicts

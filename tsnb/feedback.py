@@ -70,7 +70,10 @@ class Feedback:
         """Where hints and the solution are, until they are of no use."""
         if self.done:
             return ""
-        return say("feedback.foot", name=self.exercise, solution=self.solution)
+        return (
+f"Stuck? `checks.hint(\"{self.exercise}\")` gives a hint. The solution: `%load "
+f"{self.solution}`"
+)
 
     def __str__(self) -> str:
         return "\n".join(filter(None, (self.head, self.text, self.note, self.foot)))

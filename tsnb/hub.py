@@ -40,9 +40,16 @@ def fetch(name: str) -> Path:
             snapshot_download(name, allow_patterns=[*OTHER_FILES, _weight_pattern(name)])
         )
     except (RepositoryNotFoundError, HFValidationError) as error:
-        raise ModelError("models.not-on-hub", given=name) from error
+        raise ModelError(
+f"The hub knows no public model {name}. Check the spelling (owner/name); "
+"offline, tsnb.load(\"tiny-bert\") always works."
+) from error
     except OSError as error:
-        raise ModelError("models.no-hub", given=name) from error
+        raise ModelError(
+f"The model {name} is neither a folder nor in the local cache, and the hub "
+"cannot be reached. Offline, use tsnb.load(\"tiny-bert\"), or copy the model's "
+"files into a folder and give its path."
+) from error
 
 
 def has_weights(folder: Path) -> bool:

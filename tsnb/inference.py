@@ -170,9 +170,13 @@ class Runner:
         Raises what a call raises, when it comes to it.
         """
         if isinstance(texts, str):
-            raise InputError("inference.one-text")
+            raise InputError(
+"Expected a list of texts, got one text. Put it in a list: runner([text])."
+)
         if not isinstance(texts, Iterable):
-            raise InputError("inference.no-texts", given=type(texts).__name__)
+            raise InputError(
+f"Expected a list of texts, got {type(texts).__name__}."
+)
         self.work = Work()
         source, first = iter(texts), 0
         while True:
@@ -180,7 +184,10 @@ class Runner:
             yield from self._window(window, first)
             first += len(window)
             if broken is not None:
-                raise BrokenOffError("inference.broken-off", count=first, why=broken) from broken
+                raise BrokenOffError(
+f"The texts broke off after {first}: their iterator raised {broken}. The results "
+"until there are in the error's attribute results."
+) from broken
             if len(window) < WINDOW:
                 return
 
@@ -222,7 +229,11 @@ class Runner:
         )
         part = relative_difference(alone, padded)
         if not part <= max(TOLERANCE, *map(_rounding, alone)):
-            raise InputError("inference.padding-counts", part=f"{part:.1%}")
+            raise InputError(
+"This model gives a text other numbers where padding stands beside it (by "
+f"{part:.1%} of its largest), so texts cannot share a batch. Call the trace with "
+"one text at a time: traced(**tokenizer(text, return_tensors=\"pt\"))."
+)
 
     def _one(self, tokens: Tokens, length: int, padded: int) -> Result:
         """Run a single text, padded to a length."""
@@ -334,10 +345,16 @@ def _checked_traces(
     several = isinstance(traced, Iterable) and not isinstance(traced, str)
     traces: list[Traced] = list(traced) if several else [traced]  # type: ignore[arg-type,list-item]
     if not traces:
-        raise InputError("inference.no-trace")
+        raise InputError(
+"The Runner got no trace. Give it one, or one for each length."
+)
     for one in traces:
         if not checked_traced(one).contract.known or one.contract.length is None:
-            raise InputError("inference.unknown-contract")
+            raise InputError(
+"The Runner needs a trace with a known contract: its length and batch size "
+"decide how texts are padded. Trace the model with tsnb.trace, and save it with "
+"tsnb.save."
+)
         _check_tokenizer(tokenizer, one.contract)
     return traces
 
@@ -345,20 +362,36 @@ def _checked_traces(
 def _check_tokenizer(tokenizer: PreTrainedTokenizerBase, contract: Contract) -> None:
     made = getattr(tokenizer, "model_input_names", None)
     if made is None:
-        raise InputError("inference.not-a-tokenizer", given=type(tokenizer).__name__)
+        raise InputError(
+"The Runner takes the tokenizer of the model that was traced, second; got "
+f"{type(tokenizer).__name__}."
+)
     missing = [name for name in contract.input_names if name not in made]
     if missing:
-        raise InputError("inference.other-inputs", missing=", ".join(missing), made=", ".join(made))
+        raise InputError(
+f"The trace takes {', '.join(missing)}, which this tokenizer does not make (it "
+f"makes {', '.join(made)}). Trace the model with the inputs of "
+"tsnb.dummy_inputs, and give the Runner the same tokenizer."
+)
     if MASK in made and MASK not in contract.input_names:
-        raise InputError("inference.no-mask")
+        raise InputError(
+"The trace takes no attention_mask, which this tokenizer makes: padding would "
+"count as text. Trace the model with all inputs of tsnb.dummy_inputs; where the "
+"model takes no mask, call the trace with one text at a time."
+)
     if tokenizer.pad_token is None:
-        raise InputError("inference.no-pad-token", length=contract.length)
+        raise InputError(
+"The tokenizer has no pad token, and texts are padded to the traced length, "
+f"{contract.length}. Set one: tokenizer.pad_token = tokenizer.eos_token."
+)
 
 
 def _check(index: int, text: Text) -> None:
     checked = checked_text(index, text)
     if not all(part.strip() for part in ([checked] if isinstance(checked, str) else checked)):
-        raise InputError("inference.empty-text", index=index)
+        raise InputError(
+f"Text {index} is empty. Leave it out, or give at least one word."
+)
 
 
 def _cut(outputs: Result, contract: Contract, row: int, kept: slice) -> Result:

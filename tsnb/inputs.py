@@ -71,9 +71,17 @@ def dummy_inputs(
     max_length, batch_size = _checked_sizes(model, max_length, batch_size)
     needed = len(tokenizer(*texts, verbose=False)["input_ids"])
     if needed > max_length:
-        raise InputError("inputs.too-long", tokens=needed, length=max_length)
+        raise InputError(
+f"The text makes {needed} tokens, special tokens included, and max_length is "
+f"{max_length}. Raise max_length to {needed} or more, or shorten the text; "
+"nothing is cut without being asked."
+)
     if needed < max_length and tokenizer.pad_token is None:
-        raise InputError("inputs.no-pad-token", tokens=needed, length=max_length)
+        raise InputError(
+f"The tokenizer has no pad token, and {needed} tokens must be padded to "
+f"{max_length}. Set one (tokenizer.pad_token = tokenizer.eos_token), or ask for "
+f"max_length={needed}."
+)
     padding = {"padding": "max_length", "max_length": max_length} if needed < max_length else {}
     rows = tokenizer(*texts, return_tensors="pt", **padding)
     taken = parameters(model)
@@ -115,15 +123,23 @@ def in_forward_order(model: nn.Module, named: Mapping[str, Value]) -> dict[str, 
     required = [name for name in plain if known[name].default is inspect.Parameter.empty]
     missing = [name for name in required if name not in named]
     if missing:
-        raise InputError("inputs.missing", names=", ".join(missing), given=", ".join(named))
+        raise InputError(
+f"These inputs are missing: {', '.join(missing)}. Given: {', '.join(named)}."
+)
     return {name: named[name] for name in plain if name in named}
 
 
 def _check_name(name: object, known: list[str]) -> None:
     if not known:
-        raise InputError("inputs.names-nothing", given=name)
+        raise InputError(
+f"The model's forward names no inputs (it takes *args or **kwargs), so {name} "
+"has no place there. Give the module inside the wrapper, or wrap the model in "
+"one whose forward names them."
+)
     if name not in known:
-        raise InputError("inputs.misnamed", given=name, near=suggest(str(name), known))
+        raise InputError(
+f"The model's forward has no input called {name}. {suggest(str(name), known)}"
+)
 
 
 def check_both_ways(model: nn.Module, names: Iterable[str]) -> None:
@@ -136,7 +152,11 @@ def check_both_ways(model: nn.Module, names: Iterable[str]) -> None:
     for name in names:
         kind = known[name].kind
         if kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
-            raise InputError("inputs.one-way", name=name, kind=kind.description)
+            raise InputError(
+f"The model's forward takes {name} in one way only ({kind.description}), and a "
+"trace takes inputs by name and by position. Wrap the model in a module whose "
+f"forward(self, {name}) passes it on."
+)
 
 
 def max_positions(model: nn.Module) -> int | None:
@@ -179,7 +199,9 @@ def whole(name: str, given: object) -> int:
     128
     """
     if not is_whole(given):
-        raise InputError("inputs.bad-size", name=name, given=given)
+        raise InputError(
+f"{name} must be a whole number of at least 1; got {given}."
+)
     return int(given)  # type: ignore[call-overload, no-any-return]  # is_whole says so
 
 
@@ -191,9 +213,16 @@ def checked_text(index: int, text: Any) -> Text:
     """
     parts = text if isinstance(text, tuple) and len(text) == PAIR else (text,)
     if not all(isinstance(part, str) for part in parts):
-        raise InputError("inference.not-text", index=index, given=type(text).__name__)
+        raise InputError(
+f"Text {index} is a {type(text).__name__}; expected a text, or a pair of texts "
+"as a tuple."
+)
     if not all(map(is_unicode, parts)):
-        raise InputError("lengths.no-unicode", index=index)
+        raise InputError(
+f"Text {index} holds half of a surrogate pair, which is no character. Repair the "
+"text where it was decoded, or write text.encode(\"utf-8\", "
+"\"replace\").decode()."
+)
     return text  # type: ignore[no-any-return]  # a str, or a tuple of them
 
 
@@ -213,11 +242,18 @@ def is_unicode(text: str) -> bool:
 def _checked_texts(text: object) -> tuple[str, ...]:
     texts = tuple(text) if isinstance(text, (tuple, list)) else (text,)
     if len(texts) not in (1, PAIR) or not all(isinstance(part, str) for part in texts):
-        raise InputError("inputs.not-text", given=type(text).__name__)
+        raise InputError(
+f"Expected a text, or a pair of texts as a tuple; got {type(text).__name__}."
+)
     if not all(part.strip() for part in texts):
-        raise InputError("inputs.empty-text")
+        raise InputError(
+"The text is empty. Give at least one word to make inputs from."
+)
     if not all(map(is_unicode, texts)):
-        raise InputError("inputs.no-unicode")
+        raise InputError(
+"The text holds half of a surrogate pair, which is no character. Repair it "
+"where it was decoded, or write text.encode(\"utf-8\", \"replace\").decode()."
+)
     return texts
 
 
@@ -225,5 +261,8 @@ def _checked_sizes(model: nn.Module, max_length: int, batch_size: int) -> tuple[
     length, batch = whole("max_length", max_length), whole("batch_size", batch_size)
     limit = max_positions(model)
     if limit is not None and length > limit:
-        raise InputError("inputs.over-limit", given=length, limit=limit)
+        raise InputError(
+f"max_length={length} is over the model's position limit: it has embeddings for "
+f"{limit} positions. Use at most {limit}."
+)
     return length, batch

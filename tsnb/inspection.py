@@ -126,7 +126,7 @@ class Artifact:
     def __str__(self) -> str:
         return "\n".join(
             [
-                say("inspection.file", path=self.path, size=f"{self.size:,}"),
+                f"{self.path}, {self.size:,} bytes",
                 say(f"inspection.digest-{self.digest}"),
                 self._parts(self.tokenizer, "tokenizer"),
                 self._parts(self.code, "code"),

@@ -59,7 +59,7 @@ class Latency:
 
     def __str__(self) -> str:
         middle, spread = milliseconds(self.median), milliseconds(self.spread, digits=2)
-        return say("widgets.latency", median=middle, spread=spread, repeats=self.repeats)
+        return f"{middle} ms a batch, median of {self.repeats}, spread {spread} ms"
 
 
 class SupersededError(Exception):
@@ -206,7 +206,9 @@ def measure_latency(
     Taught in notebook 02.
     """
     if repeats < 2:  # noqa: PLR2004, the fewest that have quartiles
-        raise InputError("widgets.repeats", given=repeats)
+        raise InputError(
+f"repeats must be at least 2, so that there is a spread; got {repeats}."
+)
     for _ in range(warm_up):
         run()
     seconds = [timed(run) for _ in range(repeats)]
@@ -289,7 +291,9 @@ def _run(shape: Shape, model: Any, traced: Traced | None) -> Callable[[], object
 
     module: Any = traced.module if traced else model
     if module is None:
-        raise InputError("widgets.nothing-to-run")
+        raise InputError(
+"There is nothing to measure. Give a model or a trace."
+)
     _check_memory(module, *shape)
     contract = traced.contract if traced else _contract(model)
     inputs = sample_inputs(contract, model or module, shape, padded=False)

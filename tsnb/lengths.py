@@ -81,7 +81,11 @@ class Geometry:
             found = (getattr(config, spelling, None) for spelling in spellings)
             sizes[name] = next((size for size in found if is_whole(size)), None)
             if sizes[name] is None:
-                raise InputError("lengths.no-geometry", model=type(model).__name__, name=name)
+                raise InputError(
+f"The configuration of this {type(model).__name__} does not say {name}, under "
+"any name that tsnb knows. Say it yourself: tsnb.lengths.Geometry(layers, "
+"hidden, intermediate)."
+)
         return cls(**sizes)
 
 
@@ -171,7 +175,10 @@ def token_lengths(
     from tqdm.auto import tqdm
 
     if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
-        raise InputError("lengths.no-list", given=type(texts).__name__)
+        raise InputError(
+f"Expected a list of texts; got one {type(texts).__name__}. Put a single text "
+"into a list: [text]."
+)
     total = len(texts) if isinstance(texts, Sized) else None
     found: list[int] = []
     with tqdm(total=total, unit="text", delay=DELAY, disable=not progress) as bar:
@@ -179,7 +186,9 @@ def token_lengths(
             found += _count(tokenizer, batch)
             bar.update(len(batch))
     if not found:
-        raise InputError("lengths.no-texts")
+        raise InputError(
+"There are no texts to measure. Give at least one."
+)
     return np.array(found, dtype=np.int64)
 
 
@@ -216,7 +225,10 @@ def flops(length: Any, geometry: Geometry) -> Any:
     Taught in notebook 02.
     """
     if not hasattr(geometry, "intermediate"):
-        raise InputError("lengths.not-geometry", given=type(geometry).__name__)
+        raise InputError(
+"Expected the sizes of an encoder, tsnb.lengths.Geometry.of(model); got "
+f"{type(geometry).__name__}."
+)
     tokens = length if isinstance(length, int) else np.asarray(length, dtype=np.float64)
     hidden, inside = geometry.hidden, geometry.intermediate
     linear = tokens * (8 * hidden**2 + 4 * hidden * inside)
@@ -368,9 +380,15 @@ def pad_to(edges: Sequence[int], lengths: Lengths) -> NDArray[np.int64]:
     held, given = checked(lengths), list(edges) if np.ndim(edges) else []
     rising = all(map(is_whole, given)) and all(left < right for left, right in pairwise(given))
     if not given or not rising:
-        raise InputError("lengths.not-rising", given=edges)
+        raise InputError(
+"Bucket edges must be positive whole numbers that rise, such as [16, 32, 64]; "
+f"got {edges}."
+)
     if given[-1] < held.max():
-        raise InputError("lengths.too-short", given=given[-1], needed=held.max())
+        raise InputError(
+f"The last bucket edge is {given[-1]}, and a text of {held.max()} tokens must "
+"fit into a bucket. Raise the edge, or cut the texts first."
+)
     ends = np.array(given, dtype=np.int64)
     return ends[np.searchsorted(ends, held)]
 
@@ -400,9 +418,15 @@ def checked(lengths: Lengths) -> NDArray[np.int64]:
     except ValueError:  # lists of different lengths
         held = np.asarray(None)
     if held.shape == (0,):
-        raise InputError("lengths.none")
+        raise InputError(
+"There are no lengths. Give at least one, as tsnb.token_lengths(tokenizer, "
+"texts) does."
+)
     if held.ndim != 1 or held.dtype.kind not in "iu" or held.min() < 1 or held.max() > MOST:
-        raise InputError("lengths.not-whole", given=_first_wrong(lengths))
+        raise InputError(
+"Expected a list of lengths in tokens, each a positive whole number, as "
+f"tsnb.token_lengths gives them; got {_first_wrong(lengths)}."
+)
     return held.astype(np.int64, copy=False)
 
 

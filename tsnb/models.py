@@ -103,10 +103,14 @@ def load(
     Taught in notebooks 00 and 01.
     """
     if head not in get_args(Head):
-        raise ModelError("models.unknown-head", given=head, near=suggest(str(head), get_args(Head)))
+        raise ModelError(
+f"There is no head called {head}. {suggest(str(head), get_args(Head))}"
+)
     if attn_implementation not in (None, *get_args(Attention)):
         near = suggest(str(attn_implementation), get_args(Attention))
-        raise ModelError("models.unknown-attention", given=attn_implementation, near=near)
+        raise ModelError(
+f"There is no attn_implementation called {attn_implementation} here. {near}"
+)
     respect_quota()
     options = {"torchscript": torchscript, "attn_implementation": attn_implementation}
     with quiet_transformers():
@@ -149,7 +153,11 @@ def verify_flag(model: PreTrainedModel) -> None:
     ends = [getattr(embeddings(model, side), "weight", None) for side in ("input", "output")]
     places = [weight.data_ptr() for weight in ends if weight is not None]
     if len(set(places)) < len(places) or getattr(model.config, "use_return_dict", True):
-        raise ModelError("models.flag-ignored", version=transformers.__version__)
+        raise ModelError(
+f"torchscript=True did nothing: transformers {transformers.__version__} still "
+"ties the embeddings or returns a dict. Install transformers==4.57.6, or use "
+"tsnb.untie(model) and a wrapper that returns a tuple."
+)
 
 
 def embeddings(model: nn.Module, side: str) -> Any:
@@ -202,15 +210,28 @@ def _folder(name: str | Path) -> Path:
     if name == EMBEDDED:
         return tiny_bert.FOLDER
     if not isinstance(name, (str, Path)):
-        raise ModelError("models.no-name", given=type(name).__name__)
+        raise ModelError(
+"Expected the name of an embedded model, a folder or a hub id, such as "
+f"\"tiny-bert\"; got {type(name).__name__}."
+)
     if (folder := _existing(name)) is not None:
         if not hub.has_weights(folder):
-            raise ModelError("models.no-weights", given=folder)
+            raise ModelError(
+f"The folder {folder} holds no weights. Expected *.safetensors or *.bin beside "
+"config.json."
+)
         return folder
     if isinstance(name, Path) or name.startswith((".", "/", "~")):
-        raise ModelError("models.no-folder", given=name)
+        raise ModelError(
+f"There is no folder {name}. Check the path; it should hold config.json, weights "
+"and a tokenizer."
+)
     if name.count("/") != 1:
-        raise ModelError("models.unknown-name", given=name, near=suggest(name, (EMBEDDED, MINI)))
+        raise ModelError(
+f"There is no embedded model called {name}. {suggest(name, (EMBEDDED, MINI))} A "
+"folder works too, and so does a hub id with its owner, such as "
+"google-bert/bert-base-uncased."
+)
     return hub.fetch(name)
 
 
@@ -220,7 +241,10 @@ def _existing(name: str | Path) -> Path | None:
         folder = Path(name).expanduser()
         return folder if folder.is_dir() else None
     except (OSError, RuntimeError) as error:  # a RuntimeError where ~ has no home
-        raise ModelError("models.closed-folder", given=name, why=_reason(error)) from error
+        raise ModelError(
+f"The folder {name} cannot be looked into: {_reason(error)}. Check the path, and "
+"your permissions there."
+) from error
 
 
 def _weights(name: str | Path, head: str) -> Path:
@@ -239,7 +263,10 @@ def _from_folder(folder: Path, head: str, options: dict[str, Any]) -> PreTrained
                 folder, config=config, local_files_only=True, output_loading_info=True
             )
         except Exception as error:  # each file format has errors of its own
-            raise ModelError("models.bad-weights", given=folder, why=error) from error
+            raise ModelError(
+f"The weights in {folder} cannot be loaded: {error}. Copy or download them "
+"again, and check that config.json belongs to them."
+) from error
     _warn_of_new_weights(model, info["missing_keys"])
     _warn_of_unused_weights(model, info["unexpected_keys"])
     return model
@@ -261,7 +288,7 @@ def _config(folder: Path, **options: Any) -> Any:
 
     try:
         if not isinstance(held := json.loads((folder / "config.json").read_bytes()), dict):
-            raise TypeError(say("models.not-object", given=type(held).__name__))  # noqa: TRY301
+            raise TypeError(f"it holds a value of the type {type(held).__name__}, and no object with names")  # noqa: TRY301
         return transformers.AutoConfig.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False, **options
         )
@@ -293,8 +320,9 @@ def _factory(config: Any, head: str) -> Any:
     ]
     if head not in fitting:
         raise ModelError(
-            "models.no-such-head", kind=config.model_type, given=head, fitting=", ".join(fitting)
-        )
+f"A {config.model_type} model cannot have the head {head}. It can have: "
+f"{', '.join(fitting)}."
+)
     return getattr(transformers, CLASSES[head])
 
 
@@ -304,7 +332,11 @@ def _warn_of_new_weights(model: PreTrainedModel, missing: list[str]) -> None:
     copied = getattr(output, "weight", None)
     new = [name for name in sorted(missing) if model.get_parameter_or_buffer(name) is not copied]
     if new:
-        text = say("models.new-weights", names=", ".join(new), seed=SEED)
+        text = (
+"The checkpoint lacks these weights, so they were drawn at random (seed "
+f"{SEED}): {', '.join(new)}. Results that depend on them mean nothing until they "
+"are trained."
+)
         warnings.warn(text, NewWeightsWarning, stacklevel=4)
 
 
@@ -318,7 +350,11 @@ def _warn_of_unused_weights(model: PreTrainedModel, unexpected: list[str]) -> No
     inner = {name: name.removeprefix(f"{prefix}.").partition(".")[0] for name in sorted(unexpected)}
     unused = [name for name, part in inner.items() if getattr(base, part, None) is not None]
     if unused:
-        text = say("models.unused-weights", count=len(unused), first=unused[0])
+        text = (
+f"The checkpoint has {len(unused)} weights for which its config.json leaves no "
+f"place, so that they were left out; the first is {unused[0]}. Check that "
+"config.json belongs to it, the number of layers above all."
+)
         warnings.warn(text, UnusedWeightsWarning, stacklevel=4)
 
 

@@ -122,7 +122,7 @@ class PaddingReport:
         return list(zip(*columns, strict=True))
 
     def _notes(self) -> list[str]:
-        edges = say("padding.edges", edges=listed(self.edges))
+        edges = f"bucket edges: {listed(self.edges)}"
         return list(filter(None, [edges, self.cut()]))
 
 
@@ -197,10 +197,10 @@ def padding_cost(  # noqa: PLR0913, each choice is to be seen in the signature
         "sorted": _by_window(given, partial(plan_flexible, budget=most)),
     }
     labels = {
-        "max": say("padding.plan-max", length=f"{limit:,}"),
-        "arrival": say("padding.plan-arrival", size=size),
+        "max": f"padded to {limit:,}",
+        "arrival": f"batches of {size} in arrival order",
         "buckets": _bucket_label(len(edges), size),
-        "sorted": say("padding.plan-sorted", budget=f"{most:,}"),
+        "sorted": f"Runner: sorted by length, up to {most:,} tokens a batch",
     }
     plans = {name: _cost(labels[name], part, kept, geometry) for name, part in batches.items()}
     cut, lost = int(np.count_nonzero(held > limit)), int((held - kept).sum())
@@ -249,8 +249,8 @@ def _cost(
 
 def _bucket_label(count: int, size: int) -> str:
     if count == 1:
-        return say("padding.plan-bucket", size=size)
-    return say("padding.plan-buckets", count=count, size=size)
+        return f"1 bucket, batches of {size}"
+    return f"{count} buckets, batches of {size}"
 
 
 def _cells(plan: PlanCost) -> list[str]:

@@ -147,18 +147,18 @@ def _bar(axes: Axes, foot: float, plan: PlanCost, scale: float) -> None:
     _box(axes, (BARS, top), scale, BAR)
     _box(axes, (BARS + scale, top), scale * (plan.tokens_ratio - 1), BAR, padding=True)
     _write(axes, BARS, top - 5, ratio, weight="bold", fontsize=BIG)
-    share = say("padding.share", share=f"{plan.padding_share:.1%}")
+    share = f"{plan.padding_share:.1%} padding"
     _write(axes, BARS + BIG * (0.7 * len(ratio) + 0.3), top - 5, share, fontsize=9)
 
 
 def _legend(axes: Axes) -> None:
     """Say what filled and hatched areas are, and what the bars are, above the first plan."""
     at = LEFT
-    for name, padding in ((say("lengths.real"), False), (say("lengths.empty"), True)):
+    for name, padding in (("text", False), ("padding", True)):
         _box(axes, (at, 9), 18, 10, padding=padding)
         _write(axes, at + 24, 18, name)
         at += 24 + round(LETTER * len(name)) + 14
-    _write(axes, BARS, 31, fill(say("padding.for-each"), 18))
+    _write(axes, BARS, 31, fill("tokens computed for each real one", 18))
 
 
 def _box(
@@ -184,6 +184,12 @@ def _caption(report: PaddingReport, shown: dict[PlanName, Columns]) -> str:
     """Return what a column is, and how many texts are drawn if not all are."""
     texts, drawn = len(report.lengths), len(shown["max"].real)
     if drawn == texts:
-        return say("padding.row")
-    sample = say("padding.sample", drawn=f"{drawn:,}", texts=f"{texts:,}")
+        return (
+"A column is a row of a batch: a text and its padding, as high as the tokens it "
+"is padded to."
+)
+    sample = (
+f"Drawn are {drawn:,} of {texts:,} texts, long and short alike; the numbers "
+"count all."
+)
     return f"{say('padding.row')}\n{sample}"

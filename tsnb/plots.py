@@ -143,7 +143,7 @@ def shape_map(verdicts: ShapeMap) -> Figure:
                 Rectangle((column - 0.45, row - 0.42), 0.9, 0.84, fill=False, lw=2, ec=INK)
             )
     _label_cells(axes, lengths, batches)
-    axes.set_xlabel(say("shapes.axis-length") + "\n" + verdicts.legend())
+    axes.set_xlabel("length in tokens" + "\n" + verdicts.legend())
     return figure
 
 
@@ -153,7 +153,7 @@ def _label_cells(axes: Axes, columns: list[int], rows: list[int]) -> None:
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xticks(range(len(columns)), [str(size) for size in columns])
     axes.set_yticks(range(len(rows)), [str(size) for size in rows])
-    axes.set_ylabel(say("shapes.axis-batch"))
+    axes.set_ylabel("batch size")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
 
@@ -217,10 +217,10 @@ def difference_bar(difference: float, tolerance: float) -> Figure:
     low = tolerance / 1e4
     axes.barh([0], [max(min(difference, reach), low)], left=0, color=ORANGE, alpha=0.6, hatch="//")
     axes.axvline(tolerance, color=INK, lw=1.5)
-    words = say("shapes.tolerance-line", tolerance=f"{tolerance:g}")
+    words = f"tolerance {tolerance:g}"
     axes.text(tolerance * 1.3, 0.55, words, color=INK)
     axes.set(xscale="log", xlim=(low, reach * 10), ylim=(-0.5, 0.9), yticks=[])
-    axes.set_xlabel(say("shapes.difference-axis"))
+    axes.set_xlabel("largest difference between trace and model")
     axes.spines["left"].set_visible(False)
     return figure
 
@@ -242,7 +242,7 @@ def tying_boxes(report: TyingReport, addresses: Mapping[str, int] | None = None)
     axes.set(xlim=(0, 1), ylim=(max(lines, 1), 0))
     axes.set_axis_off()
     if not boxes:
-        axes.text(0, 0.5, say("tying.none"), va="center", color=INK)
+        axes.text(0, 0.5, "No weights are shared, and there is no output embedding that could be.", va="center", color=INK)
     top = 0.0
     for names in boxes:
         width = BOX_WIDTH * sizes[names[0]] / max(sizes.values())
@@ -267,7 +267,7 @@ def _tying_names(report: TyingReport) -> list[list[str]]:
 def _tying_label(size: int, address: int | None) -> str:
     """Return what stands beside a box: its bytes and the end of its address."""
     if not address:
-        return say("tying-view.box", bytes=f"{size:,}")
+        return f"{size:,} bytes"
     return say("tying-view.box-at", bytes=f"{size:,}", address=f"…{address & 0xFFFFFF:06x}")
 
 
@@ -276,7 +276,7 @@ def _tying_box(axes: Axes, top: float, width: float, names: list[str], label: st
     from matplotlib.patches import Rectangle
 
     for line, name in enumerate(names):
-        said = say("tying-view.also", name=name) if line else name
+        said = f"= {name}" if line else name
         axes.text(0, top + line + 0.5, said, va="center", color=INK)
     colour, height = (BLUE if len(names) > 1 else ORANGE), top + len(names)
     axes.add_patch(Rectangle((0, height + 0.1), width, 0.8, fc=colour, alpha=0.45, ec="none"))
@@ -313,11 +313,11 @@ def length_histogram(
         for held in (texts, texts * (sizes <= max_length))
     )
     figure, axes = new_figure(7, 2.6, fitted=False)
-    axes.stairs(fits, edges, fill=True, color=BLUE, label=say("lengths.fits"))
+    axes.stairs(fits, edges, fill=True, color=BLUE, label="fits")
     axes.stairs(
-        every, edges, baseline=fits, fill=True, label=say("lengths.cut"), **HATCHED, fc=ORANGE
+        every, edges, baseline=fits, fill=True, label="is cut", **HATCHED, fc=ORANGE
     )
-    axes.set(xlim=(0, edges[-1]), ylim=(0, 1.08 * every.max()), ylabel=say("lengths.texts"))
+    axes.set(xlim=(0, edges[-1]), ylim=(0, 1.08 * every.max()), ylabel="texts")
     axes.set_xlabel(_length_axis(int(texts[sizes > right].sum()), right), loc="left")
     figure.legend(loc="lower right", ncols=2, frameon=False, labelcolor=INK)
     _few_ticks(axes.xaxis, 8)
@@ -355,8 +355,8 @@ def _bin_edges(right: int, *, beyond: bool) -> NDArray[np.float64]:
 
 def _length_axis(beyond: int, right: int) -> str:
     if not beyond:
-        return say("lengths.axis")
-    return say("lengths.axis-beyond", count=f"{beyond:,}", right=f"{right:,}")
+        return "length in tokens"
+    return f"length in tokens; last bar: {beyond:,} texts over {right:,}"
 
 
 def _mark_lengths(axes: Axes, max_length: int, presets: Mapping[str, int]) -> int:
@@ -368,7 +368,7 @@ def _mark_lengths(axes: Axes, max_length: int, presets: Mapping[str, int]) -> in
     axes.axvline(max_length + 0.5, color=INK, lw=1.5)
     ticks = [length for length in presets.values() if length <= right]
     axes.plot(ticks, [1.0] * len(ticks), "v", ms=5, color=GREY, transform=over, clip_on=False)
-    chosen = (max_length, say("lengths.max-length", length=f"{max_length:,}"))
+    chosen = (max_length, f"max length {max_length:,}")
     labels = [chosen, *_preset_labels(presets, right)]
     places = list(_rows_of(labels, right))
     for (length, label), (centre, row) in zip(labels, places, strict=True):
@@ -388,7 +388,7 @@ def _mark_lengths(axes: Axes, max_length: int, presets: Mapping[str, int]) -> in
 
 def _preset_labels(presets: Mapping[str, int], right: float) -> list[tuple[int, str]]:
     """Return each marked length with its names; an arrow points to those beyond the axis."""
-    said = {"longest": say("lengths.preset-longest"), "limit": say("lengths.preset-limit")}
+    said = {"longest": "longest", "limit": "model limit"}
     named: dict[int, list[str]] = {}
     for name, length in presets.items():
         named.setdefault(length, []).append(said.get(name, name))
@@ -438,16 +438,16 @@ def bucket_plan(lengths: Lengths, edges: Sequence[int]) -> Figure:
     padding = texts * np.array(edges) - real
     figure, axes = new_figure(7, 1 + 0.4 * len(edges), fitted=False)
     rows = range(len(edges))
-    axes.barh(rows, real, color=BLUE, label=say("lengths.real"))
-    axes.barh(rows, padding, left=real, label=say("lengths.empty"), **HATCHED, fc=GREY)
+    axes.barh(rows, real, color=BLUE, label="text")
+    axes.barh(rows, padding, left=real, label="padding", **HATCHED, fc=GREY)
     numbers = zip(texts, real, padding, strict=True)
     lines = [_bucket_line(*map(int, held)) for held in numbers]
     for row, line in enumerate(lines):
         axes.text(1.01, row, line, transform=axes.get_yaxis_transform(), va="center", color=INK)
-    names = [say("lengths.bucket", edge=f"{edge:,}") for edge in edges]
+    names = [f"up to {edge:,}" for edge in edges]
     axes.set_yticks(rows, names)
     axes.set(ylim=(len(edges) - 0.5, -0.5))
-    axes.set_xlabel(say("lengths.axis-tokens"), loc="left")
+    axes.set_xlabel("tokens computed", loc="left")
     _few_ticks(axes.xaxis, 4)
     figure.legend(loc="lower right", ncols=2, frameon=False, labelcolor=INK)
     left, right = (LETTER * max(map(len, held)) + 12 for held in (names, lines))

@@ -130,7 +130,10 @@ class Record(HasTraits):  # type: ignore[misc]  # traitlets is not followed
             self.path.replace(aside)
         except OSError:
             return False
-        self.note = say("record.damaged", path=self.path, aside=aside.name)
+        self.note = (
+f"The record of your exercises, {self.path}, was damaged. It is kept as "
+f"{aside.name}, and a new one was begun."
+)
         return True
 
     def _go_to_memory(self, error: Exception) -> None:
@@ -142,7 +145,10 @@ class Record(HasTraits):  # type: ignore[misc]  # traitlets is not followed
             with closing(sqlite3.connect(address, timeout=0, uri=True)) as held:
                 rows = held.execute(ALL).fetchall()  # not backup(), which waits for a lock forever
             self._memory.executemany(INSERT, rows)
-        self.note = say("record.not-written", path=self.path, why=error)
+        self.note = (
+f"The record of your exercises cannot be kept in {self.path} ({error}). It is "
+"kept in memory, until this kernel ends. TSNB_PROGRESS names another file."
+)
 
 
 def record() -> Record:

@@ -78,9 +78,9 @@ class ShapeError:
         place = [f"{file}: {self.code}".rstrip(": ")] if self.source else []
         lines = [
             self.message,
-            *(say("explain.at", place=where) for where in place),
-            wrapped(say("explain.cause", cause=self.cause)),
-            wrapped(say("explain.advice", advice=self.advice)),
+            *(f"Where: {where}" for where in place),
+            wrapped(f"Cause: {self.cause}"),
+            wrapped(f"What to do: {self.advice}"),
         ]
         return "\n".join(lines)
 
@@ -141,7 +141,10 @@ def dissect(text: str, contract: Contract | None, shapes: Shapes) -> ShapeError:
     traced, entries = IN_A_TRACE in text, _entries(numbers)
     found, told = _by_inputs(_by_table(found), contract, shapes, entries, traced=traced)
     if found.family in _families().keys() - VALUES and (traced or contract is None):
-        told = [say("explain.frozen"), *told]
+        told = [(
+"If the model itself runs this input, the trace is at fault: Python fixed a "
+"size, or took a branch, while it was recorded."
+), *told]
     return _in_words(found, numbers, told)
 
 
@@ -245,7 +248,7 @@ def _over_limit(found: ShapeError, contract: Contract, length: int) -> bool:
 
 
 def _limited(found: ShapeError, limit: int | None, length: int) -> tuple[ShapeError, list[str]]:
-    told = say("explain.limit", limit=limit, given=length)
+    told = f"The limit is {limit} positions; this input has {length}."
     found = replace(found, traced_size=limit, given_size=length, input_dimension="length")
     return replace(found, family="position-limit"), [told]
 
@@ -254,14 +257,17 @@ def _differing(
     found: ShapeError, side: str, sizes: Mapping[str, int]
 ) -> tuple[ShapeError, list[str]]:
     named = ", ".join(f"{name} {size}" for name, size in sizes.items())
-    told = say("explain.differing", side=say(f"explain.side-{side}"), sizes=named)
+    told = f"Inputs that belong together differ in {say(f'explain.side-{side}')}: {named}."
     return replace(found, family="inputs", input_dimension=side), [told]
 
 
 def _stemming(
     found: ShapeError, side: str, recorded: int, given: int
 ) -> tuple[ShapeError, list[str]]:
-    told = say("explain.stems", side=say(f"explain.side-{side}"), recorded=recorded, given=given)
+    told = (
+f"The trace was recorded with {recorded} as {say(f'explain.side-{side}')}; this "
+f"input has {given}."
+)
     if _sizes(found) in (set(), {recorded, given}):
         found = replace(found, traced_size=recorded, given_size=given)
     return replace(found, input_dimension=side), [told]

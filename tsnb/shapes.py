@@ -85,13 +85,16 @@ class ShapeMap(Mapping[tuple[int, int], Verdict]):
             A shape that was not probed.
         """
         if shape not in self.cells:
-            raise InputError("shapes.not-probed", given=shape)
+            raise InputError(
+f"The shape {shape} was not probed. The map knows (batch, length) of the lists "
+"that it was given."
+)
         verdict = self.cells[shape]
         return dissect(verdict.error, self.contract, dict(verdict.shapes))
 
     def rows(self) -> list[list[str]]:
         """Return the table: a row a batch size, a symbol a length; the traced one in brackets."""
-        head = [say("shapes.corner"), *map(str, self.lengths)]
+        head = ["batch \\ length", *map(str, self.lengths)]
         body = [
             [str(batch), *(self._symbol((batch, length)) for length in self.lengths)]
             for batch in self.batch_sizes
@@ -142,7 +145,10 @@ class ShapeMap(Mapping[tuple[int, int], Verdict]):
         over = limit is not None and any(
             length > limit for _, length in self.of_kind("unsupported")
         )
-        return [say("shapes.over-limit", limit=limit)] if over else []
+        return [(
+f"The model has embeddings for {limit} positions; it cannot run longer texts "
+"itself."
+)] if over else []
 
 
 def probe(
@@ -210,7 +216,9 @@ def probe_each(
     checked_traced(traced)
     checked_module(model)
     if not tolerance or not tolerance > 0:
-        raise InputError("shapes.tolerance", given=tolerance)
+        raise InputError(
+f"The tolerance must be a number above zero, such as 1e-4; got {tolerance}."
+)
     check_eval(model, "shapes.training")
     check_belongs(traced, model, tolerance)
     for shape in shapes:
@@ -251,7 +259,10 @@ def check_belongs(traced: Traced, model: nn.Module, tolerance: float = TOLERANCE
         shape = (traced.contract.batch_size or 1, traced.contract.length or 1)
         belongs = judge(traced, model, shape, max(tolerance, TOLERANCE)).kind == "same"
     if not belongs:
-        raise TraceError("shapes.not-its-model", model=type(model).__name__)
+        raise TraceError(
+f"The trace was not made from this {type(model).__name__}: weights or results "
+"differ. Give probe the model that was traced, unchanged since."
+)
 
 
 def _same(first: torch.Tensor, second: torch.Tensor) -> bool:
@@ -264,5 +275,8 @@ def _rising(name: str, sizes: Any) -> list[int]:
     held = list(sizes) if isinstance(sizes, Iterable) else []
     whole = all(map(is_whole, held))
     if not (held and whole and all(first < second for first, second in pairwise(held))):
-        raise InputError("shapes.not-rising", name=name, given=held or sizes)
+        raise InputError(
+f"{name} must be a list of positive whole numbers that rise, such as [8, 16, "
+f"32]; got {(held or sizes)}."
+)
     return [int(size) for size in held]

@@ -61,11 +61,16 @@ def read_texts(path: str | Path, column: str = "text") -> list[str]:
     """
     path = Path(path).expanduser()
     if path.suffix.lower() not in READERS:
-        raise InputError("texts.unknown-ending", path=path, known=", ".join(READERS))
+        raise InputError(
+f"{path} ends in none of {', '.join(READERS)}. Give a .txt (one text a line), a "
+".csv (with a header) or a .jsonl file (one JSON object a line)."
+)
     source = Source(path, _decoded(path), column)
     found = [_checked(source, *item) for item in READERS[path.suffix.lower()](source)]
     if not (texts := [text for text in found if text.strip()]):
-        raise InputError("texts.empty", path=path)
+        raise InputError(
+f"{path} holds no text. Expected at least one, in a line that is not blank."
+)
     return texts
 
 
@@ -74,14 +79,20 @@ def _decoded(path: Path) -> str:
     try:
         data = path.read_bytes().removeprefix(BOM_UTF8)
     except OSError as error:
-        raise InputError("texts.unreadable", path=path, why=error.strerror or error) from error
+        raise InputError(
+f"{path} cannot be read: {(error.strerror or error)}. Give the path of a .txt, "
+".csv or .jsonl file of texts."
+) from error
     try:
         text, zero = data.decode(), data.find(b"\0")
     except UnicodeDecodeError as error:
         text, zero = "", error.start
     if zero >= 0:
         line = len(data[: zero + 1].splitlines())
-        raise InputError("texts.not-utf8", path=path, line=line)
+        raise InputError(
+f"{path} is no UTF-8 text: line {line} holds bytes that are none. Save it as "
+"UTF-8, or check that it is a file of texts."
+)
     return text
 
 
@@ -99,7 +110,10 @@ def _rows(source: Source) -> Iterator[tuple[int, object]]:
         _pick(source, line, dict.fromkeys(header))
     for line, row in rows:
         if len(row) > len(header):
-            raise InputError("texts.wide-row", path=source.path, line=line)
+            raise InputError(
+f"{source.path}, line {line}: the row has more fields than the header. A text "
+"that holds commas must stand in quotation marks."
+)
         yield line, _pick(source, line, dict(zip(header, row, strict=False)))
 
 
@@ -112,7 +126,10 @@ def _split(source: Source) -> Iterator[tuple[int, list[str]]]:
         try:
             row = next(reader, None)
         except csv.Error as error:
-            raise InputError("texts.bad-csv", path=source.path, line=line, why=error) from error
+            raise InputError(
+f"{source.path}, line {line}: the row cannot be read as CSV ({error}). Check its "
+"quotation marks."
+) from error
         if row:
             yield line, row
 
@@ -124,12 +141,16 @@ def _objects(source: Source) -> Iterator[tuple[int, object]]:
             row = json.loads(text)
         except (ValueError, RecursionError) as error:
             why = getattr(error, "msg", None) or type(error).__name__
-            raise InputError("texts.bad-json", path=source.path, line=line, why=why) from error
+            raise InputError(
+f"{source.path}, line {line}: this is no JSON ({why}). Expected an object a "
+"line."
+) from error
         if not isinstance(row, dict) or not row:
             given, example = _short(text), EXAMPLE.format(column=source.column)
             raise InputError(
-                "texts.not-object", path=source.path, line=line, example=example, given=given
-            )
+f"{source.path}, line {line}: expected a JSON object such as {example}; got "
+f"{given}."
+)
         yield line, _pick(source, line, row)
 
 
@@ -138,7 +159,9 @@ def _pick(source: Source, line: int, row: Mapping[str, object]) -> object:
     path, column = source.path, source.column
     if column not in row:
         near = suggest(column, row)
-        raise InputError("texts.no-column", path=path, line=line, column=column, near=near)
+        raise InputError(
+f"{path}, line {line}: nothing here is called {column}. {near}"
+)
     return row[column]
 
 
@@ -147,9 +170,14 @@ def _checked(source: Source, line: int, text: object) -> str:
     path, column = source.path, source.column
     if not isinstance(text, str):
         given = _short(json.dumps(text))
-        raise InputError("texts.not-text", path=path, line=line, column=column, given=given)
+        raise InputError(
+f"{path}, line {line}: {column} is {given}; expected a text."
+)
     if not is_unicode(text):
-        raise InputError("texts.no-unicode", path=path, line=line, column=column)
+        raise InputError(
+f"{path}, line {line}: {column} holds half of a surrogate pair, which is no "
+"character."
+)
     return text
 
 

@@ -57,7 +57,7 @@ class TyingReport:
         return tuple(pair for pair in self.pairs if pair.tied)
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.pairs)) or say("tying.none")
+        return "\n".join(map(str, self.pairs)) or "No weights are shared, and there is no output embedding that could be."
 
     __repr__ = __str__
 

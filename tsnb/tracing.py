@@ -176,7 +176,11 @@ def trace(model: nn.Module, inputs: Tensors, verify: Iterable[Shape] = ()) -> Tr
     with quiet_transformers():
         contract = _contract(model, ordered, eager, {warning.device for warning in bound})
     if not difference <= TOLERANCE:
-        raise TraceError("tracing.disagrees", difference=f"{difference:.2g}", tolerance=TOLERANCE)
+        raise TraceError(
+f"The trace differs from the model by {difference:.2g} on the very inputs that "
+f"were traced (allowed: {TOLERANCE}). Something random runs in the model's "
+"forward, or Python state changes there."
+)
     shapes = asked or neighbours(contract)
     traced = Traced(module, contract)
     verdicts = {shape: judge(traced, model, shape) for shape in shapes}
@@ -230,7 +234,11 @@ def device_warnings(module: torch.jit.ScriptModule) -> tuple[TraceWarning, ...]:
         TraceWarning(
             found.source,
             found.code,
-            say("tracing.device", device=found.device),
+            (
+f"The trace puts this tensor on {found.device}, whatever device it is loaded "
+f"onto. That is harmless while it runs on {found.device}; for another device, "
+"move model and inputs there and trace again."
+),
             count,
             device=found.device,
         )
@@ -249,7 +257,10 @@ def check_verified(verdicts: Mapping[Shape, Verdict]) -> None:
     bad = {shape: found for shape, found in verdicts.items() if found.kind != "same"}
     if bad:
         told = "; ".join(f"{batch} × {length}: {found}" for (batch, length), found in bad.items())
-        raise TraceError("tracing.not-verified", shapes=told)
+        raise TraceError(
+f"The trace does not agree with the model at every shape to verify: {told}. No "
+"trace is returned; tsnb.probe shows which shapes can be trusted."
+)
 
 
 def check_inputs(contract: Contract, inputs: Tensors) -> None:
@@ -258,13 +269,20 @@ def check_inputs(contract: Contract, inputs: Tensors) -> None:
     for name, tensor in inputs.items():
         if name not in contract.input_names:
             near = suggest(name, contract.input_names)
-            raise InputError("inputs.misnamed", given=name, near=near)
+            raise InputError(
+f"The model's forward has no input called {name}. {near}"
+)
         found, expected = dtype_name(tensor), contract.dtypes.get(name)
         if expected not in (None, found):
-            raise InputError("inputs.wrong-dtype", name=name, given=found, expected=expected)
+            raise InputError(
+f"The input {name} is {found}; the trace was recorded with {expected}. Convert "
+"it first."
+)
     missing = [name for name in contract.input_names if name not in inputs]
     if missing:
-        raise InputError("inputs.missing", names=", ".join(missing), given=", ".join(inputs))
+        raise InputError(
+f"These inputs are missing: {', '.join(missing)}. Given: {', '.join(inputs)}."
+)
     if contract.fixed_shape:
         _check_shapes(contract, inputs)
 
@@ -275,7 +293,11 @@ def _check_shapes(contract: Contract, inputs: Tensors) -> None:
         expected = list(resolve(axes, contract.batch_size or 1, contract.length or 1))
         given = list(inputs[name].shape)
         if given != expected:
-            raise InputError("inputs.wrong-shape", name=name, given=given, expected=expected)
+            raise InputError(
+f"The input {name} has the shape {given}; this graph takes {expected} and no "
+"other. Pad or cut to that shape, or make a graph for each of several lengths "
+"and let tsnb.Runner choose."
+)
 
 
 def dtype_name(tensor: torch.Tensor) -> str:
@@ -295,23 +317,35 @@ def check_eval(model: nn.Module, key: str) -> None:
 def checked_shapes(verify: Iterable[Any]) -> list[Shape]:
     """Return shapes to verify as pairs of whole numbers, or raise an InputError."""
     if not isinstance(verify, Iterable):
-        raise InputError("tracing.bad-verify", given=verify)
+        raise InputError(
+"verify takes shapes as (batch, length), both whole numbers of at least 1, such "
+f"as [(1, 64)]; got {verify}."
+)
     shapes = list(verify)
     for shape in shapes:
         pair = tuple(shape) if isinstance(shape, (tuple, list)) else ()
         if len(pair) != PAIR or not all(map(is_whole, pair)):
-            raise InputError("tracing.bad-verify", given=shape)
+            raise InputError(
+"verify takes shapes as (batch, length), both whole numbers of at least 1, such "
+f"as [(1, 64)]; got {shape}."
+)
     return [(int(batch), int(length)) for batch, length in shapes]
 
 
 def checked_tensors(inputs: object) -> Tensors:
     """Return inputs if they are tensors by name, or raise an InputError."""
     if not isinstance(inputs, Mapping) or not inputs:
-        raise InputError("inputs.not-named", given=type(inputs).__name__)
+        raise InputError(
+"Expected inputs by name, such as {\"input_ids\": tensor}; got "
+f"{type(inputs).__name__}. Names keep tensors from landing in the wrong place."
+)
     _check_tensors(inputs)
     for name, tensor in inputs.items():
         if 0 in tensor.shape:
-            raise InputError("inputs.empty-tensor", name=name, given=tuple(tensor.shape))
+            raise InputError(
+f"The input {name} is empty: its shape is {tuple(tensor.shape)}. Give at least "
+"one row of at least one token."
+)
     return inputs
 
 
@@ -320,7 +354,9 @@ def _check_tensors(inputs: Mapping[str, object]) -> None:
 
     for name, tensor in inputs.items():
         if not isinstance(tensor, torch.Tensor):
-            raise InputError("inputs.not-tensor", name=name, given=type(tensor).__name__)
+            raise InputError(
+f"The input {name} is a {type(tensor).__name__}; expected a torch.Tensor."
+)
 
 
 def checked_traced(given: object) -> Traced:
@@ -332,7 +368,11 @@ def checked_traced(given: object) -> Traced:
     tsnb.errors.InputError: Expected what tsnb.trace or tsnb.load_traced returns; got int. ...
     """
     if not isinstance(given, Traced):
-        raise InputError("tracing.not-a-trace", given=type(given).__name__)
+        raise InputError(
+"Expected what tsnb.trace or tsnb.load_traced returns; got "
+f"{type(given).__name__}. What torch.jit.trace made has no contract: call "
+"tsnb.trace(model, inputs) instead."
+)
     return given
 
 
@@ -347,7 +387,10 @@ def checked_module(given: object) -> nn.Module:
     import torch
 
     if not isinstance(given, torch.nn.Module):
-        raise InputError("tracing.not-a-model", given=type(given).__name__)
+        raise InputError(
+"Expected a torch.nn.Module, as tsnb.load(name) returns first; got "
+f"{type(given).__name__}."
+)
     return given
 
 
@@ -355,7 +398,10 @@ def _check_untraced(model: object) -> None:
     import torch
 
     if isinstance(model, (Traced, torch.jit.ScriptModule)):
-        raise TraceError("tracing.already-traced", given=type(model).__name__)
+        raise TraceError(
+f"Expected a model; got a trace already ({type(model).__name__}). Give the model "
+"that it was made from; a file is loaded with tsnb.load_traced(path)."
+)
 
 
 def _run(model: nn.Module, inputs: Tensors) -> Any:
@@ -364,7 +410,11 @@ def _run(model: nn.Module, inputs: Tensors) -> Any:
         return model(**inputs)
     except Exception as error:  # whatever a model raises at inputs that it cannot run
         why = f"{type(error).__name__}: {error}"
-        raise TraceError("tracing.model-raises", model=type(model).__name__, why=why) from error
+        raise TraceError(
+f"The {type(model).__name__} itself cannot run these inputs, asked for a tuple; "
+f"nothing was traced. It said: {why} Run model(**inputs) to see at which line; "
+"check names, shapes, and that ids are within the vocabulary."
+) from error
 
 
 def _record(model: nn.Module, inputs: Tensors) -> tuple[Any, tuple[TraceWarning, ...]]:
@@ -376,7 +426,9 @@ def _record(model: nn.Module, inputs: Tensors) -> tuple[Any, tuple[TraceWarning,
         try:
             module = torch.jit.trace(model, example_kwarg_inputs=dict(inputs), check_trace=False)
         except (RuntimeError, ValueError, TypeError) as error:
-            raise TraceError("tracing.failed", why=_why(str(error))) from error
+            raise TraceError(
+f"torch.jit.trace could not trace the model. It said: {_why(str(error))}"
+) from error
     return module, _grouped(caught)
 
 

@@ -56,7 +56,7 @@ class Verdict:
 
     def __str__(self) -> str:
         if self.difference == float("inf"):
-            return say("shapes.differs-in-form")
+            return "runs, and differs from the model in shape, or in what is NaN or infinite"
         last = self.error.strip().splitlines()[-1:] or [""]
         return say(
             f"shapes.verdict-{self.kind}", difference=f"{self.difference or 0:.2g}", error=last[0]

@@ -39,9 +39,9 @@ def tools() -> dict[str, str | None]:
     """
     named = os.environ.get("CXX", "").split()[:1]
     wanted = {
-        say("cpp.compiler"): (*named, *COMPILERS),
+        "C++ compiler": (*named, *COMPILERS),
         "cmake": ("cmake",),
-        say("cpp.maker"): MAKERS,
+        "make or ninja": MAKERS,
     }
     return {
         name: next(filter(None, map(shutil.which, programs)), None)
@@ -96,14 +96,25 @@ def build(folder: str | Path) -> Path:
         return program
     lacking = missing()
     if lacking:
-        advice = say("checkup.build-tools")
-        raise CppError("cpp.no-tools", names=", ".join(lacking), advice=advice)
+        advice = (
+"Only the C++ part of notebook 03 needs them; the rest goes on without. Debian "
+"and Ubuntu: sudo apt install g++ cmake make. macOS: xcode-select --install, "
+"then brew install cmake. conda: conda install cxx-compiler cmake make. "
+"Windows: Visual Studio's build tools for C++, with Jupyter started from their "
+"x64 Native Tools prompt."
+)
+        raise CppError(
+f"The C++ loader cannot be built here: {', '.join(lacking)} not found. {advice}"
+)
     try:
         program.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=program.parent) as half:
             os.replace(_compile(Path(half)), program)  # noqa: PTH105, the one atomic step
     except OSError as error:
-        raise CppError("cpp.not-written", folder=program.parent, why=error) from error
+        raise CppError(
+f"The C++ loader cannot be written to {program.parent}: {error}. Give a folder "
+"that you may write to."
+) from error
     return program
 
 
@@ -122,8 +133,8 @@ def _compile(folder: Path) -> Path:
 
     prefix = f"-DCMAKE_PREFIX_PATH={torch.utils.cmake_prefix_path}"
     steps = {
-        say("cpp.configuring"): ("-S", str(SOURCES), "-B", str(folder), prefix),
-        say("cpp.compiling"): ("--build", str(folder), "--config", "Release"),
+        "configuring": ("-S", str(SOURCES), "-B", str(folder), prefix),
+        "compiling": ("--build", str(folder), "--config", "Release"),
     }
     with tqdm(steps.items(), bar_format="{desc} {n_fmt}/{total_fmt} {bar} {elapsed}") as bar:
         for name, arguments in bar:

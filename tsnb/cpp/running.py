@@ -67,9 +67,15 @@ def run(
             check=False,
         )
     except OSError as error:
-        raise CppError("cpp.not-started", program=program, why=error) from error
+        raise CppError(
+f"The C++ loader {program} cannot be started: {error}. Build it: "
+"tsnb.cpp.build(folder)."
+) from error
     if done.returncode:
-        raise CppError("cpp.failed", code=done.returncode, why=done.stderr.strip())
+        raise CppError(
+f"The C++ loader ended with exit code {done.returncode}. It said: "
+f"{done.stderr.strip()}"
+)
     printed = json.loads(done.stdout, parse_int=float)  # an int has no -0
     return {name: _tensor(**output) for name, output in printed.items()}
 
@@ -86,7 +92,10 @@ def as_line(name: str, ids: object) -> str:
 
     if not isinstance(ids, torch.Tensor) or ids.ndim != 2:  # noqa: PLR2004, rows and columns
         given = list(ids.shape) if isinstance(ids, torch.Tensor) else type(ids).__name__
-        raise InputError("cpp.not-rows", name=name, given=given)
+        raise InputError(
+f"The input {name} is {given}; expected a torch.Tensor of token ids, batch × "
+"length."
+)
     whole = ids.long() if ids.dtype == torch.bool else ids
     return f"{name}=" + ";".join(" ".join(map(str, row)) for row in whole.tolist())
 

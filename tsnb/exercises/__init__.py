@@ -44,7 +44,9 @@ def exercise(name: str) -> Exercise:
     """
     by_name = {found.name: found for found in exercises()}
     if name not in by_name:
-        raise ExerciseError("checks.unknown", given=name, near=suggest(str(name), by_name))
+        raise ExerciseError(
+f"There is no exercise called {name}. {suggest(str(name), by_name)}"
+)
     return by_name[name]
 
 
@@ -62,7 +64,9 @@ def right_choices(notebook: str) -> str:
 
 def _known(notebook: str) -> str:
     if notebook not in MODULES:
-        raise ExerciseError("checks.unknown-notebook", given=notebook, known=", ".join(MODULES))
+        raise ExerciseError(
+f"There is no notebook {notebook} with exercises. Known: {', '.join(MODULES)}."
+)
     return notebook
 
 

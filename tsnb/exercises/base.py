@@ -134,7 +134,10 @@ class Exercise:
             )
             return self._judged(facts)
         except TimeUp:
-            return self._feedback("time", text=say("feedback.time", seconds=f"{limit:g}"))
+            return self._feedback("time", text=(
+f"Your code was still running after {limit:g} s, so it was stopped. Is there a "
+"loop that never ends?"
+))
         except (Exception, SystemExit) as error:  # noqa: BLE001, whatever it raises is told
             return self._raised(answer, error)
 
@@ -156,10 +159,10 @@ class Exercise:
         """Return what to say of a `...` where code is wanted: nothing was measured to tell of."""
         if answer is not ... or self.starter is never:
             return ""
-        return say("feedback.blank", takes=self.sentence("takes"))
+        return f"This exercise takes {self.sentence('takes')}. Put yours in place of `...`."
 
     def _other_type(self, answer: Any) -> str:
-        return say("feedback.type", takes=self.sentence("takes"), given=short(answer))
+        return f"This exercise takes {self.sentence('takes')}. You gave {short(answer)}."
 
     def _raised(self, answer: Any, error: BaseException) -> Feedback:
         """Tell an error with the reader's own line; without one, the answer cannot be judged."""
@@ -167,9 +170,12 @@ class Exercise:
         why = ": ".join(filter(None, (type(error).__name__, short_text(str(error)))))
         why += "" if why.endswith((".", "!", "?", "…")) else "."
         if line:
-            return self._feedback("raises", text=say("feedback.raises", why=why, line=line))
+            return self._feedback("raises", text=f"{why} In your line: `{line}`")
         if callable(answer):
-            told = say("feedback.unusable", why=why, takes=self.sentence("takes"))
+            told = (
+f"The check could not go on with what came back: {why} This exercise takes "
+f"{self.sentence('takes')}."
+)
             return self._feedback("type", text=told)
         return self._feedback("type", text=self._other_type(answer))
 
@@ -195,7 +201,7 @@ def short(answer: Any) -> str:
         shown = SHORT.repr(answer)
     except Exception:  # noqa: BLE001, a class of the reader's own may fail to print itself
         shown = "?"
-    return say("feedback.given", kind=type(answer).__name__, shown=shown)
+    return f"a {type(answer).__name__}, {shown}"
 
 
 def short_text(text: str) -> str:

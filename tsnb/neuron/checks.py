@@ -71,9 +71,12 @@ def contract(case: Case) -> Iterator[Finding]:
         yield Finding(
             "attention",
             "contract",
-            say("preflight.contract-unknown-why", names=names),
-            say("preflight.contract-unknown-do"),
-            say("preflight.from-trace"),
+            (
+f"tsnb did not make this trace. Its inputs ({names}) were read off the graph; "
+"their shapes and dtypes, and whether it agrees with its model, are unknown."
+),
+            "Trace the model with tsnb.trace, which writes them down.",
+            "read off the trace",
         )
 
 
@@ -86,50 +89,74 @@ def _inf1_operators(case: Case) -> Iterator[Finding]:
     yield _estimate(case)
     for operator in case.operators.of("cpu"):
         if operator.kind == EMBEDDING:
-            why = say("preflight.embedding-why", count=operator.count)
+            why = (
+f"aten::embedding ({operator.count} times) runs on the CPU on Inf1, by design: "
+"AWS took it off the list for its performance. Leave fallback=True, the "
+"default."
+)
             yield Finding("ok", "operators", why, source=source("inf1-operators"))
     if SDPA in case.operators.outside:
-        why, todo = say("preflight.sdpa-why"), say("preflight.sdpa-do")
+        why, todo = (
+"aten::scaled_dot_product_attention is not on the list; torch 1.13, which Inf1 "
+"needs, does not have it."
+), (
+"Load with eager attention and trace again: tsnb.load(name, "
+"attn_implementation=\"eager\"), and the same option of from_pretrained."
+)
         yield Finding("attention", "operators", why, todo, source("inf1-operators"))
     rest = [kind for kind in case.operators.outside if kind not in (EMBEDDING, SDPA)]
     if rest:
         why, todo = (
-            say("preflight.unlisted-why", kinds=", ".join(rest)),
-            say("preflight.unlisted-do"),
+            (
+f"Not on the list: {', '.join(rest)}. On Inf1 they run on the CPU, and the graph "
+"is cut before and after each."
+),
+            (
+"If they are many, write them with operators on the list. fallback=False makes "
+"the compiler refuse them instead."
+),
         )
         yield Finding("attention", "operators", why, todo, source("inf1-trace"))
     limited = [f"{held.kind}: {held.condition}" for held in case.operators.of("limited")]
     if limited:
-        why = say("preflight.limited-why", conditions="; ".join(limited))
-        todo = say("preflight.limited-do")
+        why = f"On the list under a condition: {'; '.join(limited)}."
+        todo = "Compare the condition with the call in the model."
         yield Finding("attention", "operators", why, todo, source("inf1-operators"))
 
 
 def _estimate(case: Case) -> Finding:
     """Return the share of the operators that are on the list, and why that is an estimate."""
     found = case.operators
-    why = say(
-        "preflight.estimate-why",
-        listed=found.listed,
-        all=found.arithmetic,
-        share=f"{found.share or 0:.1%}",
-        torch=case.contract.versions.get("torch", "?"),
-    )
-    todo = say("preflight.estimate-do")
+    why = (
+f"Estimate: {found.listed} of {found.arithmetic} aten:: nodes "
+f"({found.share or 0:.1%}) are on the list of torch-neuron's operators. It is an "
+"estimate because the list is made from a change log that ends in 2023, and "
+"because the real toolchain traces with torch 1.13, this trace with torch "
+f"{case.contract.versions.get('torch', '?')}. Constants, attributes and lists do "
+"not count."
+)
+    todo = "On a host with the compiler, torch.neuron.analyze_model says it for certain."
     known = set(found.outside) <= {EMBEDDING}
     return Finding("ok" if known else "attention", "operators", why, todo, source("inf1-operators"))
 
 
 def _inf2_operators(case: Case) -> Iterator[Finding]:
     kinds = [held.kind for held in case.operators if held.arithmetic]
-    why = say("preflight.no-list-why", count=len(kinds), kinds=", ".join(kinds))
+    why = (
+"For Inf2 no valid list of operators exists: the published one dates from "
+"October 2022 and lacks linear, layer_norm and gelu. So there is no estimate. "
+f"The trace holds {len(kinds)} kinds: {', '.join(kinds)}."
+)
     command = analyze_code(case.contract.input_names, "inf2").splitlines()[-1]
-    todo = say("preflight.no-list-do", command=command)
+    todo = f"On a host with the compiler, with the inputs as a tuple: {command}"
     yield Finding("attention", "operators", why, todo, source("inf2-analyze"))
     sized = [kind for kind in kinds if kind in SIZED_BY_DATA]
     if sized:
-        why = say("preflight.sized-by-data-why", kinds=", ".join(sized))
-        todo = say("preflight.sized-by-data-do")
+        why = (
+f"The size of what {', '.join(sized)} returns depends on the data; the compiler "
+"does not take that."
+)
+        todo = "Replace it by a mask over all places, such as torch.where."
         yield Finding("blocker", "operators", why, todo, source("inf2-trace"))
 
 
@@ -139,10 +166,16 @@ def order(case: Case) -> Iterator[Finding]:
     place = source(f"{case.target.name}-trace")
     gap = gap_before(case.model, names)
     if gap:
-        why = say("preflight.order-gap-why", skipped=gap, names=", ".join(names))
-        yield Finding("attention", "order", why, say("preflight.order-gap-do", skipped=gap), place)
+        why = (
+f"Neuron takes inputs by position, and forward has {gap} before the last of "
+f"{', '.join(names)}. By position they would land in the wrong places."
+)
+        yield Finding("attention", "order", why, f"tsnb.neuron.convert wraps the model; in your own code, give {gap} too.", place)
     else:
-        why = say("preflight.order-why", names=", ".join(names), inputs=case.target.inputs)
+        why = (
+f"Neuron takes inputs by position, as a {case.target.inputs}: "
+f"{', '.join(names)}."
+)
         yield Finding("ok", "order", why, source=place)
 
 
@@ -157,12 +190,18 @@ def outputs(case: Case) -> Iterator[Finding]:
     """Look whether the graph returns tensors or a tuple, and not a dict."""
     [output] = case.traced.module.inlined_graph.outputs()
     if output.type().kind() == "DictType":
-        todo = say("preflight.outputs-dict-do")
-        why = say("preflight.outputs-dict-why")
+        todo = (
+"Return a tuple: trace with tsnb.trace, or set model.config.return_dict = "
+"False."
+)
+        why = "The graph returns a dict, over which many conversions stumbled."
         yield Finding("blocker", "outputs", why, todo, source("dict-outputs"))
     else:
-        why = say("preflight.outputs-tuple-why", names=", ".join(case.contract.output_names) or "?")
-        yield Finding("ok", "outputs", why, source=say("preflight.from-trace"))
+        why = (
+"The graph returns tensors without a dict: "
+f"{(', '.join(case.contract.output_names) or '?')}."
+)
+        yield Finding("ok", "outputs", why, source="read off the trace")
 
 
 def shapes(case: Case) -> Iterator[Finding]:
@@ -170,10 +209,21 @@ def shapes(case: Case) -> Iterator[Finding]:
     held = case.contract
     place = source("buckets" if case.target.name == "inf1" else "inf2-trace")
     if held.length is None:
-        why, todo = say("preflight.shapes-unknown-why"), say("preflight.shapes-unknown-do")
+        why, todo = (
+"A compiled graph takes its traced shape and no other, and this contract does "
+"not tell it."
+), "Trace the model with tsnb.trace and inputs of (batch, length)."
     else:
-        why = say("preflight.shapes-why", batch=held.batch_size, length=held.length)
-        todo = say("preflight.shapes-do", length=held.length)
+        why = (
+f"A compiled graph takes its traced shape and no other: {held.batch_size} × "
+f"{held.length}. Another is an error; only dynamic batching frees the batch "
+"size."
+)
+        todo = (
+"Choose the length by your texts (tsnb.widgets.MaxLengthChooser), pad with a "
+"mask, cut what is longer, or compile several lengths. tsnb.neuron.fixed_shape "
+f"lets you practise with {held.length} on the CPU."
+)
     yield Finding("attention", "shapes", why, todo, place)
 
 
@@ -182,16 +232,31 @@ def dtypes(case: Case) -> Iterator[Finding]:
     held = case.contract.dtypes
     given = ", ".join(f"{name} {dtype}" for name, dtype in held.items())
     if held and set(held.values()) <= TUTORIAL_DTYPES:
-        why = say("preflight.dtypes-why", dtypes=given)
+        why = (
+f"A compiled graph takes the dtypes it was traced with: {given}. AWS's tutorials "
+"compile with these."
+)
         yield Finding("ok", "dtypes", why, source=source("buckets"))
     else:
         why, todo = (
-            say("preflight.dtypes-other-why", dtypes=given or "?"),
-            say("preflight.dtypes-do"),
+            (
+f"A compiled graph takes the dtypes it was traced with: {(given or '?')}. AWS's "
+"tutorials use int64 and float32."
+),
+            (
+"Trace with int64 token ids and float32 numbers, or try the compiler on a small "
+"model first."
+),
         )
         yield Finding("attention", "dtypes", why, todo, source(f"{case.target.name}-trace"))
     if case.target.weight_size:
-        why, todo = say("preflight.casting-why"), say("preflight.casting-do")
+        why, todo = (
+"On Inf1 FP32 is cast to BF16 by default, so that results differ from the "
+"model's."
+), (
+"Compare with the model on your own texts. Rounded to BF16 on a CPU, small "
+"BERTs moved by up to 2 % here."
+)
         yield Finding("attention", "dtypes", why, todo, source("inf1-trace"))
 
 
@@ -202,8 +267,11 @@ def tied(case: Case) -> Iterator[Finding]:
         return
     pairs = tying(held).tied
     names = "; ".join(f"{pair.first} = {pair.second}" for pair in pairs)
-    why = say("preflight.tied-why", pairs=names) if pairs else say("preflight.untied-why")
-    yield Finding("ok", "weights", why, source=say("preflight.from-trace"))
+    why = (
+f"Tied, and counted once here: {names}. They trace and save; whether a compiled "
+"graph holds them twice, AWS does not say."
+) if pairs else "No weights share storage."
+    yield Finding("ok", "weights", why, source="read off the trace")
 
 
 def device(case: Case) -> Iterator[Finding]:
@@ -214,32 +282,38 @@ def device(case: Case) -> Iterator[Finding]:
         if node.kind() == "prim::Constant" and node.output().type().kind() == "DeviceObjType"
     )
     names = sorted(set(constants))
-    place = say("preflight.from-trace")
+    place = "read off the trace"
     if set(names) <= {"cpu"}:
-        why = say("preflight.device-cpu-why") if names else say("preflight.device-none-why")
+        why = "The device cpu is written into the graph, and compilers trace on the CPU." if names else "No device is written into the graph."
         yield Finding("ok", "device", why, source=place)
     else:
-        why = say("preflight.device-why", names=", ".join(names))
-        yield Finding("blocker", "device", why, say("preflight.device-do"), place)
+        why = f"Devices are written into the graph: {', '.join(names)}."
+        yield Finding("blocker", "device", why, (
+"Move model and inputs to the CPU, and trace again; Neuron's graphs take and "
+"give CPU tensors."
+), place)
 
 
 def flow(case: Case) -> Iterator[Finding]:
     """Look for what Python decided while it was traced, by other shapes."""
     same, other = _tried(case)
     lines = [note.source for note in case.traced.warnings if note.harmless is False]
-    place = say("preflight.from-probe")
+    place = "trace and model run side by side"
     if other or lines:
-        why = say(
-            "preflight.flow-differs-why",
-            shapes=_shapes(other) or "?",
-            lines=", ".join(lines) or "?",
-        )
-        yield Finding("attention", "flow", why, say("preflight.flow-differs-do"), place)
+        why = (
+"Python took part in this trace: it parts from the model at "
+f"{(_shapes(other) or '?')}, or may do so (lines: {(', '.join(lines) or '?')}). "
+"At the traced shape it is right."
+)
+        yield Finding("attention", "flow", why, "Make a trace of its own for every length and batch size; tsnb.probe maps them.", place)
     elif len({length for _, length in same}) > 1:
-        why = say("preflight.flow-same-why", shapes=_shapes(same))
+        why = f"No sign of Python in the way: trace and model agree at {_shapes(same)}."
         yield Finding("ok", "flow", why, source=place)
     else:
-        why, todo = say("preflight.flow-unknown-why"), say("preflight.flow-unknown-do")
+        why, todo = (
+"Whether Python took part in this trace is unknown: it was compared with the "
+"model at one shape or none."
+), "Give the model: tsnb.neuron.preflight(traced, target, model=model)."
         yield Finding("attention", "flow", why, todo, place)
 
 
@@ -275,10 +349,10 @@ def size(case: Case) -> Iterator[Finding]:
     }
     place = source("buckets" if case.target.name == "inf1" else "inf2-memory")
     if needed > case.target.chip_memory:
-        why, todo = say("preflight.size-chip-why", **gaps), say("preflight.size-chip-do")
+        why, todo = say("preflight.size-chip-why", **gaps), "Take a smaller model."
         yield Finding("blocker", "size", why, todo, place)
     elif needed > case.target.core_memory:
-        why, todo = say("preflight.size-core-why", **gaps), say("preflight.size-core-do")
+        why, todo = say("preflight.size-core-why", **gaps), "Spread it over several cores, or take a smaller model."
         yield Finding("attention", "size", why, todo, place)
     else:
         yield Finding("ok", "size", say("preflight.size-fits-why", **gaps), source=place)
@@ -291,9 +365,21 @@ def buckets(case: Case) -> Iterator[Finding]:
         return
     allowed = case.target.buckets(count)
     if allowed is None:
-        why, todo = say("preflight.buckets-no-rule-why"), say("preflight.buckets-no-rule-do")
+        why, todo = (
+"AWS's rule for the number of compiled lengths is for Inf1; for Inf2 there is "
+"none."
+), (
+"tsnb.plan_buckets finds the best lengths for your texts; watch the device's "
+"memory as you load them."
+)
         yield Finding("attention", "buckets", why, todo, source("inf2-trace"))
     else:
-        why = say("preflight.buckets-why", weights=f"{count:,}", count=f"{allowed:,}")
-        todo = say("preflight.buckets-do")
+        why = (
+f"By AWS's rule for Inf1, round(1e9 / {count:,} weights), about {allowed:,} "
+"compiled lengths fit on a NeuronCore."
+)
+        todo = (
+"tsnb.plan_buckets finds the best lengths for your texts; watch the memory with "
+"neuron-top."
+)
         yield Finding("ok" if allowed else "attention", "buckets", why, todo, source("buckets"))

@@ -116,7 +116,9 @@ def _ready(model: object, target: str) -> Detection:
         raise NeuronError("neuron.already-converted" if compiled else "neuron.not-a-model")
     detected = detect_one(found)
     if not detected.can_trace:
-        raise NeuronError("neuron.cannot-convert", target=target, why=detected)
+        raise NeuronError(
+f"The model cannot be converted for {target} here. {detected}"
+)
     return detected
 
 
@@ -179,7 +181,10 @@ def _compare(
         try:
             found = flatten(module(*inputs.values()))
         except Exception as error:  # whatever a runtime raises
-            raise NeuronError("neuron.not-run", target=target.name, why=error) from error
+            raise NeuronError(
+f"The model was compiled for {target.name}, and running it on this device "
+f"failed: {error} If the device is of another generation, run it there."
+) from error
     part = relative_difference(eager, found)
     if not part <= allowed:
         gaps = {"target": target.name, "part": f"{part:.2g}", "tolerance": allowed}

@@ -96,15 +96,11 @@ class Detection:
     @property
     def versions(self) -> str:
         """What the last release needs, what is here, and whether that fits."""
-        return say(
-            "neuron.versions",
-            pythons=self.target.pythons,
-            torch=self.target.torch,
-            python=self.python,
-            python_fits=_fits(fits=self.python_fits),
-            found=self.torch or "-",
-            torch_fits=_fits(fits=self.torch_fits),
-        )
+        return (
+f"Needs Python {self.target.pythons} and torch {self.target.torch}; here Python "
+f"{self.python} ({_fits(fits=self.python_fits)}), torch {(self.torch or '-')} "
+f"({_fits(fits=self.torch_fits)})."
+)
 
     @property
     def hosts(self) -> str:
@@ -136,7 +132,12 @@ class Detections(tuple[Detection, ...]):
         return len(self) > 1 and all(found.state != "absent" for found in self)
 
     def __str__(self) -> str:
-        note = [say("neuron.both")] if self.both else []
+        note = [(
+"torch_neuron and torch_neuronx are both installed here. Their last releases "
+"need different versions of Python and of torch, so that one environment cannot "
+"be right for both: make one for each. Until then the target given to "
+"tsnb.neuron.convert decides which is used."
+)] if self.both else []
         return "\n".join([*map(str, self), *note])
 
     __repr__ = __str__
@@ -207,7 +208,7 @@ def _traces(package: str) -> tuple[bool, str]:
             command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
-        return False, say("neuron.import-hangs", seconds=SECONDS)
+        return False, f"the import took more than {SECONDS} s"
     answers = [line for line in done.stdout.splitlines() if line.startswith("tsnb:")]
     if done.returncode or not answers:
         return False, _last_words(done)
@@ -217,9 +218,9 @@ def _traces(package: str) -> tuple[bool, str]:
 def _last_words(done: subprocess.CompletedProcess[str]) -> str:
     """Return the last line of an import's traceback, or how its process ended."""
     if done.returncode < 0:
-        return say("neuron.import-crashed", signal=signal.Signals(-done.returncode).name)
+        return f"the import crashed Python ({signal.Signals(-done.returncode).name})"
     last = done.stderr.strip().rpartition("\n")[2]
-    return last or say("neuron.import-ended", code=done.returncode)
+    return last or f"the import ended Python with code {done.returncode}"
 
 
 def _fits(*, fits: bool) -> str:

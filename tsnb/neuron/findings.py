@@ -132,13 +132,10 @@ class Preflight:
 
     def _head(self) -> str:
         counts = Counter(finding.kind for finding in self.findings)
-        return say(
-            "preflight.head",
-            target=self.target.name,
-            ok=counts["ok"],
-            attention=counts["attention"],
-            blocker=counts["blocker"],
-        )
+        return (
+f"Preflight for {self.target.name}: {counts['ok']} in order, "
+f"{counts['attention']} to know about, {counts['blocker']} in the way."
+)
 
 
 def paragraph(text: str) -> str:

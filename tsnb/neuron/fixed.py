@@ -59,7 +59,10 @@ def fixed_shape(traced: Traced) -> Traced:
     held = traced.contract
     unknown = set(held.input_names) - set(held.input_axes)
     if unknown or held.length is None or held.batch_size is None:
-        raise NeuronError("neuron.no-shape")
+        raise NeuronError(
+"The contract of this trace does not say its shape, so that no other can be "
+"refused. Trace the model with tsnb.trace, and save it with tsnb.save."
+)
     shape: Shape = held.batch_size, held.length
     contract = replace(held, fixed_shape=True, target=STAND_IN, verified=(shape,))
     return Traced(_guarded(traced.module, contract, shape), contract)
@@ -90,7 +93,10 @@ def _source(contract: Contract, shape: Shape) -> str:
     for place, name in enumerate(names):
         sizes = list(resolve(contract.input_axes[name], *shape))
         dtype = contract.dtypes[name]
-        words = say("neuron.stand-in", name=name, sizes=sizes, dtype=dtype)
+        words = (
+f"Stand-in for a Neuron graph, on the CPU: the input {name} must have the shape "
+f"{sizes} and be {dtype}."
+)
         lines += [
             f"    if list(input_{place}.shape) != {sizes} or input_{place}.dtype != torch.{dtype}:",
             f"        raise ValueError({words!r})",

@@ -202,7 +202,10 @@ def trace_seq2seq(
     Taught in notebook 05.
     """
     if getattr(getattr(model, "config", None), "model_type", "") != "marian":
-        raise InputError("generation.not-marian", given=type(model).__name__)
+        raise InputError(
+"Expected a MarianMTModel, whose encoder and decoder are traced apart; got "
+f"{type(model).__name__}."
+)
     encoder, config = Encoder(model), model.generation_config
     ordered = in_forward_order(encoder, checked_tensors(inputs))
     _check_rows(*ordered.values())
@@ -248,10 +251,15 @@ def _check_rows(ids: torch.Tensor, mask: torch.Tensor) -> None:
 
 def _check_lengths(source: int, max_length: Any, limit: int) -> None:
     if not is_whole(max_length) or max_length < LEAST:
-        raise InputError("texts.too-small", name="max_length", least=LEAST, given=max_length)
+        raise InputError(
+f"{'max_length'} must be a whole number of at least {LEAST}; got {max_length}."
+)
     for length in (source, max_length):
         if length > limit:
-            raise InputError("inputs.over-limit", given=length, limit=limit)
+            raise InputError(
+f"max_length={length} is over the model's position limit: it has embeddings for "
+f"{limit} positions. Use at most {limit}."
+)
 
 
 def _check_shapes(contract: Contract, given: Mapping[str, torch.Tensor]) -> None:
@@ -259,9 +267,7 @@ def _check_shapes(contract: Contract, given: Mapping[str, torch.Tensor]) -> None
     for name, tensor in given.items():
         if tuple(tensor.shape) != expected:
             raise InputError(
-                "generation.wrong-shape",
-                name=name,
-                given=tuple(tensor.shape),
-                expected=expected,
-                length=contract.length,
-            )
+f"The input {name} has the shape {tuple(tensor.shape)}; the encoder was traced "
+f"for {expected}, batch and length, and takes no other. Pad to it: "
+f"padding=\"max_length\", max_length={contract.length}, truncation=True."
+)

@@ -101,11 +101,20 @@ def preflight(
 def check_plain(traced: object) -> None:
     """Raise a NeuronError where something is no trace, or one that is compiled already."""
     if not isinstance(traced, Traced):
-        raise NeuronError("neuron.not-traced", given=type(traced).__name__)
+        raise NeuronError(
+"Expected a trace, as tsnb.trace(model, inputs) returns it; got "
+f"{type(traced).__name__}."
+)
     if traced.contract.target == STAND_IN:
-        raise NeuronError("neuron.is-stand-in")
+        raise NeuronError(
+"This is a stand-in that fixed_shape made; its check of shapes is in the graph. "
+"Give the trace it was made from."
+)
     if is_compiled(traced.module):
-        raise NeuronError("neuron.already-converted")
+        raise NeuronError(
+"This graph is compiled for Neuron already: it holds neuron:: operators. Give "
+"the model, or a plain trace of it."
+)
 
 
 def weights(module: Any) -> tuple[int, int]:

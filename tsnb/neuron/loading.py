@@ -49,8 +49,9 @@ def neuron_operators(archive: Archive, target: str = "") -> Iterator[None]:
     except Exception as error:  # whatever a runtime raises
         names = ", ".join(packages)
         raise NeuronError(
-            "neuron.no-runtime", path=archive.path, packages=names, why=error
-        ) from error
+f"{archive.path} holds a graph compiled for Neuron, and torch could not load it, "
+f"with {names} imported: {error} It runs on an instance with the device only."
+) from error
 
 
 def holds_neuron(archive: Archive) -> bool:
@@ -70,6 +71,11 @@ def _import_for(archive: Archive, name: str) -> list[str]:
         except (Exception, SystemExit) as error:  # noqa: BLE001, whatever a broken install raises
             errors.append(f"{package}: {type(error).__name__}: {error}")
     if not imported:
-        target, why = name or say("neuron.any-target"), "; ".join(errors)
-        raise NeuronError("neuron.no-package", path=archive.path, target=target, why=why)
+        target, why = name or "target not recorded", "; ".join(errors)
+        raise NeuronError(
+f"{archive.path} holds a graph compiled for Neuron ({target}), and the package "
+f"that knows its operators cannot be imported ({why}). Without it torch only "
+"says \"Unknown builtin op: neuron::forward_1\". Load it where the package is "
+"installed."
+)
     return imported

@@ -138,15 +138,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Taught in notebook 05.
     """
-    parser = argparse.ArgumentParser(description=say("selftest.about"))
+    parser = argparse.ArgumentParser(description=(
+"Convert tiny-bert on this machine and check it; prints a report to paste into "
+"an issue."
+))
     names = [target.name for target in TARGETS]
-    parser.add_argument("--target", choices=names, help=say("selftest.target"))
+    parser.add_argument("--target", choices=names, help="which generation (default: the first that can convert here)")
     wanted = parser.parse_args(arguments).target
     found = [item for item in detect() if wanted in (None, item.target.name)]
     able = [item for item in found if item.can_trace]
     _tell("\n".join(_head(able or found)))
     if not able:
-        _tell(say("selftest.cannot"))
+        _tell("Cannot run, because nothing here can convert; the lines above say why.")
         return CANNOT
     with tempfile.TemporaryDirectory() as folder:
         return _run(Steps(able[0], Path(folder)))
@@ -159,7 +162,7 @@ def _head(found: list[Detection]) -> list[str]:
     installed = dict(pair for item in found for pair in versions(item.target).items())
     held = ", ".join(f"{name} {number}" for name, number in {**general(), **installed}.items())
     machine = f"{say('selftest.machine')}: {platform.platform()}"
-    return [say("selftest.head"), machine, f"{say('selftest.versions')}: {held}", *map(str, found)]
+    return ["tsnb.neuron.selftest", machine, f"{say('selftest.versions')}: {held}", *map(str, found)]
 
 
 def _run(steps: Steps) -> int:
@@ -167,16 +170,19 @@ def _run(steps: Steps) -> int:
     for name, step in STEPS:
         label, start = say(f"selftest.step-{name}"), time.perf_counter()
         if name != "convert" and steps.found.state != "ready":
-            _tell(say("selftest.incomplete"))
+            _tell((
+"Converted and saved. The rest cannot run here, because there is no Neuron "
+"device."
+))
             return CANNOT
         try:
             told = step(steps)
         except Exception as error:  # noqa: BLE001, whatever fails on a real instance is the report
             _tell(f"{label}: {say('selftest.failed', why=f'{type(error).__name__}: {error}')}")
             return FAILED
-        took = say("selftest.took", seconds=f"{time.perf_counter() - start:.2f}")
+        took = f"{time.perf_counter() - start:.2f} s"
         _tell(f"{label}: {told} ({took})")
-    _tell(say("selftest.passed"))
+    _tell("Passed.")
     return PASSED
 
 

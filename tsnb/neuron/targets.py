@@ -119,5 +119,9 @@ def target(name: str) -> Target:
     """
     known = {item.name: item for item in TARGETS}
     if str(name) not in known:
-        raise NeuronError("neuron.unknown-target", given=name, near=suggest(str(name), known))
+        raise NeuronError(
+f"There is no Neuron target called {name} that traces. "
+f"{suggest(str(name), known)} Trn1 takes what inf2 takes; Trn2 and Trn3 compile "
+"with torch.compile and do not trace."
+)
     return known[name]

@@ -143,7 +143,9 @@ def texts(count: int = 1000, seed: int = 0, longest: int = 128) -> list[str]:
     sizes: tuple[tuple[str, Any, int], ...] = (("count", count, 1), ("longest", longest, least))
     for name, given, lowest in sizes:
         if not isinstance(given, int) or given < lowest:
-            raise InputError("texts.too-small", name=name, least=lowest, given=given)
+            raise InputError(
+f"{name} must be a whole number of at least {lowest}; got {given}."
+)
     rng = random.Random(seed)
     aims = (round(rng.lognormvariate(*SPREAD)) for _ in range(count))
     rooms = (min(max(aim, least), longest) - SPECIAL_TOKENS for aim in aims)

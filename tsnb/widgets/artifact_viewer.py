@@ -114,9 +114,9 @@ class ArtifactViewer(View):
     def _make_lists(self, state: ArtifactState) -> None:
         """Make a list of parts, and one of members for each: no list's lines ever change."""
         self.parts = _select(
-            zip(state.part_labels(), PARTS, strict=True), say("artifact-viewer.parts")
+            zip(state.part_labels(), PARTS, strict=True), "Parts of the file, with the bytes that each takes"
         )
-        words = say("artifact-viewer.members")
+        words = "What is in the chosen part, the largest first: bytes and name"
         self.members = Stack(
             [
                 _select(zip(state.labels(part), state.members(part), strict=True), words)
@@ -180,5 +180,5 @@ def _text(text: str, name: str) -> str:
 
 def _region(name: str) -> str:
     """Return what makes a box one that the Tab key reaches and a screen reader names."""
-    label = escape(say("artifact-viewer.content", name=name), quote=True)
+    label = escape(f"Content of {name}", quote=True)
     return f"tabindex='0' role='region' aria-label='{label}'"

@@ -107,16 +107,19 @@ class ArtifactState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is 
     def check(self, chosen: str) -> str:
         """Return what is to be chosen, or raise an ArtifactError where it is not in the file."""
         if chosen not in self.artifact.members and chosen not in PARTS:
-            raise ArtifactError("artifacts.no-member", path=self.artifact.path, name=chosen)
+            raise ArtifactError(
+f"{self.artifact.path} has no readable member {chosen}. Call tsnb.inspect(path) "
+"to see what it holds."
+)
         return chosen
 
     def heads(self) -> list[str]:
         """Return the file, its digest's state and what was found to be damaged, a line each."""
         held = self.artifact
-        file = say("inspection.file", path=held.path, size=f"{held.size:,}")
+        file = f"{held.path}, {held.size:,} bytes"
         digest = say(f"inspection.digest-{held.digest}")
         names = [self.damaged, *(weight.name for weight in held.storages.get(self.damaged, ()))]
-        damage = say("artifact-viewer.first-damaged", name=" = ".join(names))
+        damage = f"The first member that does not fit its checksum: {' = '.join(names)}"
         return [file, f"{SYMBOLS[held.digest]} {digest}", *[damage] * bool(self.damaged)]
 
     def part_labels(self) -> list[str]:
@@ -151,8 +154,8 @@ class ArtifactState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is 
     def _called(self, part: str) -> str:
         name, count = say(f"artifact-viewer.part-{part}"), len(self.parts[part])
         if not count:
-            return say("artifact-viewer.none", part=name)
-        return say("artifact-viewer.counted", part=name, count=count)
+            return f"{name}: none"
+        return f"{name} ({count})"
 
     def _about(self, part: str) -> str:
         """Return what is to say of a part; where it is empty, that it is."""
@@ -168,20 +171,20 @@ class ArtifactState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is 
 
     def _weight(self, member: str) -> Content:
         weights, total = self.artifact.storages[member], self.artifact.size
-        first, unknown = weights[0], say("artifact-viewer.unknown")
+        first, unknown = weights[0], "not known"
         share = f"{first.size / total:.1%}".replace("%", " %")
         rows = (
-            (say("artifact-viewer.names"), " = ".join(weight.name for weight in weights)),
-            (say("artifact-viewer.dtype"), first.dtype or unknown),
-            (say("artifact-viewer.shape"), _sizes(first.shape) if first.dtype else unknown),
+            ("names", " = ".join(weight.name for weight in weights)),
+            ("dtype", first.dtype or unknown),
+            ("shape", _sizes(first.shape) if first.dtype else unknown),
             (
-                say("artifact-viewer.bytes"),
-                say("artifact-viewer.share", size=f"{first.size:,}", share=share),
+                "bytes",
+                f"{first.size:,} ({share} of the file)",
             ),
-            (say("artifact-viewer.member"), member),
+            ("member", member),
         )
         tied = len(weights) > 1
-        note = say("artifact-viewer.of-weights-tied", count=len(weights)) if tied else ""
+        note = f"One storage with {len(weights)} names: the weights are tied." if tied else ""
         return Content(first.name, note or self._about("weights"), rows)
 
     def _text(self, member: str) -> Content:
@@ -191,15 +194,18 @@ class ArtifactState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is 
         if now != self._stamp:
             return Content(member, say(f"artifact-viewer.{'changed' if now else 'gone'}"))
         if member.endswith(PICKLES):
-            return Content(member, say("artifact-viewer.pickle"))
+            return Content(member, "A pickle. It is not opened here: unpickling runs what the file asks for.")
         try:
             text = self.artifact.read(member)
         except ArtifactError:
-            return Content(member, say("artifact-viewer.unreadable"))
+            return Content(member, (
+"These bytes do not fit their checksum in the archive: they were damaged or "
+"changed."
+))
         if not text:
-            return Content(member, say("artifact-viewer.empty"))
+            return Content(member, "It is empty.")
         if "\0" in text or "\ufffd" in text:
-            return Content(member, say("artifact-viewer.no-text"))
+            return Content(member, "Bytes that are not text.")
         if len(text) > SHOWN:
             gaps = {"shown": f"{SHOWN:,}", "size": f"{len(text):,}"}
             note = f"{note} {say('artifact-viewer.beginning', **gaps)}"

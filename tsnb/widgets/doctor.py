@@ -43,9 +43,9 @@ class DoctorView(View):
     def __init__(self, report: Report | None = None) -> None:
         state = DoctorState(report)
         narrow = Layout(width="max-content")
-        self.again = RestingButton(description=say("doctor.again"), layout=narrow)
-        self.to_mend = ToggleButton(tooltip=say("doctor.mend-tooltip"), layout=narrow)
-        self.as_json = ToggleButton(tooltip=say("doctor.json-tooltip"), layout=narrow)
+        self.again = RestingButton(description="Check again", layout=narrow)
+        self.to_mend = ToggleButton(tooltip="Leave out what is in order", layout=narrow)
+        self.as_json = ToggleButton(tooltip="Everything that was found, as JSON", layout=narrow)
         self.table, self.json = HTML(), HTML()
         controls = row(self.again, self.to_mend, self.as_json)
         super().__init__(state, controls, self.table, self.json)
@@ -66,8 +66,8 @@ class DoctorView(View):
 
     def _look(self, _: object) -> None:
         """Look again; the button says so for as long as it takes, and keeps the focus."""
-        self.again.resting, self.again.description = True, say("doctor.looking")
+        self.again.resting, self.again.description = True, "checking…"
         try:
             self.state.look()
         finally:
-            self.again.resting, self.again.description = False, say("doctor.again")
+            self.again.resting, self.again.description = False, "Check again"

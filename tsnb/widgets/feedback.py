@@ -66,8 +66,8 @@ class FeedbackView(View):
 
     def __init__(self, feedback: Feedback) -> None:
         self.button = Button(
-            description=say("feedback.hint-button"),
-            tooltip=say("feedback.hint-tooltip"),
+            description="Hint",
+            tooltip="Show a hint; the second click shows another",
             layout=Layout(width="max-content"),
         )
         self.box, self.hints = HTML(feedback.box()), said()

@@ -110,7 +110,7 @@ class MaxLengthChooser(View):
         self._later: asyncio.TimerHandle | None = None
         self._make_parts(state)
         choices_row = row(self.slider, self.batch_size, self.buckets)
-        presets_row = row(Label(say("chooser.presets")), *self.presets.values())
+        presets_row = row(Label("presets"), *self.presets.values())
         super().__init__(state, choices_row, presets_row, self.picture, self.plan, self.numbers)
         self._join()
         self.draw()
@@ -191,7 +191,7 @@ class MaxLengthChooser(View):
         self.batch_size = BoundedIntText(**_control("batch_size", state), **narrow)
         self.buckets = BoundedIntText(**_control("buckets", state), **narrow)
         self.presets = {
-            name: Button(tooltip=say("chooser.preset-tooltip", length=f"{length:,}"), **narrow)
+            name: Button(tooltip=f"Set the max length to {length:,} tokens", **narrow)
             for name, length in state.presets.items()
         }
         self.picture, self.plan, self.numbers = HTML(), HTML(), HTML()
@@ -250,5 +250,5 @@ def _geometry(model: nn.Module | None) -> Geometry | None:
 
 def _preset_text(name: str, length: int, value: int) -> str:
     """Return what stands on a preset's button: whether it is chosen, its name and its length."""
-    known = {"longest": say("lengths.preset-longest"), "limit": say("lengths.preset-limit")}
+    known = {"longest": "longest", "limit": "model limit"}
     return f"{CHOSEN if length == value else OTHER} {known.get(name, name)} {length:,}"

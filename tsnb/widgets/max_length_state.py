@@ -101,7 +101,9 @@ class MaxLengthState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is
     ) -> None:
         super().__init__()
         if limit is not None and not is_whole(limit):
-            raise InputError("chooser.limit", given=limit)
+            raise InputError(
+f"The limit must be at least 1 token; got {limit}."
+)
         self.lengths, self.geometry = checked(lengths), geometry
         longest = limit or int(self.lengths.max())
         self.top = {"value": longest, "batch_size": MOST_ROWS, "buckets": MOST_BUCKETS}
@@ -119,18 +121,26 @@ class MaxLengthState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is
     def check(self, name: str, given: Any) -> int:
         """Return a choice as an int, or raise an InputError where it is outside its range."""
         if not is_whole(given) or int(given) > self.top[name]:
-            raise InputError("chooser.range", name=name, top=self.top[name], given=given)
+            raise InputError(
+f"{name} must be a whole number from 1 to {self.top[name]}; got {given}."
+)
         return int(given)
 
     def histogram(self) -> tuple[Figure, str]:
         """Return the lengths with the max length as a figure, and that in words."""
         figure = length_histogram(self.lengths, self.value, self.presets)
-        return figure, say("chooser.histogram", value=f"{self.value:,}", fit=self._fit())
+        return figure, (
+"Histogram of the texts' lengths in tokens, with a line at the max length, "
+f"{self.value:,}. It keeps {self._fit()} whole."
+)
 
     def plan(self) -> tuple[Figure, str]:
         """Return what is computed in each bucket as a figure, and that in words."""
         figure = bucket_plan(np.minimum(self.lengths, self.value), self.edges)
-        return figure, say("chooser.plan", edges=listed(self.edges))
+        return figure, (
+"Bars of the tokens that are computed for the texts padded to each of "
+f"{listed(self.edges)}."
+)
 
     @property
     def measuring(self) -> bool:
@@ -141,11 +151,11 @@ class MaxLengthState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is
         """Return every figure: a label, and what it stands at; if `settled`, none yet to come."""
         report = self.report
         told = {
-            "value": say("chooser.tokens", count=f"{self.value:,}"),
+            "value": f"{self.value:,} tokens",
             "fit": self._fit(),
             "cut": _share(report.cut_tokens, int(self.lengths.sum())),
-            "padding": say("chooser.padding-is", share=f"{report.padding_share:.1%}"),
-            "cost": say("chooser.cost-is", factor=f"{report.relative_cost:.2f}"),
+            "padding": f"{report.padding_share:.1%} of what is computed",
+            "cost": f"× {report.relative_cost:.2f}",
             "edges": listed(self.edges) if self.buckets > 1 else "",
             "latency": "" if settled and self.measuring else self.latency_text(),
             "rate": self._rate(),
@@ -155,13 +165,13 @@ class MaxLengthState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is
     def latency_text(self) -> str:
         """Return the latency in words; before it is measured, that it is being measured."""
         if self._newest is None:
-            return say("chooser.no-model")
+            return "no model given"
         if self.measuring:
-            return say("chooser.measuring")
+            return "measuring…"
         if isinstance(self.latency, Latency):
             return str(self.latency)
         why = str(self.latency).strip().splitlines() or [type(self.latency).__name__]
-        return say("chooser.failed", why=why[-1])
+        return f"not measured: {why[-1]}"
 
     def close(self) -> None:
         """Measure no more."""
@@ -189,7 +199,7 @@ class MaxLengthState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is
         """Return how many texts a second the latency makes, or nothing before it is measured."""
         if not isinstance(self.latency, Latency):
             return ""
-        return say("chooser.rate-is", rate=f"{self.batch_size / self.latency.median:,.0f}")
+        return f"{self.batch_size / self.latency.median:,.0f} texts a second"
 
     def _fit(self) -> str:
         report = self.report
@@ -225,4 +235,4 @@ class MaxLengthState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is
 
 def _share(part: int, whole: int) -> str:
     """Return a number, what it is a part of, and its share."""
-    return say("chooser.share", share=f"{part / whole:.1%}", part=f"{part:,}", whole=f"{whole:,}")
+    return f"{part:,} of {whole:,} ({part / whole:.1%})"

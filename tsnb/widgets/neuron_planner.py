@@ -130,7 +130,7 @@ class NeuronPlanner(View):
 
     def _tell(self) -> None:
         """Say that a model is being traced, which takes seconds, or why a choice went back."""
-        text = say("planner.working") if self.state.busy else self.state.note
+        text = "Tracing and looking through the graph…" if self.state.busy else self.state.note
         self.note.layout.display = "" if text else "none"  # first: what is hidden is not said
         self.note.value = paragraph(text) if text else ""
 
@@ -147,7 +147,7 @@ def _copy(source: HasTraits, name: str, target: HasTraits, other: str, _: object
 
 
 def _control(name: str, state: NeuronPlannerState) -> Dropdown:
-    words = {YOURS: say("planner.yours")}
+    words = {YOURS: "your trace"}
     return Dropdown(
         options=[(_label(name, held, words), held) for held in state.options[name]],
         value=getattr(state, name),
@@ -160,7 +160,7 @@ def _control(name: str, state: NeuronPlannerState) -> Dropdown:
 
 def _label(name: str, held: Any, words: dict[str, str]) -> str:
     if name == "value":
-        return say("planner.tokens", count=f"{held:,}")
+        return f"{held:,} tokens"
     return words.get(held, str(held))
 
 

@@ -97,17 +97,17 @@ class Plan:
             "findings": say("planner.findings", **{kind: counts[kind] for kind in SYMBOLS}),
             "rule": self._rule(),
             "edges": listed(self.edges),
-            "padding": say("planner.padding", share=f"{costs.padding_share:.1%}"),
-            "cut": say("planner.cut", cut=f"{costs.cut_texts:,}", texts=f"{costs.texts:,}"),
+            "padding": f"{costs.padding_share:.1%} of what is computed",
+            "cut": f"{costs.cut_texts:,} of {costs.texts:,}",
         }
         return [(say(f"planner.label-{name}"), text) for name, text in told.items()]
 
     def heads(self) -> dict[str, str]:
         """Return what stands over findings, code and install."""
         return {
-            "findings": say("planner.head-findings"),
-            "code": say("planner.head-code", package=self.report.target.package),
-            "install": say("planner.head-install"),
+            "findings": "What a compiler would meet",
+            "code": f"The code: plain trace (−), {self.report.target.package} (+)",
+            "install": "What to install where",
         }
 
     def __str__(self) -> str:
@@ -121,11 +121,11 @@ class Plan:
         """Return AWS's rule for the number of lengths, and whether these are more."""
         allowed, planned = self.report.buckets, len(self.edges)
         if allowed is None:
-            return say("planner.rule-none", target=self.report.target.name)
+            return f"there is none for {self.report.target.name}"
         count = f"{allowed:,}"
         if planned > allowed:
-            return say("planner.rule-broken", count=count, planned=planned)
-        return say("planner.rule", count=count)
+            return f"about {count} lengths a NeuronCore: {planned} are too many"
+        return f"about {count} lengths a NeuronCore"
 
 
 class NeuronPlannerState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is not followed
@@ -223,7 +223,9 @@ class NeuronPlannerState(traitlets.HasTraits):  # type: ignore[misc]  # traitlet
         known = self.options[name]
         if given not in known or isinstance(given, (bool, float)):
             listed = ", ".join(map(str, known))
-            raise InputError("planner.choice", name=name, known=listed, given=given)
+            raise InputError(
+f"{name} must be one of {listed}; got {given}."
+)
         return given
 
     def __str__(self) -> str:
@@ -273,7 +275,10 @@ class NeuronPlannerState(traitlets.HasTraits):  # type: ignore[misc]  # traitlet
         except Exception as error:  # noqa: BLE001, a model that is traced may raise anything
             why = str(error) or type(error).__name__
             setattr(self, change.name, change.old)
-            self.note = say("planner.failed", name=change.name, given=change.new, why=why)
+            self.note = (
+f"With {change.name} {change.new} there is no plan, and the choice is as it was: "
+f"{why}"
+)
         else:
             self.note = ""
 
@@ -332,13 +337,10 @@ class NeuronPlannerState(traitlets.HasTraits):  # type: ignore[misc]  # traitlet
 
     def _traced_words(self) -> str:
         if self.subject != YOURS or self.traced is None:
-            return say(
-                "planner.traced",
-                subject=self.subject,
-                head=self.head,
-                attention=self.attention,
-                length=self.value,
-            )
+            return (
+f"{self.subject} with the head {self.head}, {self.attention} attention, 1 × "
+f"{self.value}"
+)
         held = self.traced.contract
         gaps = {"batch": held.batch_size or "?", "length": held.length or "?"}
         if self.value == held.length:

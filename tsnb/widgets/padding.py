@@ -101,8 +101,8 @@ class PaddingCostView(View):
         self.budget = Dropdown(
             options=[(f"{budget:,}", budget) for budget in state.budgets],
             value=state.budget,
-            description=say("padding.control-budget"),
-            tooltip=say("padding.tooltip-budget"),
+            description="Runner's budget",
+            tooltip="Most tokens in a batch of the Runner, padding included",
             style=LABELS,
             layout=narrow,
         )

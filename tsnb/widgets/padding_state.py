@@ -119,9 +119,14 @@ class PaddingState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is n
         if name == "budget":
             if not is_whole(given) or given not in self.budgets:
                 known = ", ".join(map(str, self.budgets))
-                raise InputError("padding.budget", known=known, given=given)
+                raise InputError(
+f"budget must be one of {known}; got {given}. Another can be given when the view "
+"is made."
+)
         elif not is_whole(given) or int(given) > self.top[name]:
-            raise InputError("chooser.range", name=name, top=self.top[name], given=given)
+            raise InputError(
+f"{name} must be a whole number from 1 to {self.top[name]}; got {given}."
+)
         return int(given)
 
     def panels(self) -> Figure:
@@ -131,10 +136,10 @@ class PaddingState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is n
     def figures(self) -> list[tuple[str, str]]:
         """Return every number: a label, and what it stands at."""
         plans = list(self.report.plans.values())
-        real = say("padding.real", real=f"{plans[0].real:,}", texts=f"{len(self.lengths):,}")
-        told = [(say("padding.label-real"), real), (say("padding.label-cut"), self.report.cut())]
+        real = f"{len(self.lengths):,} with {plans[0].real:,} tokens"
+        told = [("texts", real), ("max length", self.report.cut())]
         told += [(plan.label, _computed(plan)) for plan in plans]
-        told.append((say("padding.label-edges"), listed(self.edges)))
+        told.append(("bucket edges", listed(self.edges)))
         return [(label, text) for label, text in told if text]
 
     def __str__(self) -> str:
@@ -154,7 +159,7 @@ class PaddingState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is n
 
 def _computed(plan: PlanCost) -> str:
     """Return what a plan computes in words, with floating-point operations where known."""
-    tokens = say("padding.computed", computed=f"{plan.computed:,}")
+    tokens = f"{plan.computed:,} tokens"
     if plan.flops_ratio is None:
         return tokens
-    return say("padding.computed-flops", tokens=tokens, factor=f"{plan.flops_ratio:.2f}")
+    return f"{tokens}, in FLOPs × {plan.flops_ratio:.2f}"

@@ -76,7 +76,7 @@ class QuizState(HasTraits):  # type: ignore[misc]  # traitlets is not followed
         answers = [
             f"{index + 1}. {letter}) {self.why(index)}" for index, letter in enumerate(self.right)
         ]
-        return "\n".join([*asked, "", say("quiz.answers"), *answers])
+        return "\n".join([*asked, "", "Answers", *answers])
 
     def _say(self, index: int, key: str) -> str:
         return say(f"quizzes.{self.notebook}.{index + 1}.{key}")

@@ -98,14 +98,14 @@ class ShapeErrorState(HasTraits):  # type: ignore[misc]  # traitlets is not type
             self.total = len(self.shapes)
             self._probe(self.held, stop)
         except (TsnbError, RuntimeError) as error:
-            self.note = say("explorer.failed", why=error)
+            self.note = f"The probe stopped: {error}"
         finally:
             self.probing = False
 
     def _probe(self, subject: Subject, stop: threading.Event) -> None:
         for shape, verdict in probe_each(subject.traced, subject.model, self.shapes):
             self.cells = {**self.cells, shape: verdict}
-            self.note = say("explorer.probing", done=len(self.cells), total=self.total)
+            self.note = f"Probing: {len(self.cells)} of {self.total} shapes"
             if stop.is_set():
                 break
         ended = "done" if len(self.cells) == self.total else "stopped"
@@ -122,14 +122,14 @@ class ShapeErrorState(HasTraits):  # type: ignore[misc]  # traitlets is not type
     def describe(self) -> list[str]:
         """Return what is to say about the chosen shape, a sentence or so each."""
         if self.held is None or self.selected is None:
-            return [say("explorer.hint")]
+            return ["Click a cell, or move with the arrow keys."]
         verdict = self.cells.get(self.selected)
         batch, length = self.selected
-        heading = say("explorer.heading", batch=batch, length=length)
+        heading = f"Batch {batch}, length {length}"
         if verdict is None:
-            return [heading, say("explorer.not-probed")]
+            return [heading, "This shape was not probed."]
         traced = self.held.traced.contract
-        here = [say("explorer.traced-here")] * (self.selected == (traced.batch_size, traced.length))
+        here = ["This is the shape that was traced."] * (self.selected == (traced.batch_size, traced.length))
         return [heading, *here, *self._told(verdict)]
 
     def _told(self, verdict: Verdict) -> list[str]:
@@ -140,17 +140,24 @@ class ShapeErrorState(HasTraits):  # type: ignore[misc]  # traitlets is not type
         gaps = {"difference": f"{verdict.difference or 0:.2g}", "tolerance": f"{TOLERANCE:g}"}
         if verdict.kind == "wrong":
             cause, advice = say("explorer.wrong-cause", **gaps), self._wrong_advice()
-            return [say("explain.cause", cause=cause), say("explain.advice", advice=advice)]
+            return [f"Cause: {cause}", f"What to do: {advice}"]
         if verdict.kind == "same":
             return [say("explorer.same-advice", **gaps)]
-        return [str(verdict), say("explorer.unsupported-advice")]
+        return [str(verdict), "The model cannot run this shape either, so that no trace of it can."]
 
     def _wrong_advice(self) -> str:
         """Say to pad to the traced shape, unless that is wrong itself."""
         at = self.map.traced if self.map else None
         if at not in self.cells or self.cells[at].kind == "same":
-            return say("explorer.wrong-advice")
-        return say("explorer.random-advice")
+            return (
+"Do not use this shape. Pad to the traced shape with a mask, or trace once more "
+"for this shape."
+)
+        return (
+"Not even the traced shape is right, so that padding does not help. Something "
+"random or changing was recorded: dropout, if the model was in training mode. "
+"Trace again after model.eval()."
+)
 
     def picture(self) -> str:
         """Return the picture of the chosen shape as SVG: boxes to scale, or the difference."""

@@ -97,13 +97,16 @@ class ShapeErrorExplorer(View):
     def _make_parts(self, state: ShapeErrorState) -> None:
         options = [(say(f"explorer.subject-{name}"), name) for name in state.makers]
         self.models = Dropdown(
-            options=options, value=state.subject, description=say("explorer.model"), style=LABELS
+            options=options, value=state.subject, description="model", style=LABELS
         )
-        self.again = Button(description=say("explorer.probe"), icon="refresh")
-        self.stopper = RestingButton(description=say("explorer.stop"), icon="stop", resting=True)
+        self.again = Button(description="Probe again", icon="refresh")
+        self.stopper = RestingButton(description="Stop", icon="stop", resting=True)
         self.progress = IntProgress(min=0, max=1, layout={"width": "120px"})
         self.note, self.legend, self.detail = said(), HTML(), said()
-        self.grid = VerdictGrid(corner=say("shapes.corner"), label=say("explorer.grid"))
+        self.grid = VerdictGrid(corner="batch \\ length", label=(
+"Verdicts by batch size and length. Arrow keys move, the words below say what "
+"happened."
+))
 
     def _join(self) -> None:
         """Let the state follow the controls, and the view the state."""
@@ -177,5 +180,5 @@ def _paragraph(text: str) -> str:
 
 def _mark(shape: Shape, verdict: Verdict) -> dict[str, str]:
     """Return what the grid shows and says for one shape."""
-    label = say("explorer.cell", batch=shape[0], length=shape[1], verdict=verdict)
+    label = f"batch {shape[0]}, length {shape[1]}: {verdict}"
     return {"kind": verdict.kind, "symbol": verdict.symbol, "label": label}
