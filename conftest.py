@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tsnb.record import FILE, VARIABLE
+from tsnb.practice.record import FILE, VARIABLE
 
 if TYPE_CHECKING:
     from pathlib import Path

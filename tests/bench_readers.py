@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from tsnb.machine import MIB
+from tsnb.base.machine import MIB
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks/02_dummy_inputs_and_tracing.ipynb"
 READERS = 10
@@ -36,7 +36,7 @@ def shares(process: psutil.Process) -> list[float]:
 def run(notebook: Path, readers: int) -> tuple[float, float, float]:
     """Run a notebook in several kernels at once; return their peak, the largest, the seconds."""
     begun, total, largest = time.monotonic(), 0.0, 0.0
-    command = [sys.executable, "-m", "tsnb.cli", "run", str(notebook), "--timeout", "1200"]
+    command = [sys.executable, "-m", "tsnb.cli.main", "run", str(notebook), "--timeout", "1200"]
     with ExitStack() as stack:
         said = stack.enter_context(tempfile.TemporaryFile())
         started = [

@@ -17,8 +17,8 @@ import pytest
 import torch
 
 import tsnb
-from tsnb.models import NewWeightsWarning
-from tsnb.record import VARIABLE
+from tsnb.models.load import NewWeightsWarning
+from tsnb.practice.record import VARIABLE
 
 ROOT = Path(__file__).parents[1]
 Load = Callable[..., tuple[Any, Any]]
@@ -119,9 +119,7 @@ def copy_of_the_tree() -> Callable[[Path], Path]:
 
 
 @pytest.fixture(scope="session")
-def wheelhouse(
-    copy_of_the_tree: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def wheelhouse(copy_of_the_tree: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Fill a wheelhouse with `make wheelhouse`, in a copy of the tree that gets its own `.venv`."""
     tree = copy_of_the_tree(tmp_path_factory.mktemp("stick") / "tsnb")
     subprocess.run(["make", "wheelhouse"], cwd=tree, check=True, timeout=900)

@@ -97,9 +97,7 @@ def opens_the_lab(command: str, tree: Path) -> str:
         command += f" LAB={shlex.quote(options)}"
     else:
         command += f" {options}"
-    server = subprocess.Popen(
-        command, shell=True, cwd=tree, env=clean(tree), start_new_session=True
-    )
+    server = subprocess.Popen(command, shell=True, cwd=tree, env=clean(tree), start_new_session=True)
     try:
         return _answer(f"http://127.0.0.1:{port}/lab/tree/00_start_here.ipynb?token=key", server)
     finally:

@@ -9,9 +9,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tsnb.cli import main
-from tsnb.exercises import exercise
-from tsnb.words import sentences
+from tsnb.base.words import sentences
+from tsnb.cli.main import main
+from tsnb.practice.exercises import exercise
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "TEACHING.md").read_text(encoding="utf-8")

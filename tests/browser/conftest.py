@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from tests.browser.lab import PICTURES, ROOT, STEP, Notebook, Server, launch
-from tsnb.record import FILE, VARIABLE
+from tsnb.practice.record import FILE, VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

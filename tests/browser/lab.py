@@ -85,9 +85,7 @@ def views(*names: str) -> pytest.MarkDecorator:
     """Mark a test that wants these widgets, by default all, each in its `book` under its `name`."""
     chosen = [held for held in VIEWS if not names or held[1] in names]
     ids = [f"{book}-{name}" for book, name in chosen]
-    return pytest.mark.parametrize(
-        ("book", "name"), chosen, ids=ids, indirect=["book"], scope="package"
-    )
+    return pytest.mark.parametrize(("book", "name"), chosen, ids=ids, indirect=["book"], scope="package")
 
 
 def launch(playwright: Playwright) -> Browser:
@@ -112,10 +110,7 @@ class Server:
         """Start a server on a copy of the notebooks; come back when it takes requests."""
         copytree(ROOT / "notebooks", folder / "notebooks")
         settings = ("JUPYTER_CONFIG", "JUPYTER_DATA", "JUPYTER_RUNTIME", "JUPYTERLAB_SETTINGS")
-        own = {
-            f"{name}_DIR": str(folder / name.lower())
-            for name in (*settings, "JUPYTERLAB_WORKSPACES")
-        }
+        own = {f"{name}_DIR": str(folder / name.lower()) for name in (*settings, "JUPYTERLAB_WORKSPACES")}
         options = {
             "ServerApp.root_dir": folder / "notebooks",
             "ServerApp.port": 0,
@@ -197,9 +192,7 @@ class Notebook:
 
     def restart_and_run_all(self) -> None:
         """Restart the kernel, say yes to the question, and run every cell."""
-        self.page.evaluate(
-            "() => { window.running = window.course.execute('notebook:restart-run-all'); }"
-        )
+        self.page.evaluate("() => { window.running = window.course.execute('notebook:restart-run-all'); }")
         self.page.locator(".jp-Dialog .jp-mod-accept").click()
         self.page.evaluate("() => window.running")
         self.wait()

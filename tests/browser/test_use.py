@@ -12,8 +12,8 @@ from playwright.sync_api import expect
 
 import tsnb
 from tests.browser.lab import HEIGHT, LAB, NARROW, PICTURES, THEMES, VIEWS, WIDE, views
-from tsnb.exercises.flag_and_untying import QUIZ
-from tsnb.lengths import Geometry
+from tsnb.lengths.lengths import Geometry
+from tsnb.practice.exercises.flag_and_untying import QUIZ
 from tsnb.tiny_bert import corpus
 from tsnb.widgets.max_length_state import MaxLengthState
 
@@ -42,9 +42,7 @@ def state(load: Callable[..., Any]) -> MaxLengthState:
 
 
 @views("length-chooser")
-def test_the_slider_moves_with_the_keyboard(
-    book: Notebook, name: str, state: MaxLengthState
-) -> None:
+def test_the_slider_moves_with_the_keyboard(book: Notebook, name: str, state: MaxLengthState) -> None:
     view = book.view(name)
     for label, size in (("buckets", "1"), ("batch size", "8")):
         view.get_by_role("spinbutton", name=label).fill(size)
@@ -120,9 +118,7 @@ def test_what_raises_and_what_is_wrong_is_explained(book: Notebook, name: str) -
         expect(cell).to_have_attribute("aria-selected", "true")
         expect(cell).to_be_focused()
         length = grid.locator("th[scope=col]").nth(int(cell.get_attribute("data-column") or 0) + 1)
-        expect(view.locator("b", has_text="Batch")).to_contain_text(
-            f"length {length.text_content()}"
-        )
+        expect(view.locator("b", has_text="Batch")).to_contain_text(f"length {length.text_content()}")
         expect(view.get_by_text("Cause:")).to_be_visible()
         expect(view.get_by_text("What to do:")).to_be_visible()
         expect(view.locator("svg").first).to_be_visible()

@@ -10,7 +10,7 @@ import pytest
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 import tsnb
-from tsnb.models import quiet_transformers
+from tsnb.models.load import quiet_transformers
 from tsnb.tiny_bert import FOLDER
 
 if TYPE_CHECKING:

@@ -87,9 +87,7 @@ def test_the_flag_leaves_the_bias_shared(masked_lm: Load) -> None:
 @pytest.mark.claim("flag-message-is-misleading")
 def test_the_weight_called_newly_initialized_is_an_exact_copy(masked_lm: Load) -> None:
     model, info = masked_lm(torchscript=True), None
-    _, info = type(model).from_pretrained(
-        tsnb.tiny_bert.FOLDER, torchscript=True, output_loading_info=True
-    )
+    _, info = type(model).from_pretrained(tsnb.tiny_bert.FOLDER, torchscript=True, output_loading_info=True)
     assert info["missing_keys"] == ["cls.predictions.decoder.weight"]
     assert torch.equal(*_ends(model))
 
@@ -114,9 +112,7 @@ def test_a_tied_model_that_returns_a_tuple_traces(masked_lm: Load, inputs: Input
 
 
 @pytest.mark.claim("tied-stays-tied-after-loading")
-def test_a_tied_trace_is_tied_after_loading(
-    masked_lm: Load, inputs: Inputs, tmp_path: Path
-) -> None:
+def test_a_tied_trace_is_tied_after_loading(masked_lm: Load, inputs: Inputs, tmp_path: Path) -> None:
     torch.jit.save(_trace(masked_lm(return_dict=False), inputs), tmp_path / "tied.pt")
     held = dict(torch.jit.load(tmp_path / "tied.pt").named_parameters(remove_duplicate=False))
     addresses = {
@@ -162,9 +158,7 @@ def test_one_step_moves_a_tied_tensor_as_one(masked_lm: Load, inputs: Inputs) ->
 
 
 @pytest.mark.claim("untie-leaves-the-output-alone")
-def test_untie_takes_weights_apart_and_tracing_raises_as_before(
-    masked_lm: Load, inputs: Inputs
-) -> None:
+def test_untie_takes_weights_apart_and_tracing_raises_as_before(masked_lm: Load, inputs: Inputs) -> None:
     model = tsnb.untie(masked_lm())
     assert not _together(model)
     assert isinstance(model(**inputs), ModelOutput)

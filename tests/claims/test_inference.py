@@ -12,17 +12,17 @@ import nbformat
 import pytest
 
 import tsnb
-from tsnb.batching import plan_flexible
-from tsnb.costs import cost_of_shapes, first_calls, fit_cost
-from tsnb.exercises import inference
-from tsnb.exercises.warm_machine import SECONDS, Machine, naive
-from tsnb.inference import BUDGET
+from tsnb.inference.costs import cost_of_shapes, first_calls, fit_cost
+from tsnb.inference.runner import MAX_TOKENS
+from tsnb.lengths.batching import plan_dynamic
+from tsnb.practice.exercises import inference
+from tsnb.practice.exercises.warm_machine import SECONDS, Machine, naive
 from tsnb.tiny_bert import corpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tsnb.benchmarking import Benchmark
+    from tsnb.inference.benchmark import Benchmark
 
     Load = Callable[..., Any]
 
@@ -55,9 +55,7 @@ def seconds(mini: tsnb.Traced) -> dict[int, float]:
 
 
 @pytest.mark.claim("a-name-that-training-held-out")
-def test_a_name_that_training_never_had_is_copied_from_the_question(
-    masked_lm: Load, tokenizer: Any
-) -> None:
+def test_a_name_that_training_never_had_is_copied_from_the_question(masked_lm: Load, tokenizer: Any) -> None:
     cells = {cell.id: cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells}
     model = masked_lm(torchscript=True)
     traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=32))
@@ -94,7 +92,7 @@ def test_of_a_thousand_texts_in_planned_batches_95_percent_of_the_places_are_rea
     tokenizer: Any,
 ) -> None:
     lengths = tsnb.token_lengths(tokenizer, corpus.texts(1000)).tolist()
-    computed = sum(batch.tokens for batch in plan_flexible(lengths, BUDGET))
+    computed = sum(batch.tokens for batch in plan_dynamic(lengths, MAX_TOKENS))
     assert sum(lengths) / computed >= 0.95
     assert sum(lengths) / (len(lengths) * max(lengths)) < 0.35  # padded to the longest
 
@@ -125,7 +123,7 @@ def test_up_to_eight_short_texts_a_batch_gains_most(mini: tsnb.Traced) -> None:
     alone, eight, thirty_two = (s / size for s, size in zip(taken, batches, strict=True))
     assert alone - eight > eight - thirty_two
     assert thirty_two > 0.7 * eight
-    assert batches[-1] * 16 == BUDGET  # where the picture ends
+    assert batches[-1] * 16 == MAX_TOKENS  # where the picture ends
 
 
 @pytest.mark.claim("first-calls-are-slow")
@@ -179,7 +177,7 @@ def test_8_bits_differ_by_far_more_than_rounding(load: Load) -> None:
 
 
 @pytest.mark.claim("buckets-give-the-same-results")
-def test_buckets_give_the_results_of_the_flexible_trace(masked_lm: Load, tokenizer: Any) -> None:
+def test_buckets_give_the_results_of_the_dynamic_trace(masked_lm: Load, tokenizer: Any) -> None:
     model, texts = masked_lm(), corpus.texts(40)
     edges = tsnb.plan_buckets(tsnb.token_lengths(tokenizer, texts), count=4)
 
@@ -188,8 +186,8 @@ def test_buckets_give_the_results_of_the_flexible_trace(masked_lm: Load, tokeniz
         traced = tsnb.trace(model, inputs)
         return replace(traced, contract=replace(traced.contract, fixed_shape=fixed))
 
-    flexible = tsnb.Runner(trace(edges[-1], fixed=False), tokenizer)
+    dynamic = tsnb.Runner(trace(edges[-1], fixed=False), tokenizer)
     buckets = tsnb.Runner([trace(edge, fixed=True) for edge in edges], tokenizer)
-    assert not buckets.flexible
-    for one, other in zip(flexible(texts), buckets(texts), strict=True):
+    assert not buckets.dynamic
+    for one, other in zip(dynamic(texts), buckets(texts), strict=True):
         assert (one["logits"] - other["logits"]).abs().max() <= 1e-4

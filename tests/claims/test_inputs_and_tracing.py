@@ -37,9 +37,7 @@ def _trace(model: Any, inputs: Any) -> Any:
 
 
 @pytest.mark.claim("tokenizer-order-differs-from-forward")
-def test_the_tokenizer_and_forward_order_their_tensors_differently(
-    inputs: Inputs, masked_lm: Load
-) -> None:
+def test_the_tokenizer_and_forward_order_their_tensors_differently(inputs: Inputs, masked_lm: Load) -> None:
     forward = list(inspect.signature(masked_lm().forward).parameters)
     assert list(inputs)[1] == "token_type_ids"
     assert forward[1] == "attention_mask"
@@ -77,9 +75,7 @@ def test_by_position_the_segments_are_the_attention_mask(bert: Any, inputs: Inpu
 
 
 @pytest.mark.claim("snippet-answer-is-wrong")
-def test_by_position_the_answer_is_not_henson(
-    masked_lm: Load, inputs: Inputs, tokenizer: Any
-) -> None:
+def test_by_position_the_answer_is_not_henson(masked_lm: Load, inputs: Inputs, tokenizer: Any) -> None:
     model = masked_lm(torchscript=True)
     tokens, segments = inputs["input_ids"], inputs["token_type_ids"]
     right = model(input_ids=tokens, token_type_ids=segments)[0][0, MASKED].softmax(-1)

@@ -24,9 +24,7 @@ def _told() -> set[str]:
 
 def _tested() -> list[str]:
     """Return the claims that a test is marked with."""
-    trees = [
-        ast.parse(path.read_text(encoding="utf-8")) for path in Path(__file__).parent.glob("*.py")
-    ]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in Path(__file__).parent.glob("*.py")]
     calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
     return [
         str(call.args[0].value)

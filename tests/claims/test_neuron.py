@@ -106,9 +106,7 @@ def test_one_word_is_a_name_here_and_a_job_there(text: str, expected: str) -> No
 
 
 @pytest.mark.claim("eager-leaves-the-embeddings")
-def test_with_eager_attention_only_the_embeddings_are_off_the_list(
-    tiny: tuple[Any, Any], eager: Any
-) -> None:
+def test_with_eager_attention_only_the_embeddings_are_off_the_list(tiny: tuple[Any, Any], eager: Any) -> None:
     model, tokenizer = tiny
     inputs = tsnb.dummy_inputs(tokenizer, model, max_length=32)
     sdpa, written = (operators_of(tsnb.trace(held, inputs).module) for held in (model, eager))
@@ -137,9 +135,7 @@ def test_a_stand_in_refuses_what_its_trace_takes(tiny: tuple[Any, Any]) -> None:
 
 
 @pytest.mark.claim("runner-cuts-only-when-asked")
-def test_a_text_that_is_too_long_is_refused_or_cut(
-    tiny: tuple[Any, Any], buckets: tsnb.Runner
-) -> None:
+def test_a_text_that_is_too_long_is_refused_or_cut(tiny: tuple[Any, Any], buckets: tsnb.Runner) -> None:
     text = "jim [MASK] was a poet " * 60
     with pytest.raises(tsnb.InputError, match="nothing is cut without being asked"):
         buckets([text])
@@ -174,9 +170,7 @@ def _rows(inputs: dict[str, torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch
 
 
 @pytest.mark.claim("stand-in-buckets-equal-the-model")
-def test_buckets_and_batches_give_what_the_model_gives(
-    tiny: tuple[Any, Any], buckets: tsnb.Runner
-) -> None:
+def test_buckets_and_batches_give_what_the_model_gives(tiny: tuple[Any, Any], buckets: tsnb.Runner) -> None:
     model, tokenizer = tiny
     texts = corpus.texts(30)
     for text, result in zip(texts, buckets(texts), strict=True):
@@ -237,9 +231,7 @@ def test_the_date_of_what_is_said_of_aws_is_that_of_the_data() -> None:
 
 def test_the_table_of_generations_names_its_sources() -> None:
     links = set(re.findall(r"\]\((https://[^)]+)\)", cell("generations")))
-    assert links == {
-        facts()["sources"][name] for name in ("inf1-trace", "inf2-lifecycle", "untraced")
-    }
+    assert links == {facts()["sources"][name] for name in ("inf1-trace", "inf2-lifecycle", "untraced")}
 
 
 def test_no_link_of_the_published_page_that_is_gone() -> None:

@@ -17,8 +17,8 @@ import transformers
 from transformers import FunnelConfig, FunnelModel
 
 import tsnb
-from tsnb.archive import seal
-from tsnb.exercises import stories
+from tsnb.artifacts.archive import seal
+from tsnb.practice.exercises import stories
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,9 +52,7 @@ def test_a_trace_in_eval_mode_loads_in_eval_mode(saved: tuple[Any, Path], inputs
 
 
 @pytest.mark.claim("runs-without-transformers")
-def test_a_trace_runs_where_transformers_cannot_be_imported(
-    saved: tuple[Any, Path], inputs: Inputs
-) -> None:
+def test_a_trace_runs_where_transformers_cannot_be_imported(saved: tuple[Any, Path], inputs: Inputs) -> None:
     traced, path = saved
     numbers = {name: tensor.tolist() for name, tensor in inputs.items()}
     program = f"""
@@ -299,9 +297,7 @@ def _loads_changed_code(path: Path) -> None:
 
 
 @pytest.mark.claim("a-digest-knows-bytes")
-def test_another_byte_that_does_no_harm_is_refused(
-    masked_lm: Load, inputs: Inputs, tmp_path: Path
-) -> None:
+def test_another_byte_that_does_no_harm_is_refused(masked_lm: Load, inputs: Inputs, tmp_path: Path) -> None:
     traced = tsnb.trace(masked_lm(), inputs)
     whole = tsnb.save(traced, tmp_path / "x.pt")
     longer, again = tmp_path / "longer.pt", tmp_path / "again.pt"
@@ -355,7 +351,7 @@ def test_export_ends_with_1_and_no_file_where_trace_and_model_disagree(tmp_path:
     command: list[str | Path] = [
         sys.executable,
         "-m",
-        "tsnb.cli",
+        "tsnb.cli.main",
         "export",
         tmp_path / "funnel",
         "--head",

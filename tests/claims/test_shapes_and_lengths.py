@@ -12,16 +12,15 @@ import pytest
 import torch
 
 import tsnb
-from tests.architectures import ARCHITECTURES, make
-from tsnb import traps
+from tests.tracing.architectures import ARCHITECTURES, make
 from tsnb.tiny_bert import corpus
+from tsnb.tracing import traps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PUBLISHED = (
-    "The expanded size of the tensor (3) must match the existing size (7) at non-singleton"
-    " dimension 2"
+    "The expanded size of the tensor (3) must match the existing size (7) at non-singleton dimension 2"
 )
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::UserWarning")
 
@@ -105,9 +104,7 @@ def test_one_tensor_under_two_names_is_taken_for_one_input() -> None:
             return first - 2 * second
 
     one, two = torch.ones(1, 3), torch.full((1, 3), 5.0)
-    same = torch.jit.trace(
-        Minus(), example_kwarg_inputs={"first": one, "second": one}, check_trace=False
-    )
+    same = torch.jit.trace(Minus(), example_kwarg_inputs={"first": one, "second": one}, check_trace=False)
     apart = torch.jit.trace(
         Minus(), example_kwarg_inputs={"first": one, "second": one.clone()}, check_trace=False
     )

@@ -72,9 +72,7 @@ def test_python_shows_that_they_are_deprecated_only_when_asked(tmp_path: Path) -
 
 
 @pytest.mark.claim("torch-jit-python-3-14")
-def test_on_python_3_14_each_warns_that_it_may_break(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_on_python_3_14_each_warns_that_it_may_break(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The version is set by hand: this shows torch's own check, not a run on 3.14."""
     traced, path = torch.jit.trace(torch.nn.Identity(), torch.ones(1)), str(tmp_path / "x.pt")
     steps: dict[str, Callable[[], object]] = {

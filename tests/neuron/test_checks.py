@@ -77,9 +77,7 @@ def test_without_weights_nothing_is_said_of_buckets() -> None:
     assert list(checks.buckets(case("inf1", weights=(0, 0)))) == []
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"), [("cpu", "ok"), ("cuda:0", "blocker"), ("mps", "blocker")]
-)
+@pytest.mark.parametrize(("name", "kind"), [("cpu", "ok"), ("cuda:0", "blocker"), ("mps", "blocker")])
 def test_devices_in_a_graph(name: str, kind: str) -> None:
     module = SimpleNamespace(inlined_graph=torch._C.parse_ir(DEVICE.format(name)))
     finding = only(checks.device(case(module=module)))
@@ -117,9 +115,7 @@ def test_shapes_are_said_with_the_numbers() -> None:
     assert "does not tell it" in only(checks.shapes(case(contract=tsnb.Contract(("x",))))).why
 
 
-@pytest.mark.parametrize(
-    ("tied", "said"), [(True, "0.weight = 1.weight"), (False, "No weights share")]
-)
+@pytest.mark.parametrize(("tied", "said"), [(True, "0.weight = 1.weight"), (False, "No weights share")])
 def test_tied_weights_are_named(*, tied: bool, said: str) -> None:
     model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)).eval()
     if tied:

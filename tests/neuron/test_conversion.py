@@ -14,7 +14,7 @@ import tsnb
 from tests.neuron.stand_ins import THIRD, TRACING, WORKING, environment, install
 from tsnb.neuron.conversion import versions
 from tsnb.neuron.targets import TARGETS, target
-from tsnb.outputs import relative_difference
+from tsnb.tracing.outputs import relative_difference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,7 @@ CONVERT = """
 import importlib, json, os, pathlib, sys
 import torch, tsnb
 from tsnb.neuron import detection
-from tsnb.outputs import relative_difference
+from tsnb.tracing.outputs import relative_difference
 
 PACKAGES = {"inf1": "torch_neuron", "inf2": "torch_neuronx"}
 root = pathlib.Path(sys.argv[1])
@@ -136,9 +136,7 @@ print(json.dumps(outcomes))
 
 
 @pytest.fixture(scope="module")
-def outcomes(
-    python: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Outcome]:
+def outcomes(python: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     """Make every conversion, in one fresh Python that finds one machine's packages at a time."""
     root = tmp_path_factory.mktemp("machines")
     for machine, packages in MACHINES.items():
@@ -229,9 +227,7 @@ def test_names_that_leave_a_gap_do_not_land_in_the_wrong_place(
 
 
 @pytest.mark.parametrize("name", ["inf1-off", "inf2-off"])
-def test_a_graph_that_disagrees_with_its_model_is_refused(
-    name: str, outcomes: dict[str, Outcome]
-) -> None:
+def test_a_graph_that_disagrees_with_its_model_is_refused(name: str, outcomes: dict[str, Outcome]) -> None:
     assert outcomes[name]["key"] == "neuron.disagrees"
     assert name.partition("-")[0] in outcomes[name]["error"]
 
@@ -308,9 +304,7 @@ def test_a_trace_is_not_what_the_compiler_takes(
         ({"inputs": torch.zeros(1, 2)}, "inputs.misnamed"),
     ],
 )
-def test_inputs_are_checked(
-    inputs: Any, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_inputs_are_checked(inputs: Any, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path, "torch_neuronx", "def trace(): ...")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(tsnb.InputError) as caught:
@@ -318,9 +312,7 @@ def test_inputs_are_checked(
     assert caught.value.key == key
 
 
-def test_a_model_in_training_mode_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_in_training_mode_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path, "torch_neuronx", "def trace(): ...")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(tsnb.TraceError, match="training mode"):

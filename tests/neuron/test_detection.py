@@ -12,10 +12,10 @@ import torch
 
 import tsnb
 from tests.neuron.stand_ins import BEGIN, COMPILERS, THIRD, TRACING, environment, install
+from tsnb.base.words import WIDTH
 from tsnb.neuron import detection
 from tsnb.neuron.detection import Detection, Detections
 from tsnb.neuron.targets import TARGETS, target
-from tsnb.words import WIDTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,9 +57,7 @@ class TestOnePackage:
         assert not found.can_trace
         assert f"{package} is not installed here" in str(found)
 
-    def test_a_package_without_trace(
-        self, package: str, look: Callable[[], Found], tmp_path: Path
-    ) -> None:
+    def test_a_package_without_trace(self, package: str, look: Callable[[], Found], tmp_path: Path) -> None:
         install(tmp_path, package, THIRD, device=True)
         state, _, can_trace, text = look()["states"][package]
         assert (state, can_trace) == ("no-trace", False)
@@ -146,9 +144,7 @@ def test_a_module_that_is_imported_already_is_looked_at_as_it_is(
     assert detection.detect_one(target("inf2")).state == "no-trace"
 
 
-def test_both_packages_are_said_to_be_one_too_many(
-    look: Callable[[], Found], tmp_path: Path
-) -> None:
+def test_both_packages_are_said_to_be_one_too_many(look: Callable[[], Found], tmp_path: Path) -> None:
     install(tmp_path, "torch_neuron", TRACING)
     install(tmp_path, "torch_neuronx", THIRD)
     found = look()
@@ -157,9 +153,7 @@ def test_both_packages_are_said_to_be_one_too_many(
     assert [state for state, *_ in found["states"].values()] == ["no-device", "no-trace"]
 
 
-def test_one_broken_package_does_not_hide_the_other(
-    look: Callable[[], Found], tmp_path: Path
-) -> None:
+def test_one_broken_package_does_not_hide_the_other(look: Callable[[], Found], tmp_path: Path) -> None:
     install(tmp_path, "torch_neuron", "raise ImportError('libnrt.so')")
     install(tmp_path, "torch_neuronx", TRACING)
     assert [state for state, *_ in look()["states"].values()] == ["broken", "no-device"]
@@ -187,9 +181,7 @@ def test_without_packages_nothing_is_started_and_nothing_is_said_of_both(
         ("ready", "tsnb.neuron.selftest"),
     ],
 )
-def test_each_state_says_what_works_what_to_do_and_until_when(
-    name: str, state: Any, words: str
-) -> None:
+def test_each_state_says_what_works_what_to_do_and_until_when(name: str, state: Any, words: str) -> None:
     need = target(name)
     lines = str(Detection(need, state, "3.11.7", "2.13.0", "why")).splitlines()
     assert max(map(len, lines)) <= WIDTH  # a cell of output would break inside a word
@@ -210,9 +202,7 @@ def test_each_state_says_what_works_what_to_do_and_until_when(
         ("inf2", "3.12.1", "", (True, False)),
     ],
 )
-def test_versions_are_compared(
-    name: str, python: str, torch_version: str, fits: tuple[bool, bool]
-) -> None:
+def test_versions_are_compared(name: str, python: str, torch_version: str, fits: tuple[bool, bool]) -> None:
     found = Detection(target(name), "absent", python, torch_version)
     assert (found.python_fits, found.torch_fits) == fits
     assert found.versions.count("does not fit") == 2 - sum(fits)

@@ -2,15 +2,13 @@ from __future__ import annotations
 
 import pytest
 
+from tsnb.base.words import WIDTH
 from tsnb.neuron.findings import SYMBOLS, Finding, Preflight
 from tsnb.neuron.operators import Operators
 from tsnb.neuron.targets import target
-from tsnb.words import WIDTH
 
 FINE = Finding("ok", "device", "No device is written into the graph.", source="the trace")
-LOOK = Finding(
-    "attention", "shapes", "A long line. " * 20, "Do this.", "https://x.example/" + "y" * 99
-)
+LOOK = Finding("attention", "shapes", "A long line. " * 20, "Do this.", "https://x.example/" + "y" * 99)
 STOP = Finding("blocker", "outputs", "A dict.", "Return a tuple.")
 REPORT = Preflight(target("inf1"), (FINE, LOOK, STOP), Operators(), 9, 1, "code", "analyze")
 

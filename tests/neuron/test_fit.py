@@ -8,7 +8,7 @@ from transformers import CONFIG_MAPPING
 
 import tsnb
 from tests.neuron.test_checks import case, only
-from tsnb.models import CLASSES
+from tsnb.models.load import CLASSES
 from tsnb.neuron.fit import SUITED, WRITING, architecture, checked_task, family, task
 from tsnb.neuron.targets import TARGETS, facts
 

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 import tsnb
-from tsnb import models
-from tsnb.artifacts import quiet_jit
+from tsnb.artifacts.save import quiet_jit
+from tsnb.models import load as models
 from tsnb.neuron.targets import STAND_IN
 from tsnb.tiny_bert import corpus
 
@@ -77,9 +77,7 @@ def test_another_dtype_is_refused_by_name_and_by_graph(fixed: tsnb.Traced) -> No
         fixed.module(*inputs((1, 16), torch.int32).values())
 
 
-def test_it_is_labelled_and_keeps_the_rest_of_the_contract(
-    fixed: tsnb.Traced, traced: Traces
-) -> None:
+def test_it_is_labelled_and_keeps_the_rest_of_the_contract(fixed: tsnb.Traced, traced: Traces) -> None:
     held, plain = fixed.contract, traced("masked-lm", 16, 1).contract
     assert (held.target, held.fixed_shape, held.verified) == (STAND_IN, True, ((1, 16),))
     assert replace(held, target="", fixed_shape=False, verified=plain.verified) == plain
@@ -116,7 +114,7 @@ def test_a_runner_with_buckets_equals_the_model_for_every_head(
     model, tokenizer = load(head=head)
     buckets = [tsnb.neuron.fixed_shape(traced(head, length, 4)) for length in (32, 64, 128)]
     runner = tsnb.Runner(buckets, tokenizer)
-    assert not runner.flexible
+    assert not runner.dynamic
     texts = corpus.texts(30, seed=5)
     for text, result in zip(texts, runner(texts), strict=True):
         with torch.no_grad():

@@ -55,16 +55,12 @@ def source(rows: int = 1, length: int = SOURCE, seed: int = 0) -> dict[str, torc
 
 
 def greedy(model: MarianMTModel, inputs: dict[str, torch.Tensor], longest: int) -> torch.Tensor:
-    tokens: torch.Tensor = model.generate(
-        **inputs, num_beams=1, do_sample=False, max_length=longest
-    )
+    tokens: torch.Tensor = model.generate(**inputs, num_beams=1, do_sample=False, max_length=longest)
     return tokens
 
 
 @cache
-def parts(
-    seed: int = 0, rows: int = 1, longest: int = LONGEST, length: int = SOURCE
-) -> TracedSeq2Seq:
+def parts(seed: int = 0, rows: int = 1, longest: int = LONGEST, length: int = SOURCE) -> TracedSeq2Seq:
     return trace_seq2seq(marian(seed), source(rows, length), longest)
 
 
@@ -85,9 +81,7 @@ def both(model: MarianMTModel, rows: int = 2) -> list[list[list[int]]]:
     ("seed", "rows", "longest", "length"),
     [(0, 1, 12, 9), (1, 1, 12, 3), (2, 2, 12, 9), (3, 4, 5, 9), (4, 1, 9, 9), (5, 3, 2, 32)],
 )
-def test_the_traces_generate_what_the_model_does(
-    seed: int, rows: int, longest: int, length: int
-) -> None:
+def test_the_traces_generate_what_the_model_does(seed: int, rows: int, longest: int, length: int) -> None:
     traced, model = parts(seed, rows, longest, length), marian(seed)
     for text in range(3):  # the first is the traced one
         inputs = source(rows, length, seed=text)

@@ -13,12 +13,12 @@ from torch import nn
 from transformers import BertConfig, BertModel
 
 import tsnb
-from tests.architectures import ARCHITECTURES, example
-from tests.architectures import make as make_tiny
-from tsnb.artifacts import quiet_jit
-from tsnb.models import seeded
+from tests.tracing.architectures import ARCHITECTURES, example
+from tests.tracing.architectures import make as make_tiny
+from tsnb.artifacts.save import quiet_jit
+from tsnb.models.load import seeded
 from tsnb.neuron.inspection import weights
-from tsnb.traps import IntMask, PositionLoop, make
+from tsnb.tracing.traps import IntMask, PositionLoop, make
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ import torch
 
 import tsnb
 from tests.neuron.stand_ins import BEGIN, TRACING, WORKING, environment, install
-from tsnb.archive import Archive, look
+from tsnb.artifacts.archive import Archive, look
 from tsnb.neuron.loading import holds_neuron, neuron_operators
 from tsnb.neuron.targets import TARGETS, target
 
@@ -104,9 +104,7 @@ def loads(
             for package in WORKING if machine == "working" else [item.package] if source else []:
                 install(root / machine, package, source)
         asked = json.dumps(LOADS)
-        told[item.name] = json.loads(
-            python(LOAD, root, made[item.name], asked, **environment(root))
-        )
+        told[item.name] = json.loads(python(LOAD, root, made[item.name], asked, **environment(root)))
     return told
 
 
@@ -116,9 +114,7 @@ class TestEachGeneration:
         told = loads[name]["working tsnb.pt"]
         assert told == {"known": True, "equal": True, "loaded": [target(name).package]}
 
-    def test_without_the_package_it_says_why_it_cannot_load(
-        self, name: str, loads: dict[str, Any]
-    ) -> None:
+    def test_without_the_package_it_says_why_it_cannot_load(self, name: str, loads: dict[str, Any]) -> None:
         told = loads[name]["nothing tsnb.pt"]
         assert told["key"] == "neuron.no-package"
         assert f"No module named '{target(name).package}'" in told["error"]
@@ -126,16 +122,12 @@ class TestEachGeneration:
         assert "Unknown builtin op: neuron::forward_1" in told["error"]
 
     @pytest.mark.parametrize("machine", ["import-error", "exits"])
-    def test_a_package_whose_import_fails(
-        self, name: str, machine: str, loads: dict[str, Any]
-    ) -> None:
+    def test_a_package_whose_import_fails(self, name: str, machine: str, loads: dict[str, Any]) -> None:
         told = loads[name][f"{machine} tsnb.pt"]
         assert told["key"] == "neuron.no-package"
         assert "libnrt.so" in told["error"]
 
-    def test_a_package_that_does_not_know_the_operator(
-        self, name: str, loads: dict[str, Any]
-    ) -> None:
+    def test_a_package_that_does_not_know_the_operator(self, name: str, loads: dict[str, Any]) -> None:
         told = loads[name]["no-operator tsnb.pt"]
         assert told["key"] == "neuron.no-runtime"
         assert "neuron::forward_1" in told["error"]
@@ -147,9 +139,7 @@ class TestEachGeneration:
         told = loads[name]["working foreign.pt"]
         assert told == {"known": False, "equal": True, "loaded": list(WORKING)}
 
-    def test_somebody_else_s_file_without_any_package(
-        self, name: str, loads: dict[str, Any]
-    ) -> None:
+    def test_somebody_else_s_file_without_any_package(self, name: str, loads: dict[str, Any]) -> None:
         told = loads[name]["nothing foreign.pt"]
         assert told["key"] == "neuron.no-package"
         for part in ("target not recorded", "torch_neuron: ", "torch_neuronx: "):

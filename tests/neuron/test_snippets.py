@@ -10,7 +10,7 @@ import torch
 
 import tsnb
 from tests.neuron.stand_ins import environment, install
-from tsnb.models import CLASSES
+from tsnb.models.load import CLASSES
 from tsnb.neuron.snippets import analyze_code, code, load_code
 from tsnb.neuron.targets import TARGETS
 
@@ -49,9 +49,7 @@ def test_plain_torch(load: Callable[..., Any], tmp_path: Path, monkeypatch: Any)
     assert torch.allclose(torch.jit.load("model.pt")(*inputs.values())[0], expected, atol=1e-4)
 
 
-def test_neuron_s_programs_make_the_documented_calls(
-    python: Callable[..., str], tmp_path: Path
-) -> None:
+def test_neuron_s_programs_make_the_documented_calls(python: Callable[..., str], tmp_path: Path) -> None:
     for target in TARGETS:
         install(tmp_path, target.package)
     inf1, inf1_host, inf1_asks, inf2, inf2_host, inf2_asks = json.loads(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tsnb.execute import Result, run
+from tsnb.cli.run import Result, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,9 +82,7 @@ def test_the_guard_refuses_a_socket_and_notes_it(refused: Path, tmp_path: Path) 
     """The test above would be worth nothing if the guard were not at work in the kernels."""
     import nbformat
 
-    cell = nbformat.v4.new_code_cell(
-        "import socket\nsocket.create_connection(('192.0.2.1', 80), timeout=1)"
-    )
+    cell = nbformat.v4.new_code_cell("import socket\nsocket.create_connection(('192.0.2.1', 80), timeout=1)")
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "knocks.ipynb")
     [result] = run([tmp_path / "knocks.ipynb"], tmp_path)
     assert "no network in this test" in str(result.error)

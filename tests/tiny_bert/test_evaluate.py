@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import tsnb
-from tsnb.tiny_bert import FOLDER, evaluate
+from tools.tiny_bert import evaluate
+from tsnb.tiny_bert import FOLDER
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -36,7 +37,7 @@ def test_names_that_never_met_are_copied(
 def test_an_untrained_model_would_fail(
     loaded: tuple[PreTrainedModel, PreTrainedTokenizerBase],
 ) -> None:
-    from tsnb.tiny_bert.train import build_model
+    from tools.tiny_bert.train import build_model
 
     untrained = build_model(0, len(loaded[1])).eval()
     assert evaluate.henson(untrained, loaded[1]) < 0.1
@@ -54,6 +55,4 @@ def test_the_card_says_what_is_measured(
 def test_the_card_counts_the_parameters(
     loaded: tuple[PreTrainedModel, PreTrainedTokenizerBase],
 ) -> None:
-    assert f"| {loaded[0].num_parameters():,} |" in (FOLDER / "README.md").read_text(
-        encoding="utf-8"
-    )
+    assert f"| {loaded[0].num_parameters():,} |" in (FOLDER / "README.md").read_text(encoding="utf-8")

@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import load_file
 
 import tsnb
-from tsnb.tiny_bert import FOLDER, corpus, evaluate, heads, train
+from tools.tiny_bert import evaluate, heads, train
+from tsnb.tiny_bert import FOLDER, corpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,9 +97,7 @@ def test_a_batch_holds_held_out_names_only_when_asked_for(head: str, tokenizer: 
         texts = [tokenizer.decode(ids).split() for ids in inputs["input_ids"]]
         pairs = {pair for words in texts for pair in pairwise(words)}
         held = {
-            corpus.held_out(*pair)
-            for pair in pairs
-            if pair[0] in lists["first"] and pair[1] in lists["last"]
+            corpus.held_out(*pair) for pair in pairs if pair[0] in lists["first"] and pair[1] in lists["last"]
         }
         assert held == {unseen}
 
@@ -139,9 +138,7 @@ def test_only_an_example_that_is_right_everywhere_counts() -> None:
 
 @pytest.mark.parametrize("head", HEADS)
 def test_training_is_the_same_for_the_same_seed_and_differs_for_another(head: str) -> None:
-    first, again, other = (
-        heads.fine_tune(head, 3, 8, seed=seed).state_dict() for seed in (0, 0, 1)
-    )
+    first, again, other = (heads.fine_tune(head, 3, 8, seed=seed).state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(weight, again[name]) for name, weight in first.items())
     assert not all(torch.equal(weight, other[name]) for name, weight in first.items())
 
@@ -167,7 +164,7 @@ def test_a_short_training_run_learns_to_tag(tokenizer: Any) -> None:
 def test_what_the_script_writes_loads_as_the_committed_heads_do(
     python: Callable[..., str], tmp_path: Path
 ) -> None:
-    command = "import runpy; runpy.run_module('tsnb.tiny_bert.heads', run_name='__main__')"
+    command = "import runpy; runpy.run_module('tools.tiny_bert.heads', run_name='__main__')"
     python(command, "--steps", 1, "--output", tmp_path)
     for head in HEADS:
         written, kept = (
@@ -187,9 +184,7 @@ def test_what_the_script_writes_loads_as_the_committed_heads_do(
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_the_weights_are_small_halves_that_load_as_whole_floats(
-    head: str, load: Callable[..., Any]
-) -> None:
+def test_the_weights_are_small_halves_that_load_as_whole_floats(head: str, load: Callable[..., Any]) -> None:
     path = FOLDER / head / WEIGHTS
     assert path.stat().st_size <= 4 * 2**20
     halves, loaded = load_file(path), load(head=head)[0].state_dict()

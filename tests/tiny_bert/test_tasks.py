@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tsnb.tiny_bert import corpus, tasks
+from tools.tiny_bert import tasks
+from tsnb.tiny_bert import corpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,9 +60,7 @@ def names_in(text: str) -> set[tuple[str, str]]:
     """Return the neighbours that are a first and a last name."""
     words, lists = text.split(), corpus.grammar()
     return {
-        (first, last)
-        for first, last in pairwise(words)
-        if first in lists["first"] and last in lists["last"]
+        (first, last) for first, last in pairwise(words) if first in lists["first"] and last in lists["last"]
     }
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from tsnb.tiny_bert import FOLDER, corpus, train
+from tools.tiny_bert import train
+from tsnb.tiny_bert import FOLDER, corpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +80,7 @@ def test_pieces_are_hidden_at_their_rate(kind: float, rate: float) -> None:
 def test_what_training_writes_loads_as_the_embedded_model_does(
     python: Callable[..., str], tmp_path: Any
 ) -> None:
-    command = "import runpy, sys; runpy.run_module('tsnb.tiny_bert.train', run_name='__main__')"
+    command = "import runpy, sys; runpy.run_module('tools.tiny_bert.train', run_name='__main__')"
     python(command, "--steps", 1, "--output", tmp_path)
     saved = {path.name for path in tmp_path.iterdir()}
     assert saved <= {path.name for path in FOLDER.iterdir()}

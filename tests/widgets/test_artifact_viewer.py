@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 import tsnb
-from tsnb.archive import EXTRA, MEMBER, TOKENIZER
-from tsnb.artifacts import quiet_jit
+from tsnb.artifacts.archive import EXTRA, MEMBER, TOKENIZER
+from tsnb.artifacts.save import quiet_jit
+from tsnb.base.words import say
 from tsnb.widgets.artifact_viewer import LISTS, ArtifactViewer
 from tsnb.widgets.artifact_viewer_state import CELLS, PARTS, SHOWN, ArtifactState, _labels, _short
-from tsnb.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import tsnb
-from tsnb import checkup
-from tsnb.checkup import Check, Report
+from tsnb.cli import doctor as checkup
+from tsnb.cli.doctor import Check, Report
 from tsnb.widgets import base
 from tsnb.widgets.doctor import DoctorView
 from tsnb.widgets.doctor_state import DoctorState

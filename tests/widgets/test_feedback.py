@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tsnb import checks
-from tsnb.record import record
+from tsnb.practice.record import record
 from tsnb.widgets.feedback import FeedbackView
 
 if TYPE_CHECKING:
-    from tsnb.feedback import Feedback
+    from tsnb.practice.feedback import Feedback
 
 RIGHT = {"float32": 250_002 * 768 * 4, "float16": 250_002 * 768 * 2}
 WIDGET = "application/vnd.jupyter.widget-view+json"

@@ -11,9 +11,9 @@ import pytest
 from ipywidgets import HTML, BoundedIntText, Button, IntSlider
 
 import tsnb
-from tsnb.errors import InputError
-from tsnb.latency import Latency, Newest
-from tsnb.lengths import length_report, plan_buckets
+from tsnb.base.errors import InputError
+from tsnb.inference.latency import Latency, Newest
+from tsnb.lengths.lengths import length_report, plan_buckets
 from tsnb.widgets import base, max_length
 from tsnb.widgets.max_length import CHOSEN, OTHER, MaxLengthChooser
 from tsnb.widgets.max_length_state import MaxLengthState
@@ -21,7 +21,7 @@ from tsnb.widgets.max_length_state import MaxLengthState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tsnb.contract import Shape
+    from tsnb.tracing.contract import Shape
 
 SECONDS = 20  # a test that waits longer than this has hung
 LENGTHS = [*range(1, 101)]
@@ -155,9 +155,7 @@ def test_the_pictures_follow_the_choice_and_say_it(state: MaxLengthState) -> Non
         ("buckets", 9),
     ],
 )
-def test_a_choice_outside_its_range_changes_nothing(
-    state: MaxLengthState, name: str, given: int
-) -> None:
+def test_a_choice_outside_its_range_changes_nothing(state: MaxLengthState, name: str, given: int) -> None:
     before = str(state)
     with pytest.raises(InputError, match=rf"{name} must be a whole number from 1 to .*got {given}"):
         setattr(state, name, given)
@@ -221,9 +219,7 @@ def test_texts_a_second_are_those_of_the_batch(state: MaxLengthState, meter: Met
     assert told(state)["throughput at max length"] == "20 texts a second"
 
 
-def test_a_choice_never_waits_and_only_the_last_is_measured(
-    state: MaxLengthState, meter: Meter
-) -> None:
+def test_a_choice_never_waits_and_only_the_last_is_measured(state: MaxLengthState, meter: Meter) -> None:
     assert meter.begun.wait(SECONDS)
     for value in range(10, 60):
         state.value = value

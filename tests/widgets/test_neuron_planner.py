@@ -14,8 +14,8 @@ from ipywidgets import Dropdown
 
 import tsnb
 from tests.neuron.stand_ins import BEGIN, environment, install
-from tsnb.errors import InputError, TraceError
-from tsnb.lengths import length_report, token_lengths
+from tsnb.base.errors import InputError, TraceError
+from tsnb.lengths.lengths import length_report, token_lengths
 from tsnb.neuron.detection import detect_one
 from tsnb.neuron.targets import facts, target
 from tsnb.tiny_bert import FOLDER, corpus
@@ -248,9 +248,7 @@ def test_another_max_length_asks_for_another_trace(own: tuple[tsnb.Traced, Any])
     assert state.plan.code.startswith("from transformers")
 
 
-def test_a_file_that_tsnb_did_not_make_has_a_plan_too(
-    own: tuple[tsnb.Traced, Any], tmp_path: Path
-) -> None:
+def test_a_file_that_tsnb_did_not_make_has_a_plan_too(own: tuple[tsnb.Traced, Any], tmp_path: Path) -> None:
     torch.jit.save(own[0].module, tmp_path / "plain.pt")
     state = NeuronPlannerState(tsnb.load_traced(tmp_path / "plain.pt"), lengths=LENGTHS)
     assert told(state)["looked through"] == "your trace, ? × ?; trace it again for 32"
@@ -287,9 +285,7 @@ def test_the_program_of_a_generation_makes_the_documented_call(
 ) -> None:
     package = target(name).package
     install(tmp_path, package)
-    told = (
-        f"import os; os.chdir({str(tmp_path)!r}); import warnings; warnings.simplefilter('ignore')"
-    )
+    told = f"import os; os.chdir({str(tmp_path)!r}); import warnings; warnings.simplefilter('ignore')"
     given = "\n".join(f"{key} = {value!r}" for key, value in sentence().items())
     program = kept(task="masked-lm", target=name, attention="eager").plan.code
     end = f"\nprint({package}.CALLS[-1]['type'], {package}.CALLS[-1].get('cpu'))"

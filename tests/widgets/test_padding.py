@@ -9,10 +9,10 @@ import pytest
 from ipywidgets import HTML, BoundedIntText, Dropdown, IntSlider
 
 import tsnb
-from tsnb.errors import InputError
-from tsnb.inference import BUDGET
-from tsnb.lengths import Geometry
-from tsnb.padding import padding_cost
+from tsnb.base.errors import InputError
+from tsnb.inference.runner import MAX_TOKENS
+from tsnb.lengths.lengths import Geometry
+from tsnb.lengths.padding import padding_cost
 from tsnb.widgets import base
 from tsnb.widgets.padding import PaddingCostView
 from tsnb.widgets.padding_state import MOST_BUCKETS, PaddingState
@@ -20,7 +20,7 @@ from tsnb.widgets.padding_state import MOST_BUCKETS, PaddingState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tsnb.padding import PaddingReport
+    from tsnb.lengths.padding import PaddingReport
 
 RNG = np.random.default_rng(0)
 LENGTHS = np.clip(RNG.lognormal(3.3, 0.6, 300).astype(np.int64), 5, 127)
@@ -60,13 +60,13 @@ def test_the_state_needs_no_ipywidgets(python: Callable[..., str]) -> None:
 def test_the_defaults_are_those_of_the_function(state: PaddingState) -> None:
     longest = -(-int(LENGTHS.max()) // 8) * 8
     assert (state.max_length, state.batch_size, state.buckets) == (longest, 8, 4)
-    assert state.budget == BUDGET
+    assert state.max_tokens == MAX_TOKENS
     assert state.report == padding_cost(LENGTHS)
     assert str(state) == str(padding_cost(LENGTHS))
 
 
 @pytest.mark.parametrize(
-    ("name", "given"), [("max_length", 40), ("batch_size", 3), ("buckets", 9), ("budget", 2048)]
+    ("name", "given"), [("max_length", 40), ("batch_size", 3), ("buckets", 9), ("max_tokens", 2048)]
 )
 def test_what_is_chosen_is_counted(state: PaddingState, name: str, given: int) -> None:
     before = state.report
@@ -138,9 +138,7 @@ def test_operations_are_told_with_a_geometry() -> None:
         ("buckets", True),
     ],
 )
-def test_a_choice_outside_its_range_changes_nothing(
-    state: PaddingState, name: str, given: Any
-) -> None:
+def test_a_choice_outside_its_range_changes_nothing(state: PaddingState, name: str, given: Any) -> None:
     before = state.report
     with pytest.raises(InputError, match=rf"{name} must be a whole number from 1 to .*got {given}"):
         setattr(state, name, given)
@@ -158,8 +156,8 @@ def test_a_choice_to_begin_with_is_checked_too(name: str, given: Any) -> None:
 def test_a_budget_that_is_no_choice_changes_nothing(state: PaddingState, given: Any) -> None:
     before = state.report
     with pytest.raises(InputError, match=rf"one of 128, 256, 512, 1024, 2048, 4096; got {given}\."):
-        state.budget = given
-    assert (state.report, state.budget) == (before, BUDGET)
+        state.max_tokens = given
+    assert (state.report, state.max_tokens) == (before, MAX_TOKENS)
 
 
 @pytest.mark.parametrize(
@@ -170,27 +168,25 @@ def test_a_budget_that_is_no_choice_changes_nothing(state: PaddingState, given: 
         (513, [1024, 2048, 4096, 8192, 16384, 32768], 1024),
     ],
 )
-def test_in_every_budget_the_longest_text_has_room(
-    longest: int, choices: list[int], chosen: int
-) -> None:
+def test_in_every_budget_the_longest_text_has_room(longest: int, choices: list[int], chosen: int) -> None:
     state = PaddingState([1, longest])
-    assert (state.budgets, state.budget) == (choices, chosen)
+    assert (state.max_tokens_choices, state.max_tokens) == (choices, chosen)
     for budget in choices:
-        state.budget = budget
+        state.max_tokens = max_tokens
 
 
 def test_a_budget_of_ones_own_is_a_choice_too() -> None:
-    state = PaddingState(LENGTHS, budget=700)
-    assert (state.budget, 700 in state.budgets) == (700, True)
-    state.budget = 512
-    state.budget = 700
+    state = PaddingState(LENGTHS, max_tokens=700)
+    assert (state.max_tokens, 700 in state.max_tokens_choices) == (700, True)
+    state.max_tokens = 512
+    state.max_tokens = 700
 
 
 def test_a_budget_below_the_longest_text_is_an_error_whatever_is_cut() -> None:
     with pytest.raises(InputError, match="Text 1 has 100 tokens, and the budget of a batch is 64"):
-        PaddingState([5, 100], max_length=32, budget=64)
+        PaddingState([5, 100], max_length=32, max_tokens=64)
     with pytest.raises(InputError, match="budget must be a whole number of at least 1; got 0"):
-        PaddingState([5, 100], budget=0)
+        PaddingState([5, 100], max_tokens=0)
 
 
 @pytest.mark.parametrize("wrong", [[], [0], [2.5], "text"])
@@ -209,7 +205,7 @@ def test_long_texts_or_a_long_max_length_widen_the_range() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "given"), [("max_length", 40), ("batch_size", 3), ("buckets", 9), ("budget", 2048)]
+    ("name", "given"), [("max_length", 40), ("batch_size", 3), ("buckets", 9), ("max_tokens", 2048)]
 )
 def test_controls_and_state_follow_each_other(view: PaddingCostView, name: str, given: int) -> None:
     control = getattr(view, name)
@@ -217,7 +213,7 @@ def test_controls_and_state_follow_each_other(view: PaddingCostView, name: str, 
     control.value = given
     assert getattr(view.state, name) == given
     assert view.computed == counted(**{name: given}).computed
-    setattr(view.state, name, given * 2 if name == "budget" else given - 1)
+    setattr(view.state, name, given * 2 if name == "max_tokens" else given - 1)
     assert control.value == getattr(view.state, name)
 
 

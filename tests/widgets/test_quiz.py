@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from ipywidgets import RadioButtons
 
-from tsnb.exercises import MODULES
+from tsnb.practice.exercises import MODULES
 from tsnb.widgets import base
 from tsnb.widgets.quiz import QuizView
 from tsnb.widgets.quiz_state import QuizState

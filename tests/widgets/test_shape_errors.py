@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import tsnb
-from tsnb.subjects import SUBJECTS, Subject
+from tsnb.tracing.subjects import SUBJECTS, Subject
 from tsnb.widgets.shape_error_state import ShapeErrorState, first_worth_a_look
 from tsnb.widgets.shape_errors import ShapeErrorExplorer
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SEED_MESSAGE = (
-    "The expanded size of the tensor (3) must match the existing size (7) at non-singleton"
-    " dimension 2"
+    "The expanded size of the tensor (3) must match the existing size (7) at non-singleton dimension 2"
 )
 
 
@@ -249,16 +248,12 @@ class TestView:
         assert "Batch 2, length 9" in explorer.detail.value
         assert "<svg" in explorer.detail.value
 
-    def test_the_choice_of_the_state_is_shown_in_the_grid(
-        self, explorer: ShapeErrorExplorer
-    ) -> None:
+    def test_the_choice_of_the_state_is_shown_in_the_grid(self, explorer: ShapeErrorExplorer) -> None:
         self._show(explorer, "int-mask")
         explorer.state.selected = (3, 16)
         assert explorer.grid.selected == [3, 16]
 
-    def test_stop_rests_unless_it_probes_and_keeps_the_focus(
-        self, explorer: ShapeErrorExplorer
-    ) -> None:
+    def test_stop_rests_unless_it_probes_and_keeps_the_focus(self, explorer: ShapeErrorExplorer) -> None:
         seen: list[tuple[bool, bool]] = []
         held = explorer.stopper
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 import tsnb
-from tsnb import plots
-from tsnb.tied_weights import TiedPair, TyingReport
+from tsnb.figures import plots
+from tsnb.models.tying import TiedPair, TyingReport
 from tsnb.widgets.tying import TyingView
 from tsnb.widgets.tying_state import TyingState
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from tsnb.axes import batch_and_length
-from tsnb.errors import NeuronError
-from tsnb.inputs import in_forward_order
+from tsnb.base.errors import NeuronError
 from tsnb.neuron.checks import gap_before
 from tsnb.neuron.detection import Detection, detect_one
 from tsnb.neuron.operators import is_compiled
 from tsnb.neuron.targets import target as find_target
-from tsnb.outputs import flatten, relative_difference
+from tsnb.tracing.axes import batch_and_length
+from tsnb.tracing.inputs import in_forward_order
+from tsnb.tracing.outputs import flatten, relative_difference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tsnb.neuron.targets import Target
-    from tsnb.tracing import Traced
+    from tsnb.tracing.trace import Traced
 
     Tensors = Mapping[str, torch.Tensor]
 
@@ -75,7 +75,7 @@ def convert(
 
     Taught in notebook 05.
     """
-    from tsnb.tracing import Traced, checked_tensors, trace
+    from tsnb.tracing.trace import Traced, checked_tensors, trace
 
     found = _ready(model, target)
     ordered = in_forward_order(model, checked_tensors(inputs))
@@ -116,15 +116,13 @@ def _ready(model: object, target: str) -> Detection:
         raise NeuronError("neuron.already-converted" if compiled else "neuron.not-a-model")
     detected = detect_one(found)
     if not detected.can_trace:
-        raise NeuronError(
-f"The model cannot be converted for {target} here. {detected}"
-)
+        raise NeuronError(f"The model cannot be converted for {target} here. {detected}")
     return detected
 
 
 def _compile(model: nn.Module, inputs: Tensors, found: Detection, options: dict[str, Any]) -> Any:
     """Call the generation's own trace function."""
-    from tsnb.models import tuple_outputs
+    from tsnb.models.load import tuple_outputs
 
     name = found.target.name
     if name == "inf2" and found.state == "no-device":
@@ -167,13 +165,11 @@ def _by_position(model: nn.Module, names: tuple[str, ...]) -> nn.Module:
     return ByPosition().eval()
 
 
-def _compare(
-    model: nn.Module, module: Any, inputs: Tensors, target: Target, tolerance: float | None
-) -> None:
+def _compare(model: nn.Module, module: Any, inputs: Tensors, target: Target, tolerance: float | None) -> None:
     """Run the compiled graph and the model on the inputs, and raise where they differ too much."""
     import torch
 
-    from tsnb.models import tuple_outputs
+    from tsnb.models.load import tuple_outputs
 
     allowed = target.tolerance if tolerance is None else tolerance
     with torch.no_grad(), tuple_outputs(model):
@@ -182,9 +178,9 @@ def _compare(
             found = flatten(module(*inputs.values()))
         except Exception as error:  # whatever a runtime raises
             raise NeuronError(
-f"The model was compiled for {target.name}, and running it on this device "
-f"failed: {error} If the device is of another generation, run it there."
-) from error
+                f"The model was compiled for {target.name}, and running it on this device "
+                f"failed: {error} If the device is of another generation, run it there."
+            ) from error
     part = relative_difference(eager, found)
     if not part <= allowed:
         gaps = {"target": target.name, "part": f"{part:.2g}", "tolerance": allowed}

@@ -13,8 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from tsnb.base.words import say, wrapped
 from tsnb.neuron.targets import TARGETS, Target, facts
-from tsnb.words import say, wrapped
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -97,10 +97,10 @@ class Detection:
     def versions(self) -> str:
         """What the last release needs, what is here, and whether that fits."""
         return (
-f"Needs Python {self.target.pythons} and torch {self.target.torch}; here Python "
-f"{self.python} ({_fits(fits=self.python_fits)}), torch {(self.torch or '-')} "
-f"({_fits(fits=self.torch_fits)})."
-)
+            f"Needs Python {self.target.pythons} and torch {self.target.torch}; here Python "
+            f"{self.python} ({_fits(fits=self.python_fits)}), torch {(self.torch or '-')} "
+            f"({_fits(fits=self.torch_fits)})."
+        )
 
     @property
     def hosts(self) -> str:
@@ -132,12 +132,18 @@ class Detections(tuple[Detection, ...]):
         return len(self) > 1 and all(found.state != "absent" for found in self)
 
     def __str__(self) -> str:
-        note = [(
-"torch_neuron and torch_neuronx are both installed here. Their last releases "
-"need different versions of Python and of torch, so that one environment cannot "
-"be right for both: make one for each. Until then the target given to "
-"tsnb.neuron.convert decides which is used."
-)] if self.both else []
+        note = (
+            [
+                (
+                    "torch_neuron and torch_neuronx are both installed here. Their last releases "
+                    "need different versions of Python and of torch, so that one environment cannot "
+                    "be right for both: make one for each. Until then the target given to "
+                    "tsnb.neuron.convert decides which is used."
+                )
+            ]
+            if self.both
+            else []
+        )
         return "\n".join([*map(str, self), *note])
 
     __repr__ = __str__

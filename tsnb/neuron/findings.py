@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Literal
 
-from tsnb.palette import GREEN, ORANGE, VERMILION
-from tsnb.words import say, wrapped
+from tsnb.base.palette import GREEN, ORANGE, VERMILION
+from tsnb.base.words import say, wrapped
 
 if TYPE_CHECKING:
     from tsnb.neuron.operators import Operators
@@ -133,9 +133,9 @@ class Preflight:
     def _head(self) -> str:
         counts = Counter(finding.kind for finding in self.findings)
         return (
-f"Preflight for {self.target.name}: {counts['ok']} in order, "
-f"{counts['attention']} to know about, {counts['blocker']} in the way."
-)
+            f"Preflight for {self.target.name}: {counts['ok']} in order, "
+            f"{counts['attention']} to know about, {counts['blocker']} in the way."
+        )
 
 
 def paragraph(text: str) -> str:

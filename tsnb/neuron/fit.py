@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tsnb.errors import NeuronError, suggest
+from tsnb.base.errors import NeuronError, suggest
+from tsnb.base.words import say
 from tsnb.neuron.findings import Finding
 from tsnb.neuron.targets import facts, source
-from tsnb.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,13 @@ def architecture(case: Case) -> Iterator[Finding]:
     if kind in row.get("like", ()):
         why = f"{why} {say('fit.like', kind=kind)}"
     todo = "" if rated == "supported" else say(f"fit.do-{rated}", runs_on=case.target.runs_on)
-    yield Finding(KINDS.get(rated, "attention"), "architecture", why, todo, "AWS's table of May 2023; its page was deleted in 2024")
+    yield Finding(
+        KINDS.get(rated, "attention"),
+        "architecture",
+        why,
+        todo,
+        "AWS's table of May 2023; its page was deleted in 2024",
+    )
 
 
 def family(kind: str) -> dict[str, Any]:
@@ -57,15 +63,22 @@ def task(case: Case) -> Iterator[Finding]:
         why, todo = "The task is unknown.", "Give task, such as question-answering, or the model."
         yield Finding("attention", "task", why, todo, place)
     elif case.task in WRITING:
-        why, todo = f"{case.task} writes text token by token, so that one graph is not enough.", "Trace encoder and decoder apart behind a wrapper, with a short maximum length."
+        why, todo = (
+            f"{case.task} writes text token by token, so that one graph is not enough.",
+            "Trace encoder and decoder apart behind a wrapper, with a short maximum length.",
+        )
         yield Finding("attention", "task", why, todo, place)
     elif case.target.name == "inf1" and case.task in SUITED:
-        yield Finding("ok", "task", f"{case.task} is one of the three tasks that suit Inf1 best.", source=place)
+        yield Finding(
+            "ok", "task", f"{case.task} is one of the three tasks that suit Inf1 best.", source=place
+        )
     else:
-        yield Finding("ok", "task", (
-f"{case.task} reads a text in one pass. AWS gives no rating of it for this "
-"generation."
-), source=place)
+        yield Finding(
+            "ok",
+            "task",
+            (f"{case.task} reads a text in one pass. AWS gives no rating of it for this generation."),
+            source=place,
+        )
 
 
 def checked_task(given: str | None, model: nn.Module | None) -> str:
@@ -84,9 +97,7 @@ def checked_task(given: str | None, model: nn.Module | None) -> str:
     """
     known: dict[str, list[str]] = facts()["tasks"]
     if given is not None and given not in known:
-        raise NeuronError(
-f"There is no task called {given}. {suggest(str(given), known)}"
-)
+        raise NeuronError(f"There is no task called {given}. {suggest(str(given), known)}")
     name = type(model).__name__
     named = (task for task, ends in known.items() if name.endswith(tuple(ends)))
     return given or next(named, "")

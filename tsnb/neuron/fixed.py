@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tsnb.artifacts import quiet_jit
-from tsnb.axes import resolve
-from tsnb.errors import NeuronError
+from tsnb.artifacts.save import quiet_jit
+from tsnb.base.errors import NeuronError
 from tsnb.neuron.inspection import check_plain
 from tsnb.neuron.targets import STAND_IN
-from tsnb.tracing import Traced
-from tsnb.words import say
+from tsnb.tracing.axes import resolve
+from tsnb.tracing.trace import Traced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tsnb.contract import Contract, Shape
+    from tsnb.tracing.contract import Contract, Shape
 
 
 def fixed_shape(traced: Traced) -> Traced:
@@ -51,7 +50,7 @@ def fixed_shape(traced: Traced) -> Traced:
     >>> fixed(**{name: tensor[:, :8] for name, tensor in inputs.items()})  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    tsnb.errors.InputError: The input input_ids has the shape [1, 8]; this graph takes [1, 16] ...
+    tsnb.base.errors.InputError: The input input_ids has the shape [1, 8]; this graph takes [1, 16] ...
 
     Taught in notebook 05.
     """
@@ -60,9 +59,9 @@ def fixed_shape(traced: Traced) -> Traced:
     unknown = set(held.input_names) - set(held.input_axes)
     if unknown or held.length is None or held.batch_size is None:
         raise NeuronError(
-"The contract of this trace does not say its shape, so that no other can be "
-"refused. Trace the model with tsnb.trace, and save it with tsnb.save."
-)
+            "The contract of this trace does not say its shape, so that no other can be "
+            "refused. Trace the model with tsnb.trace, and save it with tsnb.save."
+        )
     shape: Shape = held.batch_size, held.length
     contract = replace(held, fixed_shape=True, target=STAND_IN, verified=(shape,))
     return Traced(_guarded(traced.module, contract, shape), contract)
@@ -94,9 +93,9 @@ def _source(contract: Contract, shape: Shape) -> str:
         sizes = list(resolve(contract.input_axes[name], *shape))
         dtype = contract.dtypes[name]
         words = (
-f"Stand-in for a Neuron graph, on the CPU: the input {name} must have the shape "
-f"{sizes} and be {dtype}."
-)
+            f"Stand-in for a Neuron graph, on the CPU: the input {name} must have the shape "
+            f"{sizes} and be {dtype}."
+        )
         lines += [
             f"    if list(input_{place}.shape) != {sizes} or input_{place}.dtype != torch.{dtype}:",
             f"        raise ValueError({words!r})",

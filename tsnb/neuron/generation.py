@@ -18,16 +18,16 @@ from transformers import (
     NoBadWordsLogitsProcessor,
 )
 
-from tsnb.errors import InputError
-from tsnb.inputs import in_forward_order, is_whole
-from tsnb.tracing import Traced, checked_tensors, trace
+from tsnb.base.errors import InputError
+from tsnb.tracing.inputs import in_forward_order, is_positive_int
+from tsnb.tracing.trace import Traced, checked_tensors, trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from transformers import GenerationConfig, MarianMTModel
 
-    from tsnb.contract import Contract
+    from tsnb.tracing.contract import Contract
 
 LEAST = 2  # tokens of the shortest text: the start and one more
 
@@ -203,9 +203,9 @@ def trace_seq2seq(
     """
     if getattr(getattr(model, "config", None), "model_type", "") != "marian":
         raise InputError(
-"Expected a MarianMTModel, whose encoder and decoder are traced apart; got "
-f"{type(model).__name__}."
-)
+            "Expected a MarianMTModel, whose encoder and decoder are traced apart; got "
+            f"{type(model).__name__}."
+        )
     encoder, config = Encoder(model), model.generation_config
     ordered = in_forward_order(encoder, checked_tensors(inputs))
     _check_rows(*ordered.values())
@@ -250,16 +250,14 @@ def _check_rows(ids: torch.Tensor, mask: torch.Tensor) -> None:
 
 
 def _check_lengths(source: int, max_length: Any, limit: int) -> None:
-    if not is_whole(max_length) or max_length < LEAST:
-        raise InputError(
-f"{'max_length'} must be a whole number of at least {LEAST}; got {max_length}."
-)
+    if not is_positive_int(max_length) or max_length < LEAST:
+        raise InputError(f"{'max_length'} must be a whole number of at least {LEAST}; got {max_length}.")
     for length in (source, max_length):
         if length > limit:
             raise InputError(
-f"max_length={length} is over the model's position limit: it has embeddings for "
-f"{limit} positions. Use at most {limit}."
-)
+                f"max_length={length} is over the model's position limit: it has embeddings for "
+                f"{limit} positions. Use at most {limit}."
+            )
 
 
 def _check_shapes(contract: Contract, given: Mapping[str, torch.Tensor]) -> None:
@@ -267,7 +265,7 @@ def _check_shapes(contract: Contract, given: Mapping[str, torch.Tensor]) -> None
     for name, tensor in given.items():
         if tuple(tensor.shape) != expected:
             raise InputError(
-f"The input {name} has the shape {tuple(tensor.shape)}; the encoder was traced "
-f"for {expected}, batch and length, and takes no other. Pad to it: "
-f"padding=\"max_length\", max_length={contract.length}, truncation=True."
-)
+                f"The input {name} has the shape {tuple(tensor.shape)}; the encoder was traced "
+                f"for {expected}, batch and length, and takes no other. Pad to it: "
+                f'padding="max_length", max_length={contract.length}, truncation=True.'
+            )

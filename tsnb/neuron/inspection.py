@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tsnb.errors import NeuronError
-from tsnb.graphs import nodes
+from tsnb.base.errors import NeuronError
 from tsnb.neuron import checks, fit
 from tsnb.neuron.findings import Preflight
 from tsnb.neuron.operators import is_compiled, operators_of
 from tsnb.neuron.snippets import analyze_code, code
 from tsnb.neuron.targets import STAND_IN
 from tsnb.neuron.targets import target as find_target
-from tsnb.shapes import check_belongs
-from tsnb.tracing import Traced, check_eval
+from tsnb.tracing.graphs import nodes
+from tsnb.tracing.probe import check_belongs
+from tsnb.tracing.trace import Traced, check_eval
 
 if TYPE_CHECKING:
     from torch import nn
@@ -102,19 +102,18 @@ def check_plain(traced: object) -> None:
     """Raise a NeuronError where something is no trace, or one that is compiled already."""
     if not isinstance(traced, Traced):
         raise NeuronError(
-"Expected a trace, as tsnb.trace(model, inputs) returns it; got "
-f"{type(traced).__name__}."
-)
+            f"Expected a trace, as tsnb.trace(model, inputs) returns it; got {type(traced).__name__}."
+        )
     if traced.contract.target == STAND_IN:
         raise NeuronError(
-"This is a stand-in that fixed_shape made; its check of shapes is in the graph. "
-"Give the trace it was made from."
-)
+            "This is a stand-in that fixed_shape made; its check of shapes is in the graph. "
+            "Give the trace it was made from."
+        )
     if is_compiled(traced.module):
         raise NeuronError(
-"This graph is compiled for Neuron already: it holds neuron:: operators. Give "
-"the model, or a plain trace of it."
-)
+            "This graph is compiled for Neuron already: it holds neuron:: operators. Give "
+            "the model, or a plain trace of it."
+        )
 
 
 def weights(module: Any) -> tuple[int, int]:

@@ -6,14 +6,13 @@ import importlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tsnb.errors import NeuronError
+from tsnb.base.errors import NeuronError
 from tsnb.neuron.targets import TARGETS
-from tsnb.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tsnb.archive import Archive
+    from tsnb.artifacts.archive import Archive
 
 MARKS = (b"ops.neuron.", b"torch.classes.neuron.")  # in the code of a compiled graph
 
@@ -49,9 +48,9 @@ def neuron_operators(archive: Archive, target: str = "") -> Iterator[None]:
     except Exception as error:  # whatever a runtime raises
         names = ", ".join(packages)
         raise NeuronError(
-f"{archive.path} holds a graph compiled for Neuron, and torch could not load it, "
-f"with {names} imported: {error} It runs on an instance with the device only."
-) from error
+            f"{archive.path} holds a graph compiled for Neuron, and torch could not load it, "
+            f"with {names} imported: {error} It runs on an instance with the device only."
+        ) from error
 
 
 def holds_neuron(archive: Archive) -> bool:
@@ -73,9 +72,9 @@ def _import_for(archive: Archive, name: str) -> list[str]:
     if not imported:
         target, why = name or "target not recorded", "; ".join(errors)
         raise NeuronError(
-f"{archive.path} holds a graph compiled for Neuron ({target}), and the package "
-f"that knows its operators cannot be imported ({why}). Without it torch only "
-"says \"Unknown builtin op: neuron::forward_1\". Load it where the package is "
-"installed."
-)
+            f"{archive.path} holds a graph compiled for Neuron ({target}), and the package "
+            f"that knows its operators cannot be imported ({why}). Without it torch only "
+            'says "Unknown builtin op: neuron::forward_1". Load it where the package is '
+            "installed."
+        )
     return imported

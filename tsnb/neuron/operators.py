@@ -9,8 +9,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
-from tsnb.graphs import holds, nodes
-from tsnb.words import say
+from tsnb.base.words import say
+from tsnb.tracing.graphs import holds, nodes
 
 Support = Literal["supported", "limited", "cpu", "unlisted", "unknown"]
 ARITHMETIC = "aten::"
@@ -80,8 +80,7 @@ class Operators(tuple[Operator, ...]):
     def __str__(self) -> str:
         width = max((len(operator.kind) for operator in self), default=0)
         return "\n".join(
-            f"{row.kind:<{width}} {row.count:>6}  {say(f'operators.{row.support}')} "
-            f"{row.condition}".rstrip()
+            f"{row.kind:<{width}} {row.count:>6}  {say(f'operators.{row.support}')} {row.condition}".rstrip()
             for row in self
         )
 

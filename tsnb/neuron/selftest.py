@@ -17,12 +17,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tsnb.errors import NeuronError
+from tsnb.base.errors import NeuronError
+from tsnb.base.words import say
 from tsnb.neuron.conversion import convert, versions
 from tsnb.neuron.detection import detect
 from tsnb.neuron.targets import TARGETS
-from tsnb.outputs import relative_difference
-from tsnb.words import say
+from tsnb.tracing.outputs import relative_difference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import torch
 
     from tsnb.neuron.detection import Detection
-    from tsnb.tracing import Traced
+    from tsnb.tracing.trace import Traced
 
 PASSED, FAILED, CANNOT = 0, 1, 2
 LENGTHS = (32, 64)
@@ -53,20 +53,19 @@ class Steps:
     """
 
     def __init__(self, found: Detection, folder: Path) -> None:
-        from tsnb.inputs import dummy_inputs
-        from tsnb.models import load
+        from tsnb.models.load import load
+        from tsnb.tracing.inputs import dummy_inputs
 
         self.found, self.folder = found, folder
         self.model, self.tokenizer = load("tiny-bert")
         self.inputs = {
-            length: dummy_inputs(self.tokenizer, self.model, max_length=length)
-            for length in LENGTHS
+            length: dummy_inputs(self.tokenizer, self.model, max_length=length) for length in LENGTHS
         }
         self.traces: list[Traced] = []
 
     def convert(self) -> str:
         """Convert at each length and save."""
-        from tsnb.artifacts import save
+        from tsnb.artifacts.save import save
 
         for length, inputs in self.inputs.items():
             traced = convert(self.model, inputs, self.found.target.name)
@@ -95,7 +94,7 @@ class Steps:
 
     def runner(self) -> str:
         """Run texts through all lengths and compare each with the model."""
-        from tsnb.inference import Runner
+        from tsnb.inference.runner import Runner
         from tsnb.tiny_bert.corpus import texts
 
         held = texts(TEXTS, longest=LENGTHS[-1])
@@ -138,12 +137,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Taught in notebook 05.
     """
-    parser = argparse.ArgumentParser(description=(
-"Convert tiny-bert on this machine and check it; prints a report to paste into "
-"an issue."
-))
+    parser = argparse.ArgumentParser(
+        description=(
+            "Convert tiny-bert on this machine and check it; prints a report to paste into an issue."
+        )
+    )
     names = [target.name for target in TARGETS]
-    parser.add_argument("--target", choices=names, help="which generation (default: the first that can convert here)")
+    parser.add_argument(
+        "--target", choices=names, help="which generation (default: the first that can convert here)"
+    )
     wanted = parser.parse_args(arguments).target
     found = [item for item in detect() if wanted in (None, item.target.name)]
     able = [item for item in found if item.can_trace]
@@ -157,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _head(found: list[Detection]) -> list[str]:
     """Return the report's first lines: machine, versions and what is installed."""
-    from tsnb.contract import versions as general
+    from tsnb.tracing.contract import versions as general
 
     installed = dict(pair for item in found for pair in versions(item.target).items())
     held = ", ".join(f"{name} {number}" for name, number in {**general(), **installed}.items())
@@ -170,10 +172,7 @@ def _run(steps: Steps) -> int:
     for name, step in STEPS:
         label, start = say(f"selftest.step-{name}"), time.perf_counter()
         if name != "convert" and steps.found.state != "ready":
-            _tell((
-"Converted and saved. The rest cannot run here, because there is no Neuron "
-"device."
-))
+            _tell("Converted and saved. The rest cannot run here, because there is no Neuron device.")
             return CANNOT
         try:
             told = step(steps)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tsnb.models import CLASSES
+from tsnb.models.load import CLASSES
 from tsnb.neuron.targets import target as find_target
 
 if TYPE_CHECKING:

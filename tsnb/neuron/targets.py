@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from tsnb.errors import NeuronError, suggest
+from tsnb.base.errors import NeuronError, suggest
 
 STAND_IN = "stand-in"  # a contract's target where `fixed_shape` made it
 
@@ -120,8 +120,8 @@ def target(name: str) -> Target:
     known = {item.name: item for item in TARGETS}
     if str(name) not in known:
         raise NeuronError(
-f"There is no Neuron target called {name} that traces. "
-f"{suggest(str(name), known)} Trn1 takes what inf2 takes; Trn2 and Trn3 compile "
-"with torch.compile and do not trace."
-)
+            f"There is no Neuron target called {name} that traces. "
+            f"{suggest(str(name), known)} Trn1 takes what inf2 takes; Trn2 and Trn3 compile "
+            "with torch.compile and do not trace."
+        )
     return known[name]

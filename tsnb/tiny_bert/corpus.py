@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from tsnb.errors import InputError
+from tsnb.base.errors import InputError
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 SPECIAL_TOKENS = 2  # around a text: [CLS] and [SEP]
@@ -101,9 +101,7 @@ def vocabulary() -> list[str]:
     data = grammar()
     characters = string.ascii_lowercase + string.digits
     cut = data["pieces"]
-    templates = [text for item in data["pair"] for text in item.values()] + data["sentences"][
-        "story"
-    ]
+    templates = [text for item in data["pair"] for text in item.values()] + data["sentences"]["story"]
     words = {word for text in templates for word in text.split() if "{" not in word}
     words |= {word for name in LISTS for word in data[name]} - cut.keys()
     words |= {piece for pieces in cut.values() for piece in pieces}
@@ -143,9 +141,7 @@ def texts(count: int = 1000, seed: int = 0, longest: int = 128) -> list[str]:
     sizes: tuple[tuple[str, Any, int], ...] = (("count", count, 1), ("longest", longest, least))
     for name, given, lowest in sizes:
         if not isinstance(given, int) or given < lowest:
-            raise InputError(
-f"{name} must be a whole number of at least {lowest}; got {given}."
-)
+            raise InputError(f"{name} must be a whole number of at least {lowest}; got {given}.")
     rng = random.Random(seed)
     aims = (round(rng.lognormvariate(*SPREAD)) for _ in range(count))
     rooms = (min(max(aim, least), longest) - SPECIAL_TOKENS for aim in aims)

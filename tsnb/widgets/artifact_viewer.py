@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Any
 from ipywidgets import HTML, Box, Layout, Select, Stack, VBox
 from traitlets import Unicode, link, validate
 
-from tsnb.palette import GREEN, GREY, ORANGE, VERMILION
-from tsnb.tables import CELL
+from tsnb.base.palette import GREEN, GREY, ORANGE, VERMILION
+from tsnb.base.tables import CELL
 from tsnb.widgets.artifact_viewer_state import PARTS, ArtifactState
 from tsnb.widgets.base import MONO, View
-from tsnb.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from tsnb.archive import Digest
+    from tsnb.artifacts.archive import Digest
 
 COLOURS: dict[Digest, str] = {
     "matches": GREEN,
@@ -118,10 +117,7 @@ class ArtifactViewer(View):
         )
         words = "What is in the chosen part, the largest first: bytes and name"
         self.members = Stack(
-            [
-                _select(zip(state.labels(part), state.members(part), strict=True), words)
-                for part in PARTS
-            ]
+            [_select(zip(state.labels(part), state.members(part), strict=True), words) for part in PARTS]
         )
 
     def _join(self) -> None:

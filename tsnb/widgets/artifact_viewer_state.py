@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import traitlets
 
-from tsnb.archive import EXTRA, MEMBER
-from tsnb.errors import ArtifactError
-from tsnb.inspection import inspect
-from tsnb.words import say
+from tsnb.artifacts.archive import EXTRA, MEMBER
+from tsnb.artifacts.inspect import inspect
+from tsnb.base.errors import ArtifactError
+from tsnb.base.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tsnb.archive import Digest
-    from tsnb.inspection import Artifact
+    from tsnb.artifacts.archive import Digest
+    from tsnb.artifacts.inspect import Artifact
 
 PARTS = ("contract", "weights", "code", "tokenizer", "rest")
 SYMBOLS: dict[Digest, str] = {"matches": "✓", "differs": "✗", "absent": "–", "newer": "?"}  # noqa: RUF001
@@ -108,9 +108,9 @@ class ArtifactState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is 
         """Return what is to be chosen, or raise an ArtifactError where it is not in the file."""
         if chosen not in self.artifact.members and chosen not in PARTS:
             raise ArtifactError(
-f"{self.artifact.path} has no readable member {chosen}. Call tsnb.inspect(path) "
-"to see what it holds."
-)
+                f"{self.artifact.path} has no readable member {chosen}. Call tsnb.inspect(path) "
+                "to see what it holds."
+            )
         return chosen
 
     def heads(self) -> list[str]:
@@ -198,10 +198,10 @@ f"{self.artifact.path} has no readable member {chosen}. Call tsnb.inspect(path) 
         try:
             text = self.artifact.read(member)
         except ArtifactError:
-            return Content(member, (
-"These bytes do not fit their checksum in the archive: they were damaged or "
-"changed."
-))
+            return Content(
+                member,
+                ("These bytes do not fit their checksum in the archive: they were damaged or changed."),
+            )
         if not text:
             return Content(member, "It is empty.")
         if "\0" in text or "\ufffd" in text:

@@ -33,9 +33,7 @@ if TYPE_CHECKING:
     from traitlets import HasTraits
 
 LABELS = {"description_width": "initial"}  # a `style` that never cuts a label
-GRID = (
-    "display: grid; grid-template-columns: repeat(auto-fill, minmax(15em, 1fr)); gap: 0.6em 1.5em"
-)
+GRID = "display: grid; grid-template-columns: repeat(auto-fill, minmax(15em, 1fr)); gap: 0.6em 1.5em"
 MONO = "font-family: var(--jp-code-font-family, monospace)"  # a page without JupyterLab has its own
 SAID, RESTING = "tsnb-said", "tsnb-resting"  # classes that access.js knows
 PLAIN = "float: none; width: auto; margin: 0; padding: 0"  # JupyterLab puts dt beside dd
@@ -100,9 +98,7 @@ class View(VBox):  # type: ignore[misc]  # ipywidgets is not typed
 
 def row(*controls: Widget) -> Box:
     """Return controls side by side, in as many lines as the page's width asks for."""
-    return Box(
-        controls, layout=Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 16px")
-    )
+    return Box(controls, layout=Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 16px"))
 
 
 def said(**options: Any) -> HTML:

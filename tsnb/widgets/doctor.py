@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from ipywidgets import HTML, Layout, ToggleButton
 from traitlets import link
 
+from tsnb.base.words import say
 from tsnb.widgets.base import MONO, RestingButton, View, row
 from tsnb.widgets.doctor_state import DoctorState
-from tsnb.words import say
 
 if TYPE_CHECKING:
-    from tsnb.checkup import Report
+    from tsnb.cli.doctor import Report
 
 ON, OFF = "☑", "☐"  # before a button's words, equally wide
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from traitlets import Any as AnyTrait
 from traitlets import Bool, HasTraits
 
-from tsnb import checkup
+from tsnb.cli import doctor as checkup
 
 if TYPE_CHECKING:
-    from tsnb.checkup import Report
+    from tsnb.cli.doctor import Report
 
 
 class DoctorState(HasTraits):  # type: ignore[misc]  # traitlets is not followed
@@ -30,7 +30,7 @@ class DoctorState(HasTraits):  # type: ignore[misc]  # traitlets is not followed
 
     Examples
     --------
-    >>> from tsnb.checkup import Check, Report
+    >>> from tsnb.cli.doctor import Check, Report
     >>> state = DoctorState(Report((Check("memory", "ok", "8,000 MiB"),)), to_mend=True)
     >>> state.shown.checks
     ()

@@ -9,10 +9,9 @@ from traitlets import HasTraits, Unicode
 
 from tsnb import checks
 from tsnb.widgets.base import View, row, said
-from tsnb.words import say
 
 if TYPE_CHECKING:
-    from tsnb.feedback import Feedback
+    from tsnb.practice.feedback import Feedback
 
 
 class FeedbackState(HasTraits):  # type: ignore[misc]  # traitlets is not followed

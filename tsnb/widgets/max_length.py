@@ -13,15 +13,15 @@ from ipywidgets import HTML, BoundedIntText, Button, IntSlider, Label, Layout
 from traitlets import Any as AnyTrait
 from traitlets import link, validate
 
-from tsnb.errors import InputError
-from tsnb.inputs import max_positions
-from tsnb.latency import shape_latency
-from tsnb.lengths import Geometry, token_lengths
-from tsnb.plots import svg
-from tsnb.tracing import checked_module, checked_traced
+from tsnb.base.errors import InputError
+from tsnb.base.words import say
+from tsnb.figures.plots import svg
+from tsnb.inference.latency import shape_latency
+from tsnb.lengths.lengths import Geometry, token_lengths
+from tsnb.tracing.inputs import max_positions
+from tsnb.tracing.trace import checked_module, checked_traced
 from tsnb.widgets.base import LABELS, View, figures, row
 from tsnb.widgets.max_length_state import MaxLengthState
-from tsnb.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedTokenizerBase
 
-    from tsnb.inputs import Text
-    from tsnb.lengths import Lengths
-    from tsnb.tracing import Traced
+    from tsnb.lengths.lengths import Lengths
+    from tsnb.tracing.inputs import Text
+    from tsnb.tracing.trace import Traced
     from tsnb.widgets.max_length_state import Measure
 
 REST = 0.15  # seconds without a move until the plan of the buckets, a second picture, is drawn
@@ -184,9 +184,7 @@ class MaxLengthChooser(View):
         return self.state.check("value", proposal.value)
 
     def _make_parts(self, state: MaxLengthState) -> None:
-        self.slider = IntSlider(
-            **_control("value", state), layout=Layout(width="480px", max_width="100%")
-        )
+        self.slider = IntSlider(**_control("value", state), layout=Layout(width="480px", max_width="100%"))
         narrow = {"layout": Layout(width="max-content")}
         self.batch_size = BoundedIntText(**_control("batch_size", state), **narrow)
         self.buckets = BoundedIntText(**_control("buckets", state), **narrow)

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
-from tsnb.errors import InputError
-from tsnb.inputs import is_whole
-from tsnb.latency import QUIET, Latency, Newest
-from tsnb.lengths import checked, length_report, plan_buckets, presets
-from tsnb.plots import bucket_plan, length_histogram
-from tsnb.tables import listed
-from tsnb.words import say
+from tsnb.base.errors import InputError
+from tsnb.base.tables import listed
+from tsnb.base.words import say
+from tsnb.figures.plots import bucket_plan, length_histogram
+from tsnb.inference.latency import QUIET, Latency, Newest
+from tsnb.lengths.lengths import checked, length_report, plan_buckets, presets
+from tsnb.tracing.inputs import is_positive_int
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from matplotlib.figure import Figure
 
-    from tsnb.contract import Shape
-    from tsnb.lengths import Geometry, Lengths
+    from tsnb.lengths.lengths import Geometry, Lengths
+    from tsnb.tracing.contract import Shape
 
     Measure = Callable[[Shape, Callable[[], None]], Latency]
 
@@ -100,10 +100,8 @@ class MaxLengthState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is
         quiet: float = QUIET,
     ) -> None:
         super().__init__()
-        if limit is not None and not is_whole(limit):
-            raise InputError(
-f"The limit must be at least 1 token; got {limit}."
-)
+        if limit is not None and not is_positive_int(limit):
+            raise InputError(f"The limit must be at least 1 token; got {limit}.")
         self.lengths, self.geometry = checked(lengths), geometry
         longest = limit or int(self.lengths.max())
         self.top = {"value": longest, "batch_size": MOST_ROWS, "buckets": MOST_BUCKETS}
@@ -120,27 +118,24 @@ f"The limit must be at least 1 token; got {limit}."
 
     def check(self, name: str, given: Any) -> int:
         """Return a choice as an int, or raise an InputError where it is outside its range."""
-        if not is_whole(given) or int(given) > self.top[name]:
-            raise InputError(
-f"{name} must be a whole number from 1 to {self.top[name]}; got {given}."
-)
+        if not is_positive_int(given) or int(given) > self.top[name]:
+            raise InputError(f"{name} must be a whole number from 1 to {self.top[name]}; got {given}.")
         return int(given)
 
     def histogram(self) -> tuple[Figure, str]:
         """Return the lengths with the max length as a figure, and that in words."""
         figure = length_histogram(self.lengths, self.value, self.presets)
         return figure, (
-"Histogram of the texts' lengths in tokens, with a line at the max length, "
-f"{self.value:,}. It keeps {self._fit()} whole."
-)
+            "Histogram of the texts' lengths in tokens, with a line at the max length, "
+            f"{self.value:,}. It keeps {self._fit()} whole."
+        )
 
     def plan(self) -> tuple[Figure, str]:
         """Return what is computed in each bucket as a figure, and that in words."""
         figure = bucket_plan(np.minimum(self.lengths, self.value), self.edges)
         return figure, (
-"Bars of the tokens that are computed for the texts padded to each of "
-f"{listed(self.edges)}."
-)
+            f"Bars of the tokens that are computed for the texts padded to each of {listed(self.edges)}."
+        )
 
     @property
     def measuring(self) -> bool:
@@ -209,9 +204,7 @@ f"{listed(self.edges)}."
         """Plan the buckets and report what the choice costs."""
         cut = np.minimum(self.lengths, self.value)
         options = {"geometry": self.geometry}
-        self.edges = (
-            plan_buckets(cut, self.buckets, **options) if self.buckets > 1 else [self.value]
-        )
+        self.edges = plan_buckets(cut, self.buckets, **options) if self.buckets > 1 else [self.value]
         self.report = length_report(self.lengths, self.value, buckets=self.edges, **options)
 
     def _ask(self, _: object = None) -> None:

@@ -13,10 +13,10 @@ from ipywidgets import HTML, Dropdown, Layout
 from traitlets import Any as AnyTrait
 from traitlets import dlink, validate
 
+from tsnb.base.words import say
 from tsnb.neuron.findings import paragraph
 from tsnb.widgets.base import LABELS, MONO, View, figures, row, said
 from tsnb.widgets.neuron_planner_state import CHOICES, YOURS, NeuronPlannerState
-from tsnb.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from torch import nn
     from traitlets import HasTraits
 
-    from tsnb.lengths import Lengths
-    from tsnb.tracing import Traced
+    from tsnb.lengths.lengths import Lengths
+    from tsnb.tracing.trace import Traced
     from tsnb.widgets.neuron_planner_state import Plan
 
 CHANGED = {"+": "rgba(0, 158, 115, 0.25)", "-": "rgba(213, 94, 0, 0.25)"}
@@ -171,8 +171,7 @@ def _part(head: str, inside: str) -> str:
 def _diff(lines: Iterable[str]) -> str:
     """Return the lines of both programs, with a colour beside each sign."""
     rows = (
-        f"<div style='{HANGING}; background: {CHANGED.get(line[0], 'none')}'>"
-        f"{escape(line) or ' '}</div>"
+        f"<div style='{HANGING}; background: {CHANGED.get(line[0], 'none')}'>{escape(line) or ' '}</div>"
         for line in lines
     )
     return f"<pre style='{CODE}; color: inherit; background: none'>{''.join(rows)}</pre>"

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
-from tsnb.errors import InputError
-from tsnb.inputs import dummy_inputs, whole
-from tsnb.lengths import checked, length_report, plan_buckets, presets, token_lengths
-from tsnb.models import CLASSES, EMBEDDED, MINI, NewWeightsWarning, load
+from tsnb.base.errors import InputError
+from tsnb.base.tables import listed
+from tsnb.base.words import say
+from tsnb.lengths.lengths import checked, length_report, plan_buckets, presets, token_lengths
+from tsnb.models.load import CLASSES, EMBEDDED, MINI, NewWeightsWarning, load
 from tsnb.neuron.detection import detect_one
 from tsnb.neuron.findings import SYMBOLS
 from tsnb.neuron.fit import SUITED, checked_task
@@ -23,18 +24,17 @@ from tsnb.neuron.inspection import preflight
 from tsnb.neuron.snippets import code, load_code
 from tsnb.neuron.targets import TARGETS, facts
 from tsnb.neuron.targets import target as find_target
-from tsnb.tables import listed
 from tsnb.tiny_bert import corpus
-from tsnb.tracing import checked_module, checked_traced, trace
-from tsnb.words import say
+from tsnb.tracing.inputs import dummy_inputs, positive_int
+from tsnb.tracing.trace import checked_module, checked_traced, trace
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from tsnb.lengths import LengthReport, Lengths
+    from tsnb.lengths.lengths import LengthReport, Lengths
     from tsnb.neuron.detection import Detection
     from tsnb.neuron.findings import Finding, Preflight
-    from tsnb.tracing import Traced
+    from tsnb.tracing.trace import Traced
 
 YOURS = "yours"
 CHOICES = ("subject", "task", "target", "attention", "value", "buckets")
@@ -206,7 +206,7 @@ class NeuronPlannerState(traitlets.HasTraits):  # type: ignore[misc]  # traitlet
         self.lengths = _generated() if lengths is None else checked(lengths)
         self._looked: dict[tuple[Any, ...], tuple[Preflight, tuple[str, ...]]] = {}
         begin = self._begin() | choices
-        whole("value", begin["value"])
+        positive_int("value", begin["value"])
         self.options = self._options(begin["value"])
         for name, chosen in begin.items():
             setattr(self, name, chosen)
@@ -223,9 +223,7 @@ class NeuronPlannerState(traitlets.HasTraits):  # type: ignore[misc]  # traitlet
         known = self.options[name]
         if given not in known or isinstance(given, (bool, float)):
             listed = ", ".join(map(str, known))
-            raise InputError(
-f"{name} must be one of {listed}; got {given}."
-)
+            raise InputError(f"{name} must be one of {listed}; got {given}.")
         return given
 
     def __str__(self) -> str:
@@ -276,9 +274,8 @@ f"{name} must be one of {listed}; got {given}."
             why = str(error) or type(error).__name__
             setattr(self, change.name, change.old)
             self.note = (
-f"With {change.name} {change.new} there is no plan, and the choice is as it was: "
-f"{why}"
-)
+                f"With {change.name} {change.new} there is no plan, and the choice is as it was: {why}"
+            )
         else:
             self.note = ""
 
@@ -337,10 +334,7 @@ f"{why}"
 
     def _traced_words(self) -> str:
         if self.subject != YOURS or self.traced is None:
-            return (
-f"{self.subject} with the head {self.head}, {self.attention} attention, 1 × "
-f"{self.value}"
-)
+            return f"{self.subject} with the head {self.head}, {self.attention} attention, 1 × {self.value}"
         held = self.traced.contract
         gaps = {"batch": held.batch_size or "?", "length": held.length or "?"}
         if self.value == held.length:

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 from ipywidgets import HTML, BoundedIntText, Dropdown, IntSlider, Layout
 from traitlets import Dict, List, dlink, link
 
-from tsnb.lengths import token_lengths
-from tsnb.plots import svg
+from tsnb.base.words import say
+from tsnb.figures.plots import svg
+from tsnb.lengths.lengths import token_lengths
 from tsnb.widgets.base import LABELS, View, figures, row
 from tsnb.widgets.padding_state import PaddingState
-from tsnb.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from transformers import PreTrainedTokenizerBase
 
-    from tsnb.inputs import Text
-    from tsnb.lengths import Lengths
+    from tsnb.lengths.lengths import Lengths
+    from tsnb.tracing.inputs import Text
 
 
 class PaddingCostView(View):
@@ -54,7 +54,7 @@ class PaddingCostView(View):
 
     Examples
     --------
-    >>> view = PaddingCostView([5, 30, 6, 9, 12, 31], batch_size=2, buckets=2, budget=64)
+    >>> view = PaddingCostView([5, 30, 6, 9, 12, 31], batch_size=2, buckets=2, max_tokens=64)
     >>> view.edges
     [12, 31]
     >>> view.computed
@@ -70,9 +70,9 @@ class PaddingCostView(View):
     def __init__(self, lengths: Lengths, **choices: Any) -> None:
         state = PaddingState(lengths, **choices)
         self._make_parts(state)
-        controls = row(self.buckets, self.max_length, self.batch_size, self.budget)
+        controls = row(self.buckets, self.max_length, self.batch_size, self.max_tokens)
         super().__init__(state, controls, self.picture, self.numbers)
-        for name in ("buckets", "max_length", "batch_size", "budget"):
+        for name in ("buckets", "max_length", "batch_size", "max_tokens"):
             link((state, name), (getattr(self, name), "value"))
         for name in ("edges", "computed"):
             dlink((state, name), (self, name))
@@ -93,14 +93,12 @@ class PaddingCostView(View):
 
     def _make_parts(self, state: PaddingState) -> None:
         narrow = Layout(width="max-content")
-        self.buckets = IntSlider(
-            **_control("buckets", state), layout=Layout(width="400px", max_width="100%")
-        )
+        self.buckets = IntSlider(**_control("buckets", state), layout=Layout(width="400px", max_width="100%"))
         self.max_length = BoundedIntText(**_control("max_length", state), layout=narrow)
         self.batch_size = BoundedIntText(**_control("batch_size", state), layout=narrow)
-        self.budget = Dropdown(
-            options=[(f"{budget:,}", budget) for budget in state.budgets],
-            value=state.budget,
+        self.max_tokens = Dropdown(
+            options=[(f"{max_tokens:,}", max_tokens) for max_tokens in state.max_tokens_choices],
+            value=state.max_tokens,
             description="Runner's budget",
             tooltip="Most tokens in a batch of the Runner, padding included",
             style=LABELS,

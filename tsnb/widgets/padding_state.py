@@ -6,30 +6,29 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
-from tsnb.batching import check_budget
-from tsnb.errors import InputError
-from tsnb.inference import BUDGET
-from tsnb.inputs import is_whole, whole
-from tsnb.lengths import checked
-from tsnb.padding import default_length, padding_cost
-from tsnb.padding_plot import padding_panels
-from tsnb.tables import listed
-from tsnb.words import say
+from tsnb.base.errors import InputError
+from tsnb.base.tables import listed
+from tsnb.figures.padding import padding_panels
+from tsnb.inference.runner import MAX_TOKENS
+from tsnb.lengths.batching import check_max_tokens
+from tsnb.lengths.lengths import checked
+from tsnb.lengths.padding import default_length, padding_cost
+from tsnb.tracing.inputs import is_positive_int, positive_int
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from tsnb.lengths import Geometry, Lengths
-    from tsnb.padding import PlanCost
+    from tsnb.lengths.lengths import Geometry, Lengths
+    from tsnb.lengths.padding import PlanCost
 
 MOST_ROWS, MOST_BUCKETS = 64, 12
 COMMON = 512  # a max length that can always be chosen: the position limit of most encoders
 LEAST, BUDGETS = 128, 6  # the smallest power of two, and how many there are to choose from
-CHOICES = ("max_length", "batch_size", "buckets", "budget")
+CHOICES = ("max_length", "batch_size", "buckets", "max_tokens")
 
 
 class PaddingState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is not followed
-    """A max length, batches, buckets and a budget, with what they compute; prints as a table.
+    """A max length, batches, buckets and a max_tokens, with what they compute; prints as a table.
 
     Parameters
     ----------
@@ -37,7 +36,7 @@ class PaddingState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is n
         Tokens of each text in the order of arrival, special tokens included.
     geometry
         The model's sizes, for the cost in floating-point operations.
-    max_length, batch_size, buckets, budget
+    max_length, batch_size, buckets, max_tokens
         What is chosen at first; see the traits.
 
     Attributes
@@ -49,10 +48,10 @@ class PaddingState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is n
         A trait: rows of a batch, in arrival order and in a bucket.
     buckets
         A trait: how many; they have the best edges.
-    budget
+    max_tokens
         A trait: most tokens in a batch of texts that are sorted by length.
     report
-        A trait that follows the choices: a `tsnb.padding.PaddingReport`.
+        A trait that follows the choices: a `tsnb.lengths.padding.PaddingReport`.
     edges
         A trait that follows the choices: the lengths of the buckets.
     computed
@@ -79,7 +78,7 @@ class PaddingState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is n
     max_length = traitlets.Any()  # an int; `check` says more than traitlets' own Int would
     batch_size = traitlets.Any()
     buckets = traitlets.Any()
-    budget = traitlets.Any()
+    max_tokens = traitlets.Any()
     report = traitlets.Any()
     edges = traitlets.List()
     computed = traitlets.Dict()
@@ -92,41 +91,38 @@ class PaddingState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is n
         max_length: int | None = None,
         batch_size: int = 8,
         buckets: int = 4,
-        budget: int | None = None,
+        max_tokens: int | None = None,
     ) -> None:
         super().__init__()
         self.lengths, self.geometry = checked(lengths), geometry
         longest = default_length(self.lengths)
         begin = longest if max_length is None else max_length
         self.top = {
-            "max_length": max(longest, COMMON, begin if is_whole(begin) else 0),
+            "max_length": max(longest, COMMON, begin if is_positive_int(begin) else 0),
             "batch_size": MOST_ROWS,
             "buckets": MOST_BUCKETS,
         }
-        if budget is not None:
-            check_budget(self.lengths.tolist(), whole("budget", budget))
+        if max_tokens is not None:
+            check_max_tokens(self.lengths.tolist(), positive_int("max_tokens", max_tokens))
         first = max(LEAST, 1 << (int(self.lengths.max()) - 1).bit_length())
-        chosen = max(BUDGET, first) if budget is None else int(budget)
-        self.budgets = sorted({chosen, *(first << power for power in range(BUDGETS))})
+        chosen = max(MAX_TOKENS, first) if max_tokens is None else int(max_tokens)
+        self.max_tokens_choices = sorted({chosen, *(first << power for power in range(BUDGETS))})
         self.max_length = begin
         self.batch_size, self.buckets = batch_size, buckets
-        self.budget = chosen
+        self.max_tokens = chosen
         self.observe(self._count, CHOICES)
         self._count()
 
     def check(self, name: str, given: Any) -> int:
         """Return a choice as an int, or raise an InputError where it cannot be chosen."""
-        if name == "budget":
-            if not is_whole(given) or given not in self.budgets:
-                known = ", ".join(map(str, self.budgets))
+        if name == "max_tokens":
+            if not is_positive_int(given) or given not in self.max_tokens_choices:
+                known = ", ".join(map(str, self.max_tokens_choices))
                 raise InputError(
-f"budget must be one of {known}; got {given}. Another can be given when the view "
-"is made."
-)
-        elif not is_whole(given) or int(given) > self.top[name]:
-            raise InputError(
-f"{name} must be a whole number from 1 to {self.top[name]}; got {given}."
-)
+                    f"max_tokens must be one of {known}; got {given}. Another can be given when the view is made."
+                )
+        elif not is_positive_int(given) or int(given) > self.top[name]:
+            raise InputError(f"{name} must be a whole number from 1 to {self.top[name]}; got {given}.")
         return int(given)
 
     def panels(self) -> Figure:

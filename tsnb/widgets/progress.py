@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from ipywidgets import HTML
 from traitlets import HasTraits, Int, link
 
-from tsnb.exercises import exercises
-from tsnb.progress import Progress, progress_in
+from tsnb.practice.exercises import exercises
+from tsnb.practice.progress import Progress, progress_in
 from tsnb.widgets.base import View
 
 if TYPE_CHECKING:
-    from tsnb.record import Record
+    from tsnb.practice.record import Record
 
 
 class ProgressState(HasTraits):  # type: ignore[misc]  # traitlets is not followed

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ipywidgets import HTML, Layout, RadioButtons
 
-from tsnb.feedback import marked
+from tsnb.base.words import say
+from tsnb.practice.feedback import marked
 from tsnb.widgets.base import View, said
 from tsnb.widgets.quiz_state import QuizState
-from tsnb.words import say
 
 
 class QuizView(View):
@@ -77,9 +77,7 @@ class QuizView(View):
     @staticmethod
     def _radio(choices: dict[str, str]) -> RadioButtons:
         options = [(f"{letter}) {text}", letter) for letter, text in choices.items()]
-        return RadioButtons(
-            options=options, value=None, layout=Layout(width="max-content", max_width="100%")
-        )
+        return RadioButtons(options=options, value=None, layout=Layout(width="max-content", max_width="100%"))
 
 
 def _bold(text: str) -> str:

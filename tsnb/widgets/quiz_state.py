@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from traitlets import HasTraits, List, Unicode
 
-from tsnb.exercises import right_choices
-from tsnb.words import say
+from tsnb.base.words import say
+from tsnb.practice.exercises import right_choices
 
 LETTERS = "abc"
 
@@ -68,14 +68,10 @@ class QuizState(HasTraits):  # type: ignore[misc]  # traitlets is not followed
 
     def __str__(self) -> str:
         asked = [
-            "\n".join(
-                [self.question(index), *(f"   {k}) {v}" for k, v in self.choices(index).items())]
-            )
+            "\n".join([self.question(index), *(f"   {k}) {v}" for k, v in self.choices(index).items())])
             for index in range(len(self.right))
         ]
-        answers = [
-            f"{index + 1}. {letter}) {self.why(index)}" for index, letter in enumerate(self.right)
-        ]
+        answers = [f"{index + 1}. {letter}) {self.why(index)}" for index, letter in enumerate(self.right)]
         return "\n".join([*asked, "", "Answers", *answers])
 
     def _say(self, index: int, key: str) -> str:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from traitlets import Bool, Dict, HasTraits, Instance, Int, Unicode
 
-from tsnb import plots
-from tsnb.errors import TsnbError
-from tsnb.shapes import ShapeMap, grid, probe_each
-from tsnb.subjects import SUBJECTS, Subject
-from tsnb.verdicts import TOLERANCE, Verdict
-from tsnb.words import say
+from tsnb.base.errors import TsnbError
+from tsnb.base.words import say
+from tsnb.figures import plots
+from tsnb.tracing.compare import TOLERANCE, Verdict
+from tsnb.tracing.probe import ShapeMap, grid, probe_each
+from tsnb.tracing.subjects import SUBJECTS, Subject
 
 if TYPE_CHECKING:
-    from tsnb.contract import Shape
+    from tsnb.tracing.contract import Shape
 
 YOURS = "yours"
 
@@ -26,7 +26,7 @@ class ShapeErrorState(HasTraits):  # type: ignore[misc]  # traitlets is not type
     Attributes
     ----------
     subject
-        A name in `tsnb.subjects.SUBJECTS`, or `yours`.
+        A name in `tsnb.tracing.subjects.SUBJECTS`, or `yours`.
     cells
         A `Verdict` for each `(batch, length)` probed so far.
     selected
@@ -60,9 +60,7 @@ class ShapeErrorState(HasTraits):  # type: ignore[misc]  # traitlets is not type
     @property
     def map(self) -> ShapeMap | None:
         """The verdicts so far as a `ShapeMap`."""
-        return (
-            ShapeMap(dict(self.cells), self.held.traced.contract, TOLERANCE) if self.held else None
-        )
+        return ShapeMap(dict(self.cells), self.held.traced.contract, TOLERANCE) if self.held else None
 
     def start(self) -> None:
         """Begin to probe in the background; a probe that runs is stopped first."""
@@ -150,14 +148,14 @@ class ShapeErrorState(HasTraits):  # type: ignore[misc]  # traitlets is not type
         at = self.map.traced if self.map else None
         if at not in self.cells or self.cells[at].kind == "same":
             return (
-"Do not use this shape. Pad to the traced shape with a mask, or trace once more "
-"for this shape."
-)
+                "Do not use this shape. Pad to the traced shape with a mask, or trace once more "
+                "for this shape."
+            )
         return (
-"Not even the traced shape is right, so that padding does not help. Something "
-"random or changing was recorded: dropout, if the model was in training mode. "
-"Trace again after model.eval()."
-)
+            "Not even the traced shape is right, so that padding does not help. Something "
+            "random or changing was recorded: dropout, if the model was in training mode. "
+            "Trace again after model.eval()."
+        )
 
     def picture(self) -> str:
         """Return the picture of the chosen shape as SVG: boxes to scale, or the difference."""

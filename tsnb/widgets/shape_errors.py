@@ -13,22 +13,22 @@ import anywidget
 from ipywidgets import HTML, Button, Dropdown, IntProgress
 from traitlets import Dict, Int, List, Unicode, dlink, link
 
-from tsnb.errors import InputError
-from tsnb.shapes import grid
-from tsnb.subjects import Subject
-from tsnb.tracing import checked_module, checked_traced
+from tsnb.base.errors import InputError
+from tsnb.base.words import say
+from tsnb.tracing.probe import grid
+from tsnb.tracing.subjects import Subject
+from tsnb.tracing.trace import checked_module, checked_traced
 from tsnb.widgets.base import LABELS, RestingButton, View, row, said
 from tsnb.widgets.shape_error_state import ShapeErrorState
-from tsnb.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import nn
 
-    from tsnb.contract import Shape
-    from tsnb.tracing import Traced
-    from tsnb.verdicts import Verdict
+    from tsnb.tracing.compare import Verdict
+    from tsnb.tracing.contract import Shape
+    from tsnb.tracing.trace import Traced
 
 LENGTHS, BATCH_SIZES = (8, 16, 32, 64, 128), (1, 2, 3)
 FIRST_WAIT = 2.0  # seconds that showing the explorer may take: small models are probed by then
@@ -96,17 +96,15 @@ class ShapeErrorExplorer(View):
 
     def _make_parts(self, state: ShapeErrorState) -> None:
         options = [(say(f"explorer.subject-{name}"), name) for name in state.makers]
-        self.models = Dropdown(
-            options=options, value=state.subject, description="model", style=LABELS
-        )
+        self.models = Dropdown(options=options, value=state.subject, description="model", style=LABELS)
         self.again = Button(description="Probe again", icon="refresh")
         self.stopper = RestingButton(description="Stop", icon="stop", resting=True)
         self.progress = IntProgress(min=0, max=1, layout={"width": "120px"})
         self.note, self.legend, self.detail = said(), HTML(), said()
-        self.grid = VerdictGrid(corner="batch \\ length", label=(
-"Verdicts by batch size and length. Arrow keys move, the words below say what "
-"happened."
-))
+        self.grid = VerdictGrid(
+            corner="batch \\ length",
+            label=("Verdicts by batch size and length. Arrow keys move, the words below say what happened."),
+        )
 
     def _join(self) -> None:
         """Let the state follow the controls, and the view the state."""

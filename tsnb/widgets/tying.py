@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from ipywidgets import HTML, Layout, ToggleButton
 from traitlets import link
 
-from tsnb.plots import svg, tying_boxes
+from tsnb.base.words import say
+from tsnb.figures.plots import svg, tying_boxes
 from tsnb.widgets.base import View, figures, row
 from tsnb.widgets.tying_state import TyingState
-from tsnb.words import say
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,7 +51,7 @@ class TyingView(View):
     def __init__(self, model: nn.Module, *, untied: bool = False) -> None:
         state = TyingState(model, untied=untied)
         self.button = ToggleButton(
-            tooltip=say("tying-view.untie-tooltip"),
+            tooltip="Show a copy of the model after tsnb.untie; the model itself stays as it is",
             disabled=not state.can_untie,
             layout=Layout(width="max-content"),
         )
@@ -67,7 +67,5 @@ class TyingView(View):
         mark = ON if self.state.untied else OFF
         self.button.description = f"{mark} {say('tying-view.untie')}"
         shown = say("tying-view.copy" if self.state.untied else "tying-view.model")
-        total = say("tying-view.total", bytes=f"{self.state.bytes:,}")
-        self.numbers.value = figures(
-            [(say("tying-view.shown"), shown), (say("tying-view.held"), total)]
-        )
+        total = f"{self.state.bytes:,} bytes"
+        self.numbers.value = figures([("shown", shown), ("these weights take", total)])

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from traitlets import Bool, HasTraits
 
-from tsnb.tied_weights import TiedPair, TyingReport, tying, untie
-from tsnb.tracing import checked_module
+from tsnb.models.tying import TiedPair, TyingReport, tying, untie
+from tsnb.tracing.trace import checked_module
 
 if TYPE_CHECKING:
     from torch import nn

@@ -1,0 +1,97 @@
+"""Fits of known curves, the machine's peak, first calls and the cost of shapes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import tsnb
+from tsnb.inference import costs
+from tsnb.inference.costs import CostFit, cost_of_shapes, first_calls, fit_cost, matmul_peak
+from tsnb.inference.freezing import freeze
+from tsnb.inference.latency import WARM_UP
+from tsnb.lengths.lengths import Geometry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+
+LENGTHS = [8, 16, 32, 64, 128, 256]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [(1e-3, 1e-4, 1e-6), (0.0, 1e-4, 1e-6), (1e-3, 0.0, 1e-6), (1e-3, 1e-4, 0.0), (0.0, 1e-4, 0.0)],
+)
+def test_a_known_curve_is_found(parts: tuple[float, float, float]) -> None:
+    fit = fit_cost(LENGTHS, [CostFit(*parts)(length) for length in LENGTHS])
+    assert (fit.constant, fit.linear, fit.quadratic) == pytest.approx(parts, rel=1e-6, abs=1e-12)
+
+
+def test_no_part_is_negative() -> None:
+    falling = [2e-3 + 1e-4 * length - 1e-7 * length**2 for length in LENGTHS]
+    fit = fit_cost(LENGTHS, falling)
+    assert fit.quadratic == 0.0
+    assert min(fit.constant, fit.linear) > 0
+
+
+def test_short_texts_count_as_much_as_long_ones() -> None:
+    curve = CostFit(1e-3, 1e-4, 1e-6)
+    noisy = [curve(length) * (1.05 if place % 2 else 0.95) for place, length in enumerate(LENGTHS)]
+    fit = fit_cost(LENGTHS, noisy)
+    assert all(abs(fit(length) / curve(length) - 1) < 0.1 for length in LENGTHS)
+
+
+def test_the_share_of_the_quadratic_part_grows() -> None:
+    fit = CostFit(1e-3, 1e-4, 1e-6)
+    shares = [fit.quadratic_share(length) for length in LENGTHS]
+    assert shares == sorted(shares)
+    assert fit.quadratic_share(0) == 0
+
+
+@pytest.mark.parametrize(
+    ("lengths", "seconds"), [([8, 16], [1, 2]), ([8, 8, 8], [1, 1, 1]), ([8, 16, 32], [1, 2])]
+)
+def test_too_few_points(lengths: list[int], seconds: list[float]) -> None:
+    with pytest.raises(tsnb.InputError, match="Three or more different lengths"):
+        fit_cost(lengths, seconds)
+
+
+def test_the_peak_is_the_quickest_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([4.0, 2.0, 1.0, 8.0] * 100)
+    monkeypatch.setattr(costs, "timed", lambda _: next(times))
+    peak = matmul_peak(Geometry(layers=2, hidden=8, intermediate=32), tries=1)
+    assert peak == 2 * 512 * 8 * 32 / 1.0
+
+
+def test_the_peak_is_that_of_a_processor() -> None:
+    assert 1e8 < matmul_peak(Geometry(layers=1, hidden=128, intermediate=512), tries=2) < 1e14
+
+
+def test_first_calls_are_of_a_new_graph(
+    traced: Callable[..., tsnb.Traced], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = []
+
+    def counted(module: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
+        frozen.append(freeze(module))
+        return frozen[-1]
+
+    monkeypatch.setattr(costs, "freeze", counted)
+    times = iter([9.0, 5.0, 1.0, 8.0, 6.0, 2.0])
+    monkeypatch.setattr(costs, "timed", lambda run: (run(), next(times))[1])
+    assert first_calls(traced(), (1, 8), calls=3, copies=2) == [8.0, 5.0, 1.0]
+    assert len(set(map(id, frozen))) == 2
+
+
+def test_every_shape_takes_its_turn(
+    traced: Callable[..., tsnb.Traced], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = iter(range(1000))
+    monkeypatch.setattr(costs, "timed", lambda run: (run(), float(next(turns)))[1])
+    shapes = [(1, 8), (2, 8), (1, 16)]
+    seconds = cost_of_shapes(traced(), shapes, rounds=3, progress=False)
+    warmed = WARM_UP * len(shapes)
+    assert seconds == [warmed + place for place in range(3)]  # the first round is the quickest

@@ -1,0 +1,111 @@
+"""Frozen traces: the same numbers, oneDNN's operations, and what is left as it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, get_args
+
+import pytest
+import torch
+from torch import nn
+
+import tsnb
+from tsnb.inference.freezing import freeze
+from tsnb.models import load as models
+from tsnb.tracing.outputs import flatten, largest_difference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ONEDNN = "mkldnn::_linear_pointwise"
+
+
+def kinds(module: Any) -> list[str]:
+    return [node.kind() for node in module.graph.nodes()]
+
+
+def traced_module(module: nn.Module, example: torch.Tensor) -> torch.jit.ScriptModule:
+    made: torch.jit.ScriptModule = torch.jit.trace(module.eval(), example)
+    return made
+
+
+@pytest.mark.parametrize("head", get_args(models.Head))
+def test_the_numbers_stay_at_every_shape(traced: Callable[..., tsnb.Traced], head: str) -> None:
+    trace = traced(head, 24, 2)
+    frozen = freeze(trace.module)
+    draw = torch.Generator().manual_seed(0)
+    for shape in ((2, 24), (1, 5), (3, 40), (2, 24)):
+        ids = torch.randint(5, 90, shape, generator=draw)
+        inputs = (ids, torch.ones_like(ids), torch.zeros_like(ids))
+        with torch.inference_mode():
+            expected = [trace.module(*inputs) for _ in range(3)][-1]
+            found = [frozen(*inputs) for _ in range(3)][-1]  # compiled in the second call
+        assert largest_difference(flatten(expected), flatten(found)) < 1e-4
+
+
+def test_every_linear_layer_is_laid_out(traced: Callable[..., tsnb.Traced]) -> None:
+    before = kinds(torch.jit.freeze(traced().module))
+    after = kinds(freeze(traced().module))
+    assert before.count("aten::linear") == after.count(ONEDNN) > 0
+    assert "aten::linear" not in after
+
+
+def test_a_gelu_is_computed_with_the_layer_before_it(traced: Callable[..., tsnb.Traced]) -> None:
+    assert "aten::gelu" in kinds(torch.jit.freeze(traced().module))
+    assert "aten::gelu" not in kinds(freeze(traced().module))
+
+
+@pytest.mark.parametrize("kind", ["none", "tanh"])
+def test_both_forms_of_gelu(kind: str) -> None:
+    module = nn.Sequential(nn.Linear(8, 8), nn.GELU(approximate=kind))
+    example = 3 * torch.randn(4, 8)
+    frozen = freeze(traced_module(module, example))
+    assert ONEDNN in kinds(frozen)
+    assert torch.allclose(frozen(example), module(example), atol=1e-5)
+
+
+class TwoUses(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4, bias=False)
+
+    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+        made: torch.Tensor = self.linear(numbers)
+        return nn.functional.gelu(made) + made
+
+
+def test_a_layer_whose_output_has_two_uses_keeps_its_gelu_apart() -> None:
+    module, example = TwoUses(), torch.randn(3, 4)
+    frozen = freeze(traced_module(module, example))
+    assert {ONEDNN, "aten::gelu"} <= set(kinds(frozen))
+    assert torch.allclose(frozen(example), module(example), atol=1e-5)
+
+
+def test_another_dtype_stays_as_it_is() -> None:
+    module, example = nn.Linear(4, 4).double(), torch.randn(3, 4, dtype=torch.float64)
+    frozen = freeze(traced_module(module, example))
+    assert "aten::linear" in kinds(frozen)
+    assert torch.equal(frozen(example), module(example))
+
+
+class Computed(nn.Module):
+    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+        return nn.functional.linear(numbers, numbers.softmax(0))
+
+
+def test_a_weight_that_is_computed_stays_as_it_is() -> None:
+    example = torch.randn(4, 4)
+    frozen = freeze(traced_module(Computed(), example))
+    assert "aten::linear" in kinds(frozen)
+    assert torch.allclose(frozen(example), Computed()(example))
+
+
+def test_without_onednn_it_is_a_plain_freeze(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    frozen = freeze(traced_module(nn.Linear(4, 4), torch.randn(3, 4)))
+    assert ONEDNN not in kinds(frozen)
+
+
+def test_the_trace_itself_is_not_changed(traced: Callable[..., tsnb.Traced]) -> None:
+    before = str(traced().module.inlined_graph)
+    freeze(traced().module)
+    assert str(traced().module.inlined_graph) == before

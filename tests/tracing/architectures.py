@@ -1,0 +1,117 @@
+"""Tiny models of many architectures, by name, with random weights from a seed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+import transformers
+
+from tsnb.models.load import quiet_transformers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+VOCABULARY, POSITIONS = 99, 64
+WIDTH: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+BERT: dict[str, Any] = {
+    **WIDTH,
+    "vocab_size": VOCABULARY,
+    "intermediate_size": 37,
+    "max_position_embeddings": POSITIONS,
+}
+
+
+def _like_bert(kind: str, **changes: Any) -> Callable[[], Any]:
+    """Return what makes a model whose configuration names its sizes as BERT's does."""
+    return _of(kind, **{**BERT, **changes})
+
+
+def _of(kind: str, /, model: str = "Model", **sizes: Any) -> Callable[[], Any]:
+    def factory() -> Any:
+        held = getattr(transformers, f"{kind}Config")(**sizes)
+        return getattr(transformers, f"{kind}{model}")(held)
+
+    return factory
+
+
+ARCHITECTURES: dict[str, Callable[[], Any]] = {
+    "bert": _like_bert("Bert"),
+    "distilbert": _of(
+        "DistilBert",
+        vocab_size=VOCABULARY,
+        dim=32,
+        n_layers=2,
+        n_heads=2,
+        hidden_dim=37,
+        max_position_embeddings=POSITIONS,
+    ),
+    "roberta": _like_bert("Roberta"),
+    "albert": _like_bert("Albert", embedding_size=16),
+    "electra": _like_bert("Electra", embedding_size=16),
+    "mpnet": _like_bert("MPNet"),
+    "deberta-v2": _like_bert(
+        "DebertaV2", relative_attention=True, position_buckets=8, pos_att_type=["p2c", "c2p"]
+    ),
+    "t5-encoder": _of(
+        "T5",
+        "EncoderModel",
+        vocab_size=VOCABULARY,
+        d_model=32,
+        d_kv=16,
+        d_ff=37,
+        num_layers=2,
+        num_heads=2,
+    ),
+    "modernbert": _like_bert("ModernBert", global_attn_every_n_layers=2, local_attention=8, pad_token_id=0),
+    "marian": _of(
+        "Marian",
+        "MTModel",
+        vocab_size=VOCABULARY,
+        d_model=32,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=37,
+        decoder_ffn_dim=37,
+        max_position_embeddings=POSITIONS,
+        pad_token_id=0,
+        decoder_start_token_id=0,
+        use_cache=False,
+    ),
+    "funnel": _of(
+        "Funnel",
+        vocab_size=VOCABULARY,
+        block_sizes=[1, 1],
+        num_decoder_layers=1,
+        d_model=32,
+        n_head=2,
+        d_head=16,
+        d_inner=37,
+        max_position_embeddings=POSITIONS,
+    ),
+    "longformer": _like_bert("Longformer", attention_window=4),
+    "canine": _of(
+        "Canine",
+        **WIDTH,
+        intermediate_size=37,
+        max_position_embeddings=POSITIONS,
+        num_hash_buckets=64,
+        local_transformer_stride=8,
+    ),
+}
+
+
+def make(name: str, seed: int = 0) -> Any:
+    """Return a tiny model in eval mode; torch's random state is left as it was."""
+    with quiet_transformers(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return ARCHITECTURES[name]().eval()
+
+
+def example(name: str, batch: int = 2, length: int = 16) -> dict[str, torch.Tensor]:
+    """Return inputs to trace a model with: every token the same, nothing masked."""
+    ids = torch.full((batch, length), 5)
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    return {**inputs, "decoder_input_ids": ids} if name == "marian" else inputs

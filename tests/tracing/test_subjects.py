@@ -1,0 +1,28 @@
+"""The small models to look at; how their traces behave is tested with the claims of notebook 02."""
+
+from __future__ import annotations
+
+import torch
+
+from tsnb.tracing import subjects
+
+
+def texts(model: object) -> torch.Tensor:
+    ids = torch.tensor([[5, 6, 7, 8, 9, 0], [11, 12, 0, 39, 39, 39]])
+    options = {"num_beams": 1, "do_sample": False, "max_length": 12}
+    found: torch.Tensor = model.generate(ids, attention_mask=(ids != 39).long(), **options)  # type: ignore[attr-defined]
+    return found
+
+
+def test_marian_writes_texts_that_differ_with_the_source() -> None:
+    first, second = texts(subjects.marian())
+    assert not torch.equal(first, second)
+    assert torch.stack([first, second]).unique().numel() > 5
+
+
+def test_marian_is_the_same_each_time_and_leaves_the_random_state() -> None:
+    torch.manual_seed(1)
+    first, drawn = subjects.marian(), torch.rand(1)
+    torch.manual_seed(1)
+    assert torch.equal(torch.rand(1), drawn)
+    assert torch.equal(texts(first), texts(subjects.marian()))

@@ -1,0 +1,1 @@
+"""Scripts of the course's makers, outside the wheel."""

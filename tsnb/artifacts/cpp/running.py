@@ -1,0 +1,113 @@
+"""Run the C++ loader: token ids travel to it as text, numbers come back. Taught in notebook 03."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tsnb.base.errors import CppError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import torch
+
+
+def run(program: str | Path, path: str | Path, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Run a saved trace in the C++ loader and return its outputs by name.
+
+    The program gets as many threads as torch has here, and prints so many digits that the numbers
+    are the same to the last bit.
+
+    Parameters
+    ----------
+    program
+        What `build` returned.
+    path
+        A file that `tsnb.save` wrote.
+    inputs
+        Token ids `(batch, length)` by name, in any order.
+
+    Returns
+    -------
+    dict of str to Tensor
+        Each output with the dtype and shape it had in C++.
+
+    Raises
+    ------
+    InputError
+        An input that is no tensor of rows.
+    CppError
+        The program could not be started, or ended with an error: a wrong name or length, a file
+        that it cannot read, or a model that failed.
+
+    Examples
+    --------
+    What the program reads, from a file or from this function, is a line for each input:
+
+    >>> import torch
+    >>> print(as_line("input_ids", torch.tensor([[2, 14, 3], [2, 9, 3]])))
+    input_ids=2 14 3;2 9 3
+
+    Taught in notebook 03.
+    """
+    lines = "\n".join(as_line(name, ids) for name, ids in inputs.items())
+    try:
+        done = subprocess.run(  # noqa: S603, the program and file that were asked for
+            [program, path, "--all", "-"],
+            input=lines,
+            env=_environment(),
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+    except OSError as error:
+        raise CppError(
+            f"The C++ loader {program} cannot be started: {error}. Build it: tsnb.cpp.build(folder)."
+        ) from error
+    if done.returncode:
+        raise CppError(
+            f"The C++ loader ended with exit code {done.returncode}. It said: {done.stderr.strip()}"
+        )
+    printed = json.loads(done.stdout, parse_int=float)  # an int has no -0
+    return {name: _tensor(**output) for name, output in printed.items()}
+
+
+def as_line(name: str, ids: object) -> str:
+    """Return an input as the C++ loader reads it: ids apart by spaces, rows by semicolons.
+
+    Raises
+    ------
+    InputError
+        `ids` is not a tensor `(batch, length)`.
+    """
+    import torch
+
+    if not isinstance(ids, torch.Tensor) or ids.ndim != 2:  # noqa: PLR2004, rows and columns
+        given = list(ids.shape) if isinstance(ids, torch.Tensor) else type(ids).__name__
+        raise InputError(
+            f"The input {name} is {given}; expected a torch.Tensor of token ids, batch × length."
+        )
+    whole = ids.long() if ids.dtype == torch.bool else ids
+    return f"{name}=" + ";".join(" ".join(map(str, row)) for row in whole.tolist())
+
+
+def _tensor(dtype: str, shape: list[float], values: list[float]) -> torch.Tensor:
+    import torch
+
+    held = torch.tensor(values, dtype=getattr(torch, dtype))
+    return held.reshape([int(size) for size in shape])
+
+
+def _environment() -> dict[str, str]:
+    """Return an environment with as many threads as here; for Windows, with torch's DLLs."""
+    import torch
+
+    libraries = str(Path(torch.__file__).parent / "lib")
+    return os.environ | {
+        "OMP_NUM_THREADS": str(torch.get_num_threads()),
+        "PATH": os.pathsep.join([os.environ.get("PATH", ""), libraries]),
+    }

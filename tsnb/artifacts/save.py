@@ -1,0 +1,411 @@
+"""Save a trace as a file that says what it is, and load it again. Taught in notebook 03.
+
+The file is the zip archive that `torch.jit.save` writes, so that `torch.jit.load` and C++ open it,
+with
+
+====================================  ============================================================
+member                                holds
+====================================  ============================================================
+`ROOT/extra/tsnb_contract.json`       the contract, as JSON (`tsnb.tracing.contract.Contract.to_json`)
+`ROOT/extra/tokenizer/NAME`           the tokenizer's files, as its `save_pretrained` wrote them
+`ROOT/data.pkl`, `ROOT/data/NUMBER`   by torch: names and shapes of weights; their bytes
+`ROOT/constants.pkl`, `…/NUMBER`      by torch: constants of the graph
+`ROOT/code/…`                         by torch: the recording as source text
+the archive's comment                 `tsnb 1 xxh3-128 ` and 32 hexadecimal digits
+====================================  ============================================================
+
+`ROOT` is the name that the file had when it was saved, without its ending; renaming the file
+changes nothing. Other programs ask torch for an extra file by the part of its name after `extra/`.
+
+The comment ends the file. `1` is the version of this format. The digits are the XXH3-128 digest of
+every byte before them, so that any change is found: in weights and code, in the archive's own
+tables, in padding, and bytes added at the end. It finds accidents; whoever changes a file on
+purpose can write a new digest too.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import tempfile
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
+
+import psutil
+
+from tsnb.artifacts.archive import EXTRA, MEMBER, TOKENIZER, check, seal
+from tsnb.base.errors import ArtifactError, ModelError, NeuronError
+from tsnb.models.load import quiet_transformers, read_tokenizer
+from tsnb.tracing.contract import Contract
+from tsnb.tracing.graphs import constants
+from tsnb.tracing.trace import Traced
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import torch
+    from transformers import PreTrainedTokenizerBase
+
+    from tsnb.artifacts.archive import Archive
+
+UNFINISHED = ".tsnb-save-"  # then the process that writes in this folder
+SPARE = 8 << 20  # bytes of code and tables beside the weights
+
+
+class OtherVersionWarning(UserWarning):
+    """A file was made with another version of torch than the one that loads it."""
+
+
+class OtherDeviceWarning(UserWarning):
+    """A graph puts tensors on another device than the one it is loaded onto."""
+
+
+def save(traced: Traced, path: str | Path, tokenizer: PreTrainedTokenizerBase | None = None) -> Path:
+    """Write a trace to a plain `.pt` file that `torch.jit.load` and C++ open too.
+
+    The contract travels inside, and the tokenizer where one is given. Parent folders are made; the
+    file appears whole or not at all, and an older one is replaced only by a whole one. What a save
+    that was killed has left, the next one in that folder removes.
+
+    Parameters
+    ----------
+    traced
+        What `tsnb.trace` returned.
+    path
+        Where to write; a link is followed.
+    tokenizer
+        The model's tokenizer; `tsnb.load_tokenizer` reads it back.
+
+    Returns
+    -------
+    Path
+        The path written.
+
+    Raises
+    ------
+    ArtifactError
+        The path is a folder or a device or cannot be written, the disk is full, something else than
+        a trace or a tokenizer was given, or the trace has names that torch could not read again.
+
+    Examples
+    --------
+    >>> import tempfile, tsnb
+    >>> model, tokenizer = tsnb.load("tiny-bert")
+    >>> traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = tsnb.save(traced, folder + "/bert.pt", tokenizer)
+    ...     tsnb.load_traced(path).contract == traced.contract
+    True
+
+    Taught in notebook 03.
+    """
+    if not isinstance(traced, Traced):
+        raise ArtifactError(
+            f"Expected what tsnb.trace returned; got {type(traced).__name__}. A model is "
+            "traced first: tsnb.trace(model, inputs)."
+        )
+    path = writable(path)
+    extra = {MEMBER: traced.contract.to_json(), **_files_of(tokenizer)}
+    try:
+        _write(traced.module, path.resolve(), extra)
+    except ArtifactError:
+        raise
+    except (OSError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise ArtifactError(
+            f"The trace could not be written to {path}: {why}. What was there before is untouched."
+        ) from error
+    return path
+
+
+def load_traced(path: str | Path, map_location: str | torch.device = "cpu") -> Traced:
+    """Load a trace from a file that `save` or plain `torch.jit.save` wrote.
+
+    The file is checked before torch sees it: a changed byte in a file of `save` is found by its
+    digest, in a file of somebody else's most often by the checksums of its archive. That is no
+    protection against malice: loading runs code from the file, so load only files from somebody you
+    trust.
+
+    Parameters
+    ----------
+    path
+        A `.pt` file.
+    map_location
+        The device to load weights onto, such as `"cpu"` or `"cuda:0"`.
+
+    Returns
+    -------
+    Traced
+        With its contract; for a file that tsnb did not write, `contract.known` is false.
+
+    Raises
+    ------
+    ArtifactError
+        No such file, not a TorchScript file, damaged, a contract that cannot be read, or a file
+        that torch cannot load here.
+    NeuronError
+        The file was compiled for Neuron, and its package or its device is not here.
+
+    Warns
+    -----
+    OtherVersionWarning
+        The file was made with another version of torch.
+    OtherDeviceWarning
+        The graph puts tensors on a device that the tracer recorded, and `map_location` is another.
+
+    Taught in notebook 03.
+    """
+    archive = check(Path(path).expanduser())
+    contract = read_contract(archive)
+    module = _module(archive, contract, map_location)
+    if contract is None:
+        return Traced(module, _contract_of(archive.path, module))
+    _warn_of_version(contract)
+    _warn_of_device(contract, str(map_location))
+    return Traced(module, contract)
+
+
+def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
+    """Load the tokenizer that travelled in a file with its trace; opens no socket.
+
+    Parameters
+    ----------
+    path
+        A `.pt` file that `save` wrote with a tokenizer.
+
+    Raises
+    ------
+    ArtifactError
+        No such file, damaged, without a tokenizer, or one that transformers cannot load.
+
+    Taught in notebook 03.
+    """
+    archive = check(Path(path).expanduser())
+    names = archive.below(TOKENIZER)
+    if not names:
+        raise ArtifactError(
+            f"{path} holds no tokenizer. Save it with one: tsnb.save(traced, path, tokenizer)."
+        )
+    with tempfile.TemporaryDirectory() as folder, quiet_transformers():
+        archive.unpack(names, Path(folder))
+        try:
+            return read_tokenizer(Path(folder) / archive.root / TOKENIZER)
+        except ModelError as error:
+            raise ArtifactError(
+                f"{path} holds a tokenizer that this transformers cannot load. Load it with the "
+                "version that the contract names, or load the model's own tokenizer."
+            ) from error
+
+
+def writable(path: str | Path) -> Path:
+    """Return a path without `~`, if a file can be written there; nothing is left there yet.
+
+    Raises
+    ------
+    ArtifactError
+        It is no path, a folder or a device, or what would hold it is a file or may not be written
+        to.
+    """
+    target = _path(path)
+    if target is None:
+        raise ArtifactError(
+            f'Expected the path of a file to write, such as "artefacts/model.pt"; got {repr(path)}.'
+        )
+    try:
+        if target.is_dir():
+            raise ArtifactError(
+                f"{target} is a folder. Give the name of a file in it, such as {target}/model.pt."
+            )
+        if target.exists() and not target.is_file():
+            raise ArtifactError(
+                f"{target} is no file but a device or the like. Give the name of a file, such as model.pt."
+            )
+        parent = next(held for held in target.absolute().parents if held.exists())
+        with tempfile.TemporaryFile(dir=parent):
+            return target
+    except OSError as error:
+        raise ArtifactError(
+            f"The trace could not be written to {target}: {error.strerror}. What was there "
+            "before is untouched."
+        ) from error
+
+
+def _path(given: object) -> Path | None:
+    """Return a path without `~`; none where this is no path, or a home that nobody has."""
+    try:
+        path = Path(given).expanduser()  # type: ignore[arg-type]
+    except (TypeError, RuntimeError):
+        return None
+    return None if "\0" in str(path) else path
+
+
+def read_contract(archive: Archive) -> Contract | None:
+    """Return the contract that travelled in a file; `None` where tsnb did not write it.
+
+    Raises
+    ------
+    ArtifactError
+        There is one, and it cannot be read.
+    """
+    if EXTRA + MEMBER not in archive.sizes:
+        return None
+    try:
+        return Contract.from_json(archive.read(EXTRA + MEMBER).decode())
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ArtifactError(
+            f"{archive.path} is TorchScript, but the contract inside cannot be read: "
+            f"{error}. Save the trace again with tsnb.save, or run the file with "
+            "torch.jit.load."
+        ) from error
+
+
+def _files_of(tokenizer: PreTrainedTokenizerBase | None) -> dict[str, bytes]:
+    """Return a tokenizer's files, by their names among the extra files."""
+    if tokenizer is None:
+        return {}
+    from transformers import PreTrainedTokenizerBase
+
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+        raise ArtifactError(
+            f"Expected a tokenizer, as tsnb.load returns it beside the model; got {type(tokenizer).__name__}."
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        files = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+        inside = TOKENIZER.removeprefix(EXTRA)
+        return {inside + file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
+
+
+def _write(module: torch.jit.ScriptModule, target: Path, extra: dict[str, Any]) -> None:
+    """Write beside the target, and put the whole file in its place in one step."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _remove_unfinished(target.parent)
+    prefix = f"{UNFINISHED}{os.getpid()}-"
+    with quiet_jit() as jit, tempfile.TemporaryDirectory("", prefix, target.parent) as folder:
+        _reserve(folder, _bytes_of(module) + sum(map(len, extra.values())) + SPARE)
+        half = Path(folder) / target.name.lstrip(".")  # torch takes no name that begins with a dot
+        jit.save(module, str(half), _extra_files=extra)
+        _check_code(half, target)
+        seal(half)
+        os.replace(half, target)  # noqa: PTH105, the one atomic step
+
+
+def _check_code(file: Path, target: Path) -> None:
+    """Raise an ArtifactError where code holds letters that torch writes, but cannot read."""
+    with ZipFile(file) as archive:
+        members = [name for name in archive.namelist() if name.endswith(".py")]
+        code = "".join(archive.read(name).decode() for name in members)
+    foreign = re.search(r"\w*[^\x00-\x7f]\w*", code)
+    if foreign:
+        raise ArtifactError(
+            f"torch would write {target}, and could not read it again: the model's code has "
+            f"the name {foreign.group()}, and TorchScript reads names in plain English "
+            "letters only. Rename that attribute, input or class; nothing was written."
+        )
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what saves have left whose process was killed."""
+    for left in folder.glob(f"{UNFINISHED}*-*"):
+        process = left.name.removeprefix(UNFINISHED).partition("-")[0]
+        if process.isdecimal() and not psutil.pid_exists(int(process)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _reserve(folder: str, size: int) -> None:
+    """Raise an OSError where the disk has no room: torch would end the whole process later."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        elif shutil.disk_usage(folder).free < size:  # macOS and Windows
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _bytes_of(module: torch.jit.ScriptModule) -> int:
+    """Return the bytes of a module's weights and constants, each storage counted once."""
+    tensors = [*module.parameters(), *module.buffers(), *constants(module)]
+    storages = {held.data_ptr(): held.nbytes() for held in (t.untyped_storage() for t in tensors)}
+    return sum(storages.values())
+
+
+def _module(
+    archive: Archive, contract: Contract | None, map_location: str | torch.device
+) -> torch.jit.ScriptModule:
+    """Let torch load a file, with what its graph needs beyond torch."""
+    import torch
+
+    from tsnb.neuron.loading import neuron_operators
+
+    path, target = archive.path, contract.target if contract else ""
+    try:
+        with quiet_jit() as jit, neuron_operators(archive, target):
+            module: torch.jit.ScriptModule = jit.load(str(path), map_location=map_location)
+            return module
+    except NeuronError:
+        raise
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise ArtifactError(
+            "artifacts.not-loaded",
+            path=path,
+            device=map_location,
+            torch=torch.__version__,
+            why=str(error).strip().partition("\n")[0],
+        ) from error
+
+
+def _contract_of(path: Path, module: torch.jit.ScriptModule) -> Contract:
+    """Read the input names off a graph that tsnb did not trace."""
+    forward: Any = getattr(module, "forward", None)
+    if forward is None:
+        raise ArtifactError(
+            f"{path} holds a TorchScript module without a forward, which tsnb cannot call. "
+            "Use torch.jit.load and the methods that its maker names."
+        )
+    arguments = forward.schema.arguments[1:]  # the first is the module itself
+    return Contract(tuple(argument.name for argument in arguments), known=False)
+
+
+def _warn_of_version(contract: Contract) -> None:
+    """Say where a file was made with another torch than this one; builds do not count."""
+    import torch
+
+    made, here = (
+        contract.versions.get("torch", "").partition("+")[0],
+        torch.__version__.partition("+")[0],
+    )
+    if made not in ("", here):
+        text = (
+            f"The file was made with torch {made}, and this is torch {here}. Compare its "
+            "results with the model's once before you rely on them."
+        )
+        warnings.warn(text, OtherVersionWarning, stacklevel=3)
+
+
+def _warn_of_device(contract: Contract, device: str) -> None:
+    """Say where a graph puts tensors on another device than the one it is loaded onto."""
+    elsewhere = [held for held in contract.devices if held.removesuffix(":0") != device.removesuffix(":0")]
+    if elsewhere:
+        text = (
+            f"The graph puts tensors on {', '.join(elsewhere)}, as recorded while it was "
+            f"traced, and is loaded onto {device}: calls may fail where both meet. Load it "
+            f"onto {', '.join(elsewhere)}, or trace on {device}."
+        )
+        warnings.warn(text, OtherDeviceWarning, stacklevel=3)
+
+
+@contextmanager
+def quiet_jit() -> Iterator[Any]:
+    """Give `torch.jit` within the block, without the note that it is deprecated.
+
+    Notebook 00 says it once, in full, and what to use for new work.
+    """
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
+        yield torch.jit

@@ -1,0 +1,92 @@
+"""Figures of what running a model costs, each a function that returns a Matplotlib Figure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tsnb.base.palette import BLUE, GREY, ORANGE
+from tsnb.figures.plots import HATCHED, INK, new_figure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.figure import Figure
+
+    from tsnb.inference.benchmark import Benchmark
+    from tsnb.inference.costs import CostFit
+
+
+def benchmark_bars(report: Benchmark) -> Figure:
+    """Draw each candidate's time as a bar, the part that padding takes hatched.
+
+    The part is the share of the computed places that are padding. A thin line runs from the
+    quickest round to the slowest, a dashed one marks the time that nothing in 32 bits can beat.
+    """
+    figure, axes = new_figure(8.0, 1.1 + 0.42 * len(report.rows))
+    for place, row in enumerate(report.rows):
+        real = row.median * report.real / row.computed
+        axes.barh(place, real, color=BLUE if row.exact else GREY, height=0.62)
+        axes.barh(place, row.median - real, left=real, facecolor="none", height=0.62, **HATCHED)
+        low, high = min(row.seconds), max(row.seconds)
+        axes.plot([low, high], [place, place], color=INK, lw=1)
+        axes.annotate(
+            f"{row.median:.2f} s",
+            (max(high, row.median), place),
+            xytext=(8, 0),
+            textcoords="offset points",
+            va="center",
+            color=INK,
+        )
+    note = "hatched: padding · thin line: quickest to slowest round"
+    if not np.isnan(report.limit):
+        axes.axvline(report.limit, color=ORANGE, ls="--")
+        note += f"· dashed: the limit, {report.limit:.2f} s"
+    axes.set_yticks(range(len(report.rows)), [row.label for row in report.rows])
+    axes.invert_yaxis()
+    axes.set_xlabel(f"seconds for {report.texts:,} texts")
+    axes.margins(x=0.12)
+    figure.suptitle(note, x=0.01, ha="left", fontsize=10, color=INK)
+    return figure
+
+
+def warm_up_curve(seconds: Sequence[float]) -> Figure:
+    """Draw the time of each of the first calls of a trace."""
+    figure, axes = new_figure(6.0, 2.6)
+    calls = range(1, len(seconds) + 1)
+    axes.plot(calls, [1000 * taken for taken in seconds], "o-", color=BLUE)
+    axes.set_xticks(calls)
+    axes.set_ylim(0)
+    axes.set_xlabel("call")
+    axes.set_ylabel("milliseconds")
+    return figure
+
+
+def cost_by_length(measured: Mapping[int, float], fit: CostFit) -> Figure:
+    """Draw measured times by length, and the linear and the quadratic part of their fit."""
+    figure, axes = new_figure(6.0, 3.0)
+    sizes = np.linspace(0, max(measured), 100)
+    whole = 1000 * np.array([fit(size) for size in sizes])
+    straight = whole - 1000 * fit.quadratic * sizes**2
+    axes.fill_between(sizes, straight, color=BLUE, alpha=0.35, lw=0, label="grows with the length")
+    axes.fill_between(sizes, straight, whole, facecolor="none", label="grows with its square", **HATCHED)
+    points = [1000 * taken for taken in measured.values()]
+    axes.plot(list(measured), points, "o", color=INK, label="measured")
+    axes.set_xlabel("length in tokens")
+    axes.set_ylabel("milliseconds")
+    axes.legend(frameon=False, loc="upper left", labelcolor=INK)
+    return figure
+
+
+def cost_by_batch(measured: Mapping[int, float], length: int) -> Figure:
+    """Draw the measured time of one text by the size of its batch, all of one length."""
+    figure, axes = new_figure(6.0, 2.6)
+    each = [1000 * taken / size for size, taken in measured.items()]
+    axes.plot(list(measured), each, "o-", color=BLUE)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(list(measured), [str(size) for size in measured])
+    axes.set_ylim(0)
+    axes.set_xlabel(f"texts in a batch, each of {length} tokens")
+    axes.set_ylabel("milliseconds a text")
+    return figure

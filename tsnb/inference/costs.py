@@ -1,0 +1,229 @@
+"""What running a model costs on this machine, measured call by call. Taught in notebook 04."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tsnb.artifacts.save import quiet_jit
+from tsnb.base.errors import InputError
+from tsnb.inference.freezing import freeze
+from tsnb.inference.latency import WARM_UP, timed
+from tsnb.lengths.lengths import DELAY
+from tsnb.tracing.samples import sample_inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import torch
+    from numpy.typing import NDArray
+
+    from tsnb.lengths.lengths import Geometry
+    from tsnb.tracing.contract import Shape
+    from tsnb.tracing.trace import Traced
+
+ROWS = 512  # of the matrices that are multiplied: tokens of a batch
+TRIES = 10
+FEWEST = 3  # points that a curve with three terms goes through
+
+
+@dataclass(frozen=True)
+class CostFit:
+    """Seconds of one text by its length: `constant + linear × n + quadratic × n²`.
+
+    Attributes
+    ----------
+    constant, linear, quadratic
+        In seconds, seconds a token, and seconds a token squared; none is negative.
+    """
+
+    constant: float
+    linear: float
+    quadratic: float
+
+    def __call__(self, length: float) -> float:
+        """Return the seconds that a text of a length takes.
+
+        >>> CostFit(1.0, 0.5, 0.25)(2)
+        3.0
+        """
+        return self.constant + self.linear * length + self.quadratic * length**2
+
+    def quadratic_share(self, length: float) -> float:
+        """Return the share, 0 to 1, of the quadratic part at a length.
+
+        >>> CostFit(1.0, 0.5, 0.25).quadratic_share(4)
+        0.5714285714285714
+        """
+        return self.quadratic * length**2 / self(length)
+
+
+def fit_cost(lengths: Sequence[int], seconds: Sequence[float]) -> CostFit:
+    """Fit measured seconds by a constant, a linear and a quadratic part.
+
+    Least squares of the relative errors, so that short texts count as much as long ones. No part
+    is below zero: of all choices of parts whose fit has none, the one with the least error.
+
+    Parameters
+    ----------
+    lengths
+        At least three different ones, in tokens.
+    seconds
+        What each took.
+
+    Raises
+    ------
+    InputError
+        Fewer than three lengths, or not as many times.
+
+    Examples
+    --------
+    >>> fit = fit_cost([1, 2, 4, 8], [3.25, 4.0, 7.0, 19.0])
+    >>> round(fit.constant, 6), round(fit.linear, 6), round(fit.quadratic, 6)
+    (3.0, 0.0, 0.25)
+
+    Taught in notebook 04.
+    """
+    if len(set(lengths)) < FEWEST or len(lengths) != len(seconds):
+        raise InputError(
+            "Three or more different lengths are needed, each with its time; got "
+            f"{len(set(lengths))} lengths and {len(seconds)} times."
+        )
+    sizes, times = np.asarray(lengths, float), np.asarray(seconds, float)
+    terms = np.stack([sizes**0, sizes, sizes**2], axis=1) / times[:, None]
+    choices = [parts for parts in product([True, False], repeat=3) if any(parts)]
+    fits = [fit for parts in choices if (fit := _fit(terms, parts)).min() >= 0]
+    best = min(fits, key=lambda fit: float(np.square(terms @ fit - 1).sum()))
+    return CostFit(*best.tolist())
+
+
+def matmul_peak(geometry: Geometry, tries: int = TRIES) -> float:
+    """Return the most floating-point operations a second that matrix products reach here.
+
+    The products are those of the encoder's layers, for 512 tokens, with torch's own kernels and
+    with oneDNN's; the quickest single one counts, so that it is a limit and no average.
+
+    Parameters
+    ----------
+    geometry
+        The encoder's sizes.
+    tries
+        How often each product is timed.
+
+    Returns
+    -------
+    float
+        Floating-point operations a second; a multiplication with its addition counts as two.
+
+    Examples
+    --------
+    >>> from tsnb.lengths.lengths import Geometry
+    >>> matmul_peak(Geometry(layers=1, hidden=64, intermediate=128)) > 1e6
+    True
+
+    Taught in notebook 04.
+    """
+    hidden, inside = geometry.hidden, geometry.intermediate
+    shapes = ((hidden, hidden), (hidden, inside), (inside, hidden))
+    return max(_rate(*shape, tries) for shape in shapes)
+
+
+def first_calls(traced: Traced, shape: Shape, calls: int = 12, copies: int = 3) -> list[float]:
+    """Return the seconds of the first calls of a trace.
+
+    The trace is frozen anew, so that torch has compiled nothing of it before; of several such
+    copies the quickest first call counts, the quickest second call, and so on.
+
+    Parameters
+    ----------
+    traced
+        A trace with a known contract.
+    shape
+        `(batch, length)` of the calls.
+    calls
+        How many are timed.
+    copies
+        How often the trace is frozen anew.
+
+    Examples
+    --------
+    >>> import tsnb
+    >>> model, tokenizer = tsnb.load("tiny-bert")
+    >>> traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
+    >>> len(first_calls(traced, (1, 16), calls=3))
+    3
+
+    Taught in notebook 04.
+    """
+    inputs = sample_inputs(traced.contract, traced.module, shape, padded=False)
+    curves = [_calls(traced, inputs, calls) for _ in range(copies)]
+    return [min(found) for found in zip(*curves, strict=True)]
+
+
+def cost_of_shapes(
+    traced: Traced, shapes: Sequence[Shape], *, rounds: int = 5, progress: bool = True
+) -> list[float]:
+    """Return the seconds of one call at each shape: the quickest of rounds in which all take turns.
+
+    The quickest, because whatever else the machine does only adds to a time.
+
+    Parameters
+    ----------
+    traced
+        A dynamic trace.
+    shapes
+        `(batch, length)`.
+    rounds
+        How often each shape is timed.
+    progress
+        Whether a bar appears if it takes longer than 2 s.
+
+    Examples
+    --------
+    >>> import tsnb
+    >>> model, tokenizer = tsnb.load("tiny-bert")
+    >>> traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
+    >>> len(cost_of_shapes(traced, [(1, 8), (1, 16)], rounds=1))
+    2
+
+    Taught in notebook 04.
+    """
+    from tqdm.auto import tqdm
+
+    frozen = replace(traced, module=freeze(traced.module))
+    inputs = [sample_inputs(traced.contract, traced.module, shape, padded=False) for shape in shapes]
+    turns = tqdm(range(WARM_UP + rounds), unit="round", delay=DELAY, leave=False, disable=not progress)
+    seconds = [[timed(partial(frozen, **held)) for held in inputs] for _ in turns]
+    return [min(found) for found in zip(*seconds[WARM_UP:], strict=True)]
+
+
+def _calls(traced: Traced, inputs: Mapping[str, torch.Tensor], calls: int) -> list[float]:
+    """Return the seconds of the first calls of one copy, which is freed afterwards."""
+    fresh = replace(traced, module=freeze(traced.module))
+    return [timed(partial(fresh, **inputs)) for _ in range(calls)]
+
+
+def _fit(terms: NDArray[np.float64], parts: tuple[bool, ...]) -> NDArray[np.float64]:
+    """Fit some of the terms; the others are zero."""
+    chosen = np.flatnonzero(parts)
+    scale = np.abs(terms[:, chosen]).max(axis=0)
+    fit = np.zeros(terms.shape[1])
+    fit[chosen] = np.linalg.lstsq(terms[:, chosen] / scale, np.ones(len(terms)))[0] / scale
+    return fit
+
+
+def _rate(wide: int, out: int, tries: int) -> float:
+    """Return the best rate of one product, of torch's two ways to compute it."""
+    import torch
+
+    rows = torch.randn(ROWS, wide)
+    layer = torch.nn.Linear(wide, out).eval()
+    with quiet_jit() as jit:
+        ways = (layer, freeze(jit.trace(layer, rows, check_trace=False)))
+    with torch.inference_mode():
+        quickest = min(timed(partial(way, rows)) for way in ways for _ in range(WARM_UP + tries))
+    return 2 * ROWS * wide * out / quickest

@@ -1,0 +1,109 @@
+"""Plan batches by length, so that little padding is computed. Taught in notebook 04."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tsnb.base.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tsnb.tracing.contract import Shape
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Which texts run together, and the shape they are padded to.
+
+    Attributes
+    ----------
+    indices
+        Of the texts, in the order of their rows.
+    rows
+        Rows that are computed; more than there are texts where a fixed shape is filled up.
+    length
+        What each row is padded to, in tokens.
+    """
+
+    indices: tuple[int, ...]
+    rows: int
+    length: int
+
+    @property
+    def tokens(self) -> int:
+        """Places that are computed, padding and filler rows included."""
+        return self.rows * self.length
+
+
+def plan_dynamic(lengths: Sequence[int], max_tokens: int) -> list[Batch]:
+    """Plan batches for a trace that takes any shape: neighbours in length run together.
+
+    A batch grows, from the shortest text to the longest, as long as its rows times its longest row
+    stay within the max_tokens.
+
+    Parameters
+    ----------
+    lengths
+        Tokens of each text.
+    max_tokens
+        Most places, rows × length, that one batch may compute.
+
+    Raises
+    ------
+    InputError
+        A text alone is longer than the max_tokens.
+
+    Examples
+    --------
+    >>> [(batch.indices, batch.length) for batch in plan_dynamic([9, 2, 3, 8], max_tokens=18)]
+    [((1, 2), 3), ((3, 0), 9)]
+    """
+    check_max_tokens(lengths, max_tokens)
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    groups: list[list[int]] = []
+    for index in order:
+        if groups and (len(groups[-1]) + 1) * lengths[index] <= max_tokens:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+    return [Batch(tuple(group), len(group), lengths[group[-1]]) for group in groups]
+
+
+def check_max_tokens(lengths: Sequence[int], max_tokens: int, first: int = 0) -> None:
+    """Raise an InputError that names a text which alone is longer than the max_tokens.
+
+    >>> check_max_tokens([5, 30], 32)
+    """
+    for index, length in enumerate(lengths, first):
+        if length > max_tokens:
+            raise InputError(
+                f"Text {index} has {length} tokens, and the budget of a batch is {max_tokens}. Raise "
+                f"the budget to {length} or more."
+            )
+
+
+def plan_static(lengths: Sequence[int], shapes: Iterable[Shape]) -> list[Batch]:
+    """Plan batches for traces of fixed shapes: each text goes to the shortest that holds it.
+
+    Parameters
+    ----------
+    lengths
+        Tokens of each text, none longer than the longest shape.
+    shapes
+        `(batch, length)` of the traces.
+
+    Examples
+    --------
+    >>> [(batch.indices, batch.rows) for batch in plan_static([9, 2, 3], [(2, 4), (2, 16)])]
+    [((1, 2), 2), ((0,), 2)]
+    """
+    held: dict[Shape, list[int]] = {shape: [] for shape in sorted(shapes, key=lambda s: s[1])}
+    for index, length in enumerate(lengths):
+        held[next(shape for shape in held if shape[1] >= length)].append(index)
+    return [
+        Batch(tuple(group[start : start + rows]), rows, length)
+        for (rows, length), group in held.items()
+        for start in range(0, len(group), rows)
+    ]

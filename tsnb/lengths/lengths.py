@@ -1,0 +1,459 @@
+"""Token lengths: what a max length cuts, what padding costs, and the best buckets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sized
+from dataclasses import dataclass
+from itertools import chain, islice, pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tsnb.base.errors import InputError
+from tsnb.base.words import say
+from tsnb.lengths.buckets import best_ends
+from tsnb.tracing.inputs import checked_text, is_positive_int, positive_int
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from torch import nn
+    from transformers import PreTrainedTokenizerBase
+
+    from tsnb.tracing.inputs import Text
+
+    Lengths = Sequence[int] | NDArray[np.int64]
+
+BATCH = 1000  # texts that are tokenized at once
+MOST = 2**63 - 1  # tokens of a text, in int64
+COUNTABLE = 2**20  # lengths up to it are counted in a table, longer ones sorted
+DELAY = 2  # seconds before a progress bar appears
+QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+CONFIGURED = {  # what Transformers configurations call the sizes of an encoder layer
+    "layers": ("num_hidden_layers", "n_layers", "num_layers", "encoder_layers"),
+    "hidden": ("hidden_size", "dim", "d_model"),
+    "intermediate": (
+        *("intermediate_size", "hidden_dim", "d_ff", "ffn_dim"),
+        *("encoder_ffn_dim", "d_inner"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The sizes of an encoder that decide how much it computes.
+
+    Attributes
+    ----------
+    layers
+        Number of encoder layers.
+    hidden
+        Width of the hidden states.
+    intermediate
+        Width inside the feed-forward network.
+
+    Examples
+    --------
+    >>> import tsnb
+    >>> Geometry.of(tsnb.load("tiny-bert")[0])
+    Geometry(layers=3, hidden=128, intermediate=512)
+
+    Taught in notebook 02.
+    """
+
+    layers: int
+    hidden: int
+    intermediate: int
+
+    @classmethod
+    def of(cls, model: nn.Module) -> Geometry:
+        """Read the sizes from a model's Transformers configuration.
+
+        Raises
+        ------
+        InputError
+            The model has no configuration, or one that does not say a size.
+        """
+        config = getattr(model, "config", None)
+        sizes: dict[str, Any] = {}
+        for name, spellings in CONFIGURED.items():
+            found = (getattr(config, spelling, None) for spelling in spellings)
+            sizes[name] = next((size for size in found if is_positive_int(size)), None)
+            if sizes[name] is None:
+                raise InputError(
+                    f"The configuration of this {type(model).__name__} does not say {name}, under "
+                    "any name that tsnb knows. Say it yourself: tsnb.lengths.lengths.Geometry(layers, "
+                    "hidden, intermediate)."
+                )
+        return cls(**sizes)
+
+
+@dataclass(frozen=True, repr=False)
+class LengthReport:
+    """What a max length does to texts, and what padding costs; prints as text.
+
+    Taught in notebooks 02 and 04.
+
+    Attributes
+    ----------
+    texts
+        How many there are.
+    fit
+        Share of the texts, 0 to 1, that are not longer than the max length.
+    cut_texts, cut_tokens
+        How many texts are longer, and how many of their tokens are cut off.
+    cut_share
+        Share of all tokens, 0 to 1, that is cut off.
+    computed_tokens
+        Places that the model computes, padding included.
+    padding_share
+        Share of the computed places, 0 to 1, that is padding.
+    relative_cost
+        What is computed, relative to the same texts, cut, without padding: 1 is the least.
+    """
+
+    texts: int
+    fit: float
+    cut_texts: int
+    cut_tokens: int
+    cut_share: float
+    computed_tokens: int
+    padding_share: float
+    relative_cost: float
+
+    def __str__(self) -> str:
+        rows = {
+            "texts": f"{self.texts:,}",
+            "fit": f"{self.fit:.1%}",
+            "cut-texts": f"{self.cut_texts:,}",
+            "cut-tokens": f"{self.cut_tokens:,} ({self.cut_share:.1%})",
+            "computed": f"{self.computed_tokens:,}",
+            "padding": f"{self.padding_share:.1%}",
+            "cost": f"{self.relative_cost:.2f}",
+        }
+        labels = {name: say(f"lengths.{name}") for name in rows}
+        width = max(map(len, labels.values()))
+        return "\n".join(f"{labels[name]:<{width}}  {text}" for name, text in rows.items())
+
+    __repr__ = __str__
+
+
+def token_lengths(
+    tokenizer: PreTrainedTokenizerBase, texts: Iterable[Text], *, progress: bool = True
+) -> NDArray[np.int64]:
+    """Count the tokens of each text, special tokens included; nothing is cut.
+
+    Parameters
+    ----------
+    tokenizer
+        The model's tokenizer; a fast one works through 1,000 texts at once.
+    texts
+        Texts, or pairs of texts as tuples; an iterator works as well.
+    progress
+        Whether a bar appears if it takes longer than 2 s.
+
+    Returns
+    -------
+    array of int64, `(texts,)`
+        In the order of the texts.
+
+    Raises
+    ------
+    InputError
+        A single text, no text at all, or something that is no text; its index is named.
+
+    Examples
+    --------
+    >>> import tsnb
+    >>> _, tokenizer = tsnb.load("tiny-bert")
+    >>> token_lengths(tokenizer, ["who was jim henson ?", ("who ?", "a puppeteer")]).tolist()
+    [7, 8]
+
+    Taught in notebook 02.
+    """
+    from tqdm.auto import tqdm
+
+    if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
+        raise InputError(
+            f"Expected a list of texts; got one {type(texts).__name__}. Put a single text "
+            "into a list: [text]."
+        )
+    total = len(texts) if isinstance(texts, Sized) else None
+    found: list[int] = []
+    with tqdm(total=total, unit="text", delay=DELAY, disable=not progress) as bar:
+        for batch in _batches(texts):
+            found += _count(tokenizer, batch)
+            bar.update(len(batch))
+    if not found:
+        raise InputError("There are no texts to measure. Give at least one.")
+    return np.array(found, dtype=np.int64)
+
+
+def flops(length: Any, geometry: Geometry) -> Any:
+    """Return the floating-point operations of a text's way through the encoder layers.
+
+    With *l* layers of width *h* and *f* inside the feed-forward network, a text of *n* tokens takes
+    *l* (*n* (8 *h*² + 4 *h* *f*) + 4 *n*² *h*): a multiplication with its addition counts as two;
+    8 *h*² a token are the four projections, 4 *h* *f* the feed-forward network, 4 *n* *h* the
+    attention scores and the weighted sum. Embeddings, normalisation, softmax and heads are left
+    out.
+
+    For *f* = 4 *h* it is the forward pass of Narayanan et al. 2021, "Efficient Large-Scale Language
+    Model Training on GPU Clusters Using Megatron-LM", arXiv:2104.04473, appendix:
+    24 *B* *s* *l* *h*² (1 + *s* / 6 *h*), with *B* texts of *s* tokens.
+
+    Parameters
+    ----------
+    length
+        Tokens of a text, or an array of them.
+    geometry
+        The encoder's sizes.
+
+    Returns
+    -------
+    int, or array of float64
+        Exact for an int.
+
+    Examples
+    --------
+    >>> flops(128, Geometry(layers=12, hidden=768, intermediate=3072))
+    22347251712
+
+    Taught in notebook 02.
+    """
+    if not hasattr(geometry, "intermediate"):
+        raise InputError(
+            "Expected the sizes of an encoder, tsnb.lengths.lengths.Geometry.of(model); got "
+            f"{type(geometry).__name__}."
+        )
+    tokens = length if isinstance(length, int) else np.asarray(length, dtype=np.float64)
+    hidden, inside = geometry.hidden, geometry.intermediate
+    linear = tokens * (8 * hidden**2 + 4 * hidden * inside)
+    return geometry.layers * (linear + 4 * tokens * tokens * hidden)
+
+
+def presets(lengths: Lengths, limit: int | None = None) -> dict[str, int]:
+    """Return max lengths to choose from, by name.
+
+    Parameters
+    ----------
+    lengths
+        Tokens of each text.
+    limit
+        The model's position limit, if it has one; the others may lie above it.
+
+    Returns
+    -------
+    dict of str to int
+        `p50`, `p95` and `p99`, the least lengths that half, 95 % and 99 % of the texts fit in,
+        `longest`, and `limit` if it is given.
+
+    Examples
+    --------
+    >>> presets([5, 9, 12, 30], limit=512)
+    {'p50': 9, 'p95': 30, 'p99': 30, 'longest': 30, 'limit': 512}
+
+    Taught in notebook 02.
+    """
+    held = checked(lengths)
+    found = np.quantile(held, list(QUANTILES.values()), method="inverted_cdf")
+    named = dict(zip(QUANTILES, map(int, found), strict=True)) | {"longest": int(held.max())}
+    return named if limit is None else named | {"limit": limit}
+
+
+def length_report(
+    lengths: Lengths,
+    max_length: int,
+    *,
+    geometry: Geometry | None = None,
+    buckets: Sequence[int] | None = None,
+) -> LengthReport:
+    """Return what is cut at a max length, and what padding to it, or to buckets, costs.
+
+    Parameters
+    ----------
+    lengths
+        Tokens of each text, special tokens included.
+    max_length
+        Longer texts are cut to it.
+    geometry
+        The model's sizes, for the cost in floating-point operations; without them the cost is the
+        number of tokens, which leaves out that attention grows with the square of the length.
+    buckets
+        Rising lengths; each text is padded to the smallest that holds it, not to `max_length`.
+
+    Raises
+    ------
+    InputError
+        Lengths or buckets that are none, or a last bucket that is too short.
+
+    Examples
+    --------
+    >>> length_report([5, 9, 12, 30], max_length=16)
+    texts                 4
+    texts that fit        75.0%
+    texts that are cut    1
+    tokens cut off        14 (25.0%)
+    tokens computed       64
+    of these, padding     34.4%
+    cost, no padding = 1  1.52
+    >>> length_report([5, 9, 12, 30], max_length=16, buckets=[12, 16]).padding_share
+    0.19230769230769232
+
+    Taught in notebooks 02 and 04.
+    """
+    (sizes, texts), limit = histogram(lengths), positive_int("max_length", max_length)
+    kept = np.minimum(sizes, limit)
+    padded = pad_to([limit] if buckets is None else buckets, kept)
+    tokens, real, computed = (int((held * texts).sum()) for held in (sizes, kept, padded))
+    count, cut = int(texts.sum()), int(texts[sizes > limit].sum())
+    return LengthReport(
+        texts=count,
+        fit=1 - cut / count,
+        cut_texts=cut,
+        cut_tokens=tokens - real,
+        cut_share=(tokens - real) / tokens,
+        computed_tokens=computed,
+        padding_share=(computed - real) / computed,
+        relative_cost=_total(padded, texts, geometry) / _total(kept, texts, geometry),
+    )
+
+
+def plan_buckets(lengths: Lengths, count: int = 4, *, geometry: Geometry | None = None) -> list[int]:
+    """Return the bucket edges at which padding costs the least, exactly.
+
+    Each text is padded to the smallest edge that holds it. Of all choices of `count` edges, none
+    costs less in total; see `tsnb.lengths.buckets.best_ends` for how it is found.
+
+    Parameters
+    ----------
+    lengths
+        Tokens of each text, as they are padded: cut them first if they are to be cut.
+    count
+        How many buckets; there are fewer if there are fewer distinct lengths.
+    geometry
+        The model's sizes, for the cost in floating-point operations; without them it is the number
+        of tokens.
+
+    Returns
+    -------
+    list of int
+        Rising; the last is the longest length.
+
+    Raises
+    ------
+    InputError
+        Lengths that are none, or a count below 1.
+
+    Examples
+    --------
+    >>> plan_buckets([5, 5, 6, 9, 30, 31], count=2)
+    [9, 31]
+
+    Taught in notebooks 02 and 04.
+    """
+    sizes, texts = histogram(lengths)
+    distinct: list[int] = sizes.tolist()
+    costs = distinct if geometry is None else [flops(size, geometry) for size in distinct]
+    ends = best_ends(texts.tolist(), costs, positive_int("count", count))
+    return [distinct[end] for end in ends]
+
+
+def pad_to(edges: Sequence[int], lengths: Lengths) -> NDArray[np.int64]:
+    """Return the length that each text is padded to: the smallest edge that holds it.
+
+    Raises
+    ------
+    InputError
+        Edges that do not rise, or a text that is longer than the last.
+
+    Examples
+    --------
+    >>> pad_to([16, 32], [5, 16, 17]).tolist()
+    [16, 16, 32]
+    """
+    held, given = checked(lengths), list(edges) if np.ndim(edges) else []
+    rising = all(map(is_positive_int, given)) and all(left < right for left, right in pairwise(given))
+    if not given or not rising:
+        raise InputError(
+            f"Bucket edges must be positive whole numbers that rise, such as [16, 32, 64]; got {edges}."
+        )
+    if given[-1] < held.max():
+        raise InputError(
+            f"The last bucket edge is {given[-1]}, and a text of {held.max()} tokens must "
+            "fit into a bucket. Raise the edge, or cut the texts first."
+        )
+    ends = np.array(given, dtype=np.int64)
+    return ends[np.searchsorted(ends, held)]
+
+
+def histogram(lengths: Lengths) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the distinct lengths, shortest first, and how many texts have each.
+
+    >>> [held.tolist() for held in histogram([9, 5, 9])]
+    [[5, 9], [1, 2]]
+    """
+    held = checked(lengths)
+    if held.max() > COUNTABLE:
+        return np.unique(held, return_counts=True)
+    counts = np.bincount(held)
+    sizes = np.flatnonzero(counts)
+    return sizes, counts[sizes]
+
+
+def checked(lengths: Lengths) -> NDArray[np.int64]:
+    """Return lengths as an array, or raise an InputError that says what is wrong with them.
+
+    >>> checked([5, 9])
+    array([5, 9])
+    """
+    try:
+        held = np.asarray(lengths)
+    except ValueError:  # lists of different lengths
+        held = np.asarray(None)
+    if held.shape == (0,):
+        raise InputError(
+            "There are no lengths. Give at least one, as tsnb.token_lengths(tokenizer, texts) does."
+        )
+    if held.ndim != 1 or held.dtype.kind not in "iu" or held.min() < 1 or held.max() > MOST:
+        raise InputError(
+            "Expected a list of lengths in tokens, each a positive whole number, as "
+            f"tsnb.token_lengths gives them; got {_first_wrong(lengths)}."
+        )
+    return held.astype(np.int64, copy=False)
+
+
+def _first_wrong(lengths: object) -> str:
+    """Return the first thing that is no length, or what was given in the place of a list."""
+    kind = type(lengths).__name__
+    if not isinstance(lengths, (list, tuple, np.ndarray)) or getattr(lengths, "ndim", 1) == 0:
+        return kind
+    return next((str(item) for item in lengths if not is_positive_int(item)), kind)
+
+
+def _total(lengths: NDArray[np.int64], texts: NDArray[np.int64], geometry: Geometry | None) -> float:
+    """Return the cost of so many texts of each length: floating-point operations, or tokens."""
+    costs = lengths if geometry is None else flops(lengths, geometry)
+    return float((costs * texts).sum())
+
+
+def _batches(texts: Iterable[Text]) -> Iterator[list[Text]]:
+    """Give checked texts, a thousand at a time."""
+    numbered = enumerate(texts)
+    for first in numbered:
+        batch = chain([first], islice(numbered, BATCH - 1))
+        yield [checked_text(index, text) for index, text in batch]
+
+
+def _count(tokenizer: PreTrainedTokenizerBase, batch: list[Text]) -> list[int]:
+    """Tokenize a batch and return how many tokens each text makes."""
+    rows = tokenizer(
+        batch,
+        truncation=False,
+        padding=False,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+        verbose=False,
+    )
+    return [len(ids) for ids in rows["input_ids"]]

@@ -1,0 +1,101 @@
+"""Fetch a model from the Hugging Face Hub to the local cache, or say within seconds why not."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from tsnb.base.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SECONDS = 4.0
+SAFE = "*.safetensors"
+PICKLED = "*.bin"
+OTHER_FILES = ("*.json", "*.txt", "*.model")
+
+Result = TypeVar("Result")
+
+
+def fetch(name: str) -> Path:
+    """Return the folder of a hub model in the local cache; download it where it is not there.
+
+    Parameters
+    ----------
+    name
+        A hub id, `owner/name`.
+
+    Raises
+    ------
+    ModelError
+        The hub does not answer within `SECONDS`, or does not know the model.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+
+    try:
+        return _cached(name) or Path(
+            snapshot_download(name, allow_patterns=[*OTHER_FILES, _weight_pattern(name)])
+        )
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise ModelError(
+            f"The hub knows no public model {name}. Check the spelling (owner/name); "
+            'offline, tsnb.load("tiny-bert") always works.'
+        ) from error
+    except OSError as error:
+        raise ModelError(
+            f"The model {name} is neither a folder nor in the local cache, and the hub "
+            'cannot be reached. Offline, use tsnb.load("tiny-bert"), or copy the model\'s '
+            "files into a folder and give its path."
+        ) from error
+
+
+def has_weights(folder: Path) -> bool:
+    """Tell whether a folder holds weights in a form that transformers loads."""
+    return any(any(folder.glob(pattern)) for pattern in (SAFE, PICKLED))
+
+
+def _cached(name: str) -> Path | None:
+    """Return the snapshot in the local cache, if it has weights; asks nobody."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(name, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+    return folder if has_weights(folder) else None
+
+
+def _weight_pattern(name: str) -> str:
+    """Ask the hub which weights a model has; safetensors are preferred."""
+    from huggingface_hub import HfApi
+
+    held = _within(SECONDS, lambda: HfApi().list_repo_files(name))
+    return SAFE if any(file.endswith(".safetensors") for file in held) else PICKLED
+
+
+def _within(seconds: float, ask: Callable[[], Result]) -> Result:
+    """Return what `ask` returns, or raise TimeoutError where it takes longer than `seconds`.
+
+    The timeout of an HTTP library does not bound the look-up of the host's name; this does.
+    """
+    answers: list[Result] = []
+    failures: list[Exception] = []
+
+    def run() -> None:
+        try:
+            answers.append(ask())
+        except Exception as error:  # noqa: BLE001, handed to the caller below
+            failures.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failures:
+        raise failures[0]
+    if not answers:
+        raise TimeoutError
+    return answers[0]

@@ -1,0 +1,162 @@
+"""Which weights of a model share storage, and how to take them apart. Taught in notebook 01."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from tsnb.base.words import say
+from tsnb.models.load import embeddings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import nn
+
+    Named = Mapping[str, nn.Parameter]
+
+Module = TypeVar("Module", bound="nn.Module")
+
+
+@dataclass(frozen=True)
+class TiedPair:
+    """Two parameters that are one tensor, or would be without the `torchscript` flag.
+
+    Attributes
+    ----------
+    first, second
+        The names of the parameters in the model.
+    tied
+        Whether both lie at the same storage address.
+    parameters
+        Elements of one of the two.
+    bytes
+        Size of one of the two: what taking them apart costs.
+    """
+
+    first: str
+    second: str
+    tied: bool
+    parameters: int
+    bytes: int
+
+    def __str__(self) -> str:
+        key = "tying.tied" if self.tied else "tying.apart"
+        return say(key, first=self.first, second=self.second, bytes=f"{self.bytes:,}")
+
+
+@dataclass(frozen=True)
+class TyingReport:
+    """Every pair of weights that is tied or could be; prints as text, a line a pair."""
+
+    pairs: tuple[TiedPair, ...]
+
+    @property
+    def tied(self) -> tuple[TiedPair, ...]:
+        """The pairs that share storage now."""
+        return tuple(pair for pair in self.pairs if pair.tied)
+
+    def __str__(self) -> str:
+        return (
+            "\n".join(map(str, self.pairs))
+            or "No weights are shared, and there is no output embedding that could be."
+        )
+
+    __repr__ = __str__
+
+
+def tying(model: nn.Module) -> TyingReport:
+    """Report which weights of a model share storage.
+
+    Looks at storage addresses, not at the configuration. Besides the pairs that share storage, the
+    report names the input and output embeddings where the model has both and they are apart.
+
+    Parameters
+    ----------
+    model
+        Any module; a Transformers model also tells which embeddings are meant to be tied.
+
+    Returns
+    -------
+    TyingReport
+        Pairs in the order of the model's parameters.
+
+    Examples
+    --------
+    >>> import tsnb
+    >>> model, _ = tsnb.load("tiny-bert", head="masked-lm")
+    >>> print(tsnb.tying(model).pairs[0].tied)
+    True
+
+    Taught in notebook 01.
+    """
+    named = dict(model.named_parameters(remove_duplicate=False))
+    shared = [(names[0], name) for names in _by_storage(named) for name in names[1:]]
+    found = dict.fromkeys(shared, True)
+    for pair in _embedding_pair(model, named):
+        found.setdefault(pair, False)
+    return TyingReport(
+        tuple(
+            TiedPair(*pair, tied, named[pair[0]].numel(), named[pair[0]].nbytes)
+            for pair, tied in found.items()
+        )
+    )
+
+
+def untie(model: Module) -> Module:
+    """Give every tied weight a copy of its own, as the `torchscript` flag does, on a live model.
+
+    Works in place. Biases stay as they are, because the flag leaves them too. Do not train the
+    model afterwards: the copies would drift apart.
+
+    Parameters
+    ----------
+    model
+        Any module.
+
+    Returns
+    -------
+    nn.Module
+        The same model.
+
+    Examples
+    --------
+    >>> import tsnb
+    >>> model, _ = tsnb.load("tiny-bert", head="masked-lm")
+    >>> [pair.tied for pair in tsnb.tying(tsnb.untie(model)).pairs if "weight" in pair.first]
+    [False]
+
+    Taught in notebook 01.
+    """
+    named = dict(model.named_parameters(remove_duplicate=False))
+    for names in _by_storage(named):
+        for name in names[1:]:
+            if name.endswith("weight"):
+                _replace_by_copy(model, name)
+    return model
+
+
+def _by_storage(named: Named) -> list[list[str]]:
+    """Return the groups of names that share a storage, each with two names or more."""
+    groups: dict[int, list[str]] = {}
+    for name, parameter in named.items():
+        groups.setdefault(parameter.untyped_storage().data_ptr(), []).append(name)
+    return [names for address, names in groups.items() if address and len(names) > 1]
+
+
+def _embedding_pair(model: nn.Module, named: Named) -> list[tuple[str, str]]:
+    """Return the names of a language model's input and output embeddings, where it has both."""
+    ends = [embeddings(model, side) for side in ("input", "output")]
+    names = [name for end in ends for name, held in named.items() if held is getattr(end, "weight", None)]
+    first, last = names[:1], names[-1:]
+    return list(zip(first, last, strict=True)) if None not in ends and first != last else []
+
+
+def _replace_by_copy(model: nn.Module, name: str) -> None:
+    """Put a copy of a parameter in its place."""
+    from torch import nn
+
+    owner, _, attribute = name.rpartition(".")
+    module = model.get_submodule(owner)
+    held = module.get_parameter(attribute)
+    setattr(module, attribute, nn.Parameter(held.detach().clone(), held.requires_grad))

@@ -1,0 +1,154 @@
+"""What a trace promises: the names, shapes and versions that belong to it, as data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import nn
+
+Axis = int | str  # a fixed size, or what it follows: "batch", "length" or "other"
+Shape = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a caller must know of a trace; saved inside the `.pt` file.
+
+    Taught in notebooks 02 and 03.
+
+    Attributes
+    ----------
+    input_names
+        In the order of the model's `forward`.
+    output_names
+        One for each tensor that the trace returns.
+    dtypes
+        Of each input, such as `int64`.
+    batch_size, length
+        The shape that was traced; `None` where the inputs have no such dimension.
+    input_axes
+        For each input, each dimension's size, or what it follows (`"batch"`, `"length"`).
+    output_axes
+        For each output, each dimension's size, or what it follows (`"batch"`, `"length"`,
+        `"other"`), found by running the model at a second shape.
+    pad_token_id, max_positions
+        Of the model's configuration; `None` where it has none.
+    model_id
+        What the model was loaded from, or the name of its class.
+    versions
+        Of Python and of the packages that made the trace.
+    verified
+        Shapes `(batch, length)` at which trace and model were compared and agreed.
+    fixed_shape
+        Whether only the traced shape is accepted, as in a Neuron graph.
+    target
+        What a Neuron graph was compiled for, such as `inf2`; `stand-in` for one that behaves like
+        it on the CPU; empty for a plain trace.
+    devices
+        On which the graph itself makes tensors or moves them, whatever device it is loaded onto.
+    known
+        Whether tsnb made the trace; a contract read off somebody else's file says `False`.
+    """
+
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...] = ()
+    dtypes: Mapping[str, str] = field(default_factory=dict)
+    batch_size: int | None = None
+    length: int | None = None
+    input_axes: Mapping[str, tuple[Axis, ...]] = field(default_factory=dict)
+    output_axes: tuple[tuple[Axis, ...], ...] = ()
+    pad_token_id: int | None = None
+    max_positions: int | None = None
+    model_id: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    verified: tuple[Shape, ...] = ()
+    fixed_shape: bool = False
+    target: str = ""
+    devices: tuple[str, ...] = ()
+    known: bool = True
+
+    def to_json(self) -> str:
+        """Return the contract as JSON text, readable by C++ and by people.
+
+        >>> Contract.from_json(Contract(("input_ids",)).to_json()).input_names
+        ('input_ids',)
+        """
+        return json.dumps(asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> Contract:
+        """Return the contract that `to_json` wrote.
+
+        Raises
+        ------
+        ValueError, TypeError
+            The text is not such JSON.
+        """
+        return cls(**{name: _tuples(value) for name, value in json.loads(text).items()})
+
+    def with_verified(self, shapes: Sequence[Shape]) -> Contract:
+        """Return the same contract with more shapes recorded as verified."""
+        return replace(self, verified=tuple(sorted({*self.verified, *shapes})))
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return every field but `known` with its value as text; `-` where it is not set.
+
+        >>> Contract(("input_ids",), length=16).rows()[4]
+        ('length', '16')
+        """
+        fields = asdict(self).items()
+        return [(name, _readable(value)) for name, value in fields if name != "known"]
+
+    def __str__(self) -> str:
+        note = (
+            ""
+            if self.known
+            else "\n"
+            + (
+                "This file was not made by tsnb: its input names were read off the graph, and "
+                "nothing else about it is known."
+            )
+        )
+        return "\n".join(f"{name:<13} {value}" for name, value in self.rows()) + note
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that decide what a trace does; looks nothing up that is not installed.
+
+    >>> sorted(versions())
+    ['python', 'torch', 'transformers', 'tsnb']
+    """
+    import platform
+    from importlib.metadata import version
+
+    packages = {name: version(name) for name in ("torch", "transformers", "tsnb")}
+    return {"python": platform.python_version(), **packages}
+
+
+def model_id(model: nn.Module) -> str:
+    """Return what a model was loaded from, or the name of its class."""
+    return str(getattr(model, "name_or_path", "") or type(model).__name__)
+
+
+def _tuples(value: Any) -> Any:
+    """Turn JSON's lists into tuples, at every depth."""
+    if isinstance(value, dict):
+        return {name: _tuples(held) for name, held in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _readable(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_shape(held)}" for name, held in value.items()) or "-"
+    if isinstance(value, (tuple, list)):
+        return ", ".join(map(_shape, value)) or "-"
+    return str(value) if value not in (None, "") else "-"
+
+
+def _shape(item: Any) -> str:
+    return " × ".join(map(str, item)) if isinstance(item, (tuple, list)) else str(item)

@@ -1,0 +1,257 @@
+"""Named dummy inputs, in the order of the model's forward. Taught in notebook 02."""
+
+from __future__ import annotations
+
+import inspect
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tsnb.base.errors import InputError, suggest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import torch
+    from torch import nn
+    from transformers import PreTrainedTokenizerBase
+
+Value = TypeVar("Value")
+Text = str | tuple[str, str]
+
+PAIR = 2
+REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+POSITIONS = ("position_embeddings", "position_embedding", "embed_positions", "wpe")
+EXAMPLE = ("Who was Jim Henson ?", "Jim Henson was a puppeteer")
+
+
+def dummy_inputs(
+    tokenizer: PreTrainedTokenizerBase,
+    model: nn.Module,
+    text: Text | None = None,
+    max_length: int = 128,
+    batch_size: int = 1,
+) -> dict[str, torch.Tensor]:
+    """Make example inputs to trace a model with: real text, real padding, real mask.
+
+    Parameters
+    ----------
+    tokenizer
+        The model's tokenizer.
+    model
+        Its `forward` decides which inputs are kept, and their order.
+    text
+        A text, or a pair of texts as `(first, second)`; by default a question and its answer.
+    max_length
+        Sequence length in tokens, special tokens and padding included.
+    batch_size
+        Number of rows; each holds the same text.
+
+    Returns
+    -------
+    dict of str to Tensor
+        int64 tensors `(batch_size, max_length)` by name, in the order of `forward`.
+
+    Raises
+    ------
+    InputError
+        Empty text, a text longer than `max_length`, a length over the model's position limit,
+        padding needed and no pad token, or a model that takes nothing that the tokenizer makes.
+
+    Examples
+    --------
+    >>> import tsnb
+    >>> model, tokenizer = tsnb.load("tiny-bert")
+    >>> inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16)
+    >>> [(name, tuple(tensor.shape)) for name, tensor in inputs.items()]
+    [('input_ids', (1, 16)), ('attention_mask', (1, 16)), ('token_type_ids', (1, 16))]
+
+    Taught in notebook 02.
+    """
+    texts = _checked_texts(EXAMPLE if text is None else text)
+    max_length, batch_size = _checked_sizes(model, max_length, batch_size)
+    needed = len(tokenizer(*texts, verbose=False)["input_ids"])
+    if needed > max_length:
+        raise InputError(
+            f"The text makes {needed} tokens, special tokens included, and max_length is "
+            f"{max_length}. Raise max_length to {needed} or more, or shorten the text; "
+            "nothing is cut without being asked."
+        )
+    if needed < max_length and tokenizer.pad_token is None:
+        raise InputError(
+            f"The tokenizer has no pad token, and {needed} tokens must be padded to "
+            f"{max_length}. Set one (tokenizer.pad_token = tokenizer.eos_token), or ask for "
+            f"max_length={needed}."
+        )
+    padding = {"padding": "max_length", "max_length": max_length} if needed < max_length else {}
+    rows = tokenizer(*texts, return_tensors="pt", **padding)
+    taken = parameters(model)
+    kept = {name: rows[name].repeat(batch_size, 1) for name in rows if name in taken}
+    if not kept:
+        gaps = {"made": ", ".join(rows), "taken": ", ".join(taken)}
+        raise InputError("inputs.none-kept", **gaps)
+    return in_forward_order(model, kept)
+
+
+def parameters(model: nn.Module) -> dict[str, inspect.Parameter]:
+    """Return the parameters of a model's `forward` by name, in their order.
+
+    >>> from torch import nn
+    >>> list(parameters(nn.Linear(2, 2)))
+    ['input']
+    """
+    return dict(inspect.signature(model.forward).parameters)
+
+
+def in_forward_order(model: nn.Module, named: Mapping[str, Value]) -> dict[str, Value]:
+    """Return named values in the order of a model's `forward`.
+
+    Raises
+    ------
+    InputError
+        A name that `forward` does not have, or a required one that is missing.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> in_forward_order(nn.Bilinear(2, 2, 2), {"input2": 2, "input1": 1})
+    {'input1': 1, 'input2': 2}
+    """
+    known = parameters(model)
+    plain = [name for name, found in known.items() if found.kind not in REST]
+    for name in named:
+        _check_name(name, plain)
+    required = [name for name in plain if known[name].default is inspect.Parameter.empty]
+    missing = [name for name in required if name not in named]
+    if missing:
+        raise InputError(f"These inputs are missing: {', '.join(missing)}. Given: {', '.join(named)}.")
+    return {name: named[name] for name in plain if name in named}
+
+
+def _check_name(name: object, known: list[str]) -> None:
+    if not known:
+        raise InputError(
+            f"The model's forward names no inputs (it takes *args or **kwargs), so {name} "
+            "has no place there. Give the module inside the wrapper, or wrap the model in "
+            "one whose forward names them."
+        )
+    if name not in known:
+        raise InputError(f"The model's forward has no input called {name}. {suggest(str(name), known)}")
+
+
+def check_both_ways(model: nn.Module, names: Iterable[str]) -> None:
+    """Raise an InputError where `forward` takes a name by position only, or by name only.
+
+    >>> from torch import nn
+    >>> check_both_ways(nn.Linear(2, 2), ["input"])
+    """
+    known = parameters(model)
+    for name in names:
+        kind = known[name].kind
+        if kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
+            raise InputError(
+                f"The model's forward takes {name} in one way only ({kind.description}), and a "
+                "trace takes inputs by name and by position. Wrap the model in a module whose "
+                f"forward(self, {name}) passes it on."
+            )
+
+
+def max_positions(model: nn.Module) -> int | None:
+    """Return the longest sequence that a model's position embeddings allow, in tokens.
+
+    RoBERTa and its kin start counting after the padding index, so that their table of 514 rows
+    allows 512 tokens; BART's has an offset of two. `None` where nothing limits the length, as with
+    relative positions.
+
+    Examples
+    --------
+    >>> import tsnb
+    >>> max_positions(tsnb.load("tiny-bert")[0])
+    512
+
+    Taught in notebook 02.
+    """
+    from torch import nn
+
+    for name, module in model.named_modules():
+        if name.endswith(POSITIONS) and isinstance(module, nn.Embedding):
+            padding = 0 if module.padding_idx is None else module.padding_idx + 1
+            return module.num_embeddings - int(getattr(module, "offset", padding))
+    return None
+
+
+def is_positive_int(given: object) -> bool:
+    """Tell whether something is a positive whole number, numpy's too.
+
+    >>> is_positive_int(8), is_positive_int(8.0), is_positive_int(0), is_positive_int(True)
+    (True, False, False, False)
+    """
+    return not isinstance(given, bool) and isinstance(given, Integral) and int(given) >= 1
+
+
+def positive_int(name: str, given: object) -> int:
+    """Return a positive whole number as an int, or raise an InputError that names it.
+
+    >>> positive_int("max_length", 128)
+    128
+    """
+    if not is_positive_int(given):
+        raise InputError(f"{name} must be a whole number of at least 1; got {given}.")
+    return int(given)  # type: ignore[call-overload, no-any-return]  # is_positive_int says so
+
+
+def checked_text(index: int, text: Any) -> Text:
+    """Return a text or a pair of them, or raise an InputError that names its index.
+
+    >>> checked_text(0, "who was jim henson ?")
+    'who was jim henson ?'
+    """
+    parts = text if isinstance(text, tuple) and len(text) == PAIR else (text,)
+    if not all(isinstance(part, str) for part in parts):
+        raise InputError(
+            f"Text {index} is a {type(text).__name__}; expected a text, or a pair of texts as a tuple."
+        )
+    if not all(map(is_unicode, parts)):
+        raise InputError(
+            f"Text {index} holds half of a surrogate pair, which is no character. Repair the "
+            'text where it was decoded, or write text.encode("utf-8", '
+            '"replace").decode().'
+        )
+    return text  # type: ignore[no-any-return]  # a str, or a tuple of them
+
+
+def is_unicode(text: str) -> bool:
+    r"""Tell whether a text holds characters only, no half of a surrogate pair.
+
+    >>> is_unicode("안녕"), is_unicode("\ud83d")
+    (True, False)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _checked_texts(text: object) -> tuple[str, ...]:
+    texts = tuple(text) if isinstance(text, (tuple, list)) else (text,)
+    if len(texts) not in (1, PAIR) or not all(isinstance(part, str) for part in texts):
+        raise InputError(f"Expected a text, or a pair of texts as a tuple; got {type(text).__name__}.")
+    if not all(part.strip() for part in texts):
+        raise InputError("The text is empty. Give at least one word to make inputs from.")
+    if not all(map(is_unicode, texts)):
+        raise InputError(
+            "The text holds half of a surrogate pair, which is no character. Repair it "
+            'where it was decoded, or write text.encode("utf-8", "replace").decode().'
+        )
+    return texts
+
+
+def _checked_sizes(model: nn.Module, max_length: int, batch_size: int) -> tuple[int, int]:
+    length, batch = positive_int("max_length", max_length), positive_int("batch_size", batch_size)
+    limit = max_positions(model)
+    if limit is not None and length > limit:
+        raise InputError(
+            f"max_length={length} is over the model's position limit: it has embeddings for "
+            f"{limit} positions. Use at most {limit}."
+        )
+    return length, batch

@@ -1,0 +1,274 @@
+"""Which shapes of a trace can be trusted: run trace and model side by side on a grid of shapes.
+
+Taught in notebook 02.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from tsnb.base.errors import InputError, TraceError
+from tsnb.base.words import say
+from tsnb.tracing.compare import SYMBOLS, TOLERANCE, Verdict, compare
+from tsnb.tracing.explain import ShapeError, dissect
+from tsnb.tracing.inputs import is_positive_int
+from tsnb.tracing.outputs import equal
+from tsnb.tracing.trace import check_eval, checked_module, checked_traced
+
+if TYPE_CHECKING:
+    import torch
+    from matplotlib.figure import Figure
+    from torch import nn
+
+    from tsnb.tracing.contract import Contract, Shape
+    from tsnb.tracing.trace import Traced
+
+PRE = "white-space: pre-wrap"  # keeps the gaps of the legend
+SHOW_AFTER = 2.0  # seconds until the progress bar appears
+
+
+@dataclass(frozen=True, repr=False)
+class ShapeMap(Mapping[tuple[int, int], Verdict]):
+    """Verdicts by `(batch, length)`; prints as text, shows as a table, draws as a figure.
+
+    Attributes
+    ----------
+    cells
+        A `Verdict` for each shape.
+    contract
+        Of the trace: the shape that was traced, the position limit.
+    tolerance
+        Largest absolute difference that counted as the same.
+    """
+
+    cells: Mapping[tuple[int, int], Verdict]
+    contract: Contract
+    tolerance: float = TOLERANCE
+
+    def __getitem__(self, shape: tuple[int, int]) -> Verdict:
+        return self.cells[shape]
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return iter(self.cells)
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    @property
+    def traced(self) -> tuple[int | None, int | None]:
+        """The shape that was traced, where it is known."""
+        return self.contract.batch_size, self.contract.length
+
+    @property
+    def batch_sizes(self) -> list[int]:
+        """The batch sizes, in order."""
+        return sorted({batch for batch, _ in self.cells})
+
+    @property
+    def lengths(self) -> list[int]:
+        """The lengths, in order."""
+        return sorted({length for _, length in self.cells})
+
+    def of_kind(self, kind: str) -> list[Shape]:
+        """Return the shapes that got a verdict."""
+        return [shape for shape, verdict in self.cells.items() if verdict.kind == kind]
+
+    def explain(self, shape: Shape) -> ShapeError:
+        """Take apart the error of a shape that raises or is unsupported; see `tsnb.explain`.
+
+        Raises
+        ------
+        InputError
+            A shape that was not probed.
+        """
+        if shape not in self.cells:
+            raise InputError(
+                f"The shape {shape} was not probed. The map knows (batch, length) of the lists "
+                "that it was given."
+            )
+        verdict = self.cells[shape]
+        return dissect(verdict.error, self.contract, dict(verdict.shapes))
+
+    def rows(self) -> list[list[str]]:
+        """Return the table: a row a batch size, a symbol a length; the traced one in brackets."""
+        head = ["batch \\ length", *map(str, self.lengths)]
+        body = [
+            [str(batch), *(self._symbol((batch, length)) for length in self.lengths)]
+            for batch in self.batch_sizes
+        ]
+        return [head, *body]
+
+    def figure(self) -> Figure:
+        """Return the map as a Matplotlib figure."""
+        from tsnb.figures.plots import shape_map
+
+        return shape_map(self)
+
+    def __str__(self) -> str:
+        columns = zip(*self.rows(), strict=True)
+        widths = [max(map(len, column)) for column in columns]
+        lines = [
+            "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+            for row in self.rows()
+        ]
+        return "\n".join([*lines, self.legend(), *self._limit()])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        head, *body = self.rows()
+        columns = "".join(f"<th scope='col'>{text}</th>" for text in head)
+        cells = ["".join(f"<td>{text}</td>" for text in row[1:]) for row in body]
+        rows = "".join(
+            f"<tr><th scope='row'>{row[0]}</th>{marks}</tr>" for row, marks in zip(body, cells, strict=True)
+        )
+        notes = "<br>".join([self.legend(), *self._limit()])
+        return f"<table><tr>{columns}</tr>{rows}</table><p style='{PRE}'>{notes}</p>"
+
+    def legend(self) -> str:
+        """Return what the symbols mean, with the number of shapes of each kind."""
+        return "   ".join(
+            f"{symbol} {say(f'shapes.name-{kind}')} {len(self.of_kind(kind))}"
+            for kind, symbol in SYMBOLS.items()
+        )
+
+    def _symbol(self, shape: Shape) -> str:
+        symbol = self.cells[shape].symbol if shape in self.cells else " "
+        return f"[{symbol}]" if shape == self.traced else symbol
+
+    def _limit(self) -> list[str]:
+        limit = self.contract.max_positions
+        over = limit is not None and any(length > limit for _, length in self.of_kind("unsupported"))
+        return (
+            [(f"The model has embeddings for {limit} positions; it cannot run longer texts itself.")]
+            if over
+            else []
+        )
+
+
+def probe(
+    traced: Traced,
+    model: nn.Module,
+    lengths: Sequence[int],
+    batch_sizes: Sequence[int] = (1, 2),
+    tolerance: float = TOLERANCE,
+) -> ShapeMap:
+    r"""Run a trace and its model on seeded inputs of many shapes and compare.
+
+    Inputs have real padding in the mask. A progress bar appears if it takes longer than 2 s.
+
+    Parameters
+    ----------
+    traced
+        The trace.
+    model
+        The model it was made from, in eval mode.
+    lengths, batch_sizes
+        The shapes, each list rising; every batch size is tried at every length.
+    tolerance
+        Largest absolute difference that counts as the same.
+
+    Returns
+    -------
+    ShapeMap
+        A `Verdict` for each `(batch, length)`.
+
+    Raises
+    ------
+    InputError
+        No trace or no model; an empty list, one that does not rise, or a tolerance of zero or less.
+    TraceError
+        The trace was not made from this model, or the model is in training mode.
+
+    Examples
+    --------
+    >>> import tsnb
+    >>> model, tokenizer = tsnb.load("tiny-bert")
+    >>> traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
+    >>> print(tsnb.probe(traced, model, lengths=[8, 16, 600], batch_sizes=[1]))
+    batch \ length  8   16  600
+                 1  ✓  [✓]    ·
+    ✓ same 2   ✗ raises 0   ≠ wrong 0   · unsupported 1
+    The model has embeddings for 512 positions; it cannot run longer texts itself.
+
+    Taught in notebook 02.
+    """
+    from tqdm.auto import tqdm
+
+    shapes = grid(lengths, batch_sizes)
+    cells = probe_each(traced, model, shapes, tolerance)
+    bar = tqdm(cells, total=len(shapes), unit="shape", delay=SHOW_AFTER, leave=False)
+    return ShapeMap(dict(bar), traced.contract, tolerance)
+
+
+def probe_each(
+    traced: Traced, model: nn.Module, shapes: Sequence[Shape], tolerance: float = TOLERANCE
+) -> Iterator[tuple[Shape, Verdict]]:
+    """Yield shapes and their verdicts one at a time, so that a caller can show them and stop.
+
+    Raises what `probe` raises, before the first shape.
+    """
+    checked_traced(traced)
+    checked_module(model)
+    if not tolerance or not tolerance > 0:
+        raise InputError(f"The tolerance must be a number above zero, such as 1e-4; got {tolerance}.")
+    check_eval(model, "shapes.training")
+    check_belongs(traced, model, tolerance)
+    for shape in shapes:
+        yield shape, compare(traced, model, shape, tolerance)
+
+
+def grid(lengths: Sequence[int], batch_sizes: Sequence[int]) -> list[Shape]:
+    """Return every `(batch, length)` of two rising lists.
+
+    Raises
+    ------
+    InputError
+        A list is empty, does not rise, or holds something else than positive whole numbers.
+
+    Examples
+    --------
+    >>> grid([8, 16], [1])
+    [(1, 8), (1, 16)]
+    """
+    rising = _rising("lengths", lengths)
+    return [(batch, length) for batch in _rising("batch_sizes", batch_sizes) for length in rising]
+
+
+def check_belongs(traced: Traced, model: nn.Module, tolerance: float = TOLERANCE) -> None:
+    """Raise a TraceError where a trace was not made from a model.
+
+    Their weights are compared by name; a frozen trace holds none, so its results at the traced
+    shape are compared.
+    """
+    held, own = (dict(part.named_parameters(remove_duplicate=False)) for part in (traced.module, model))
+    if held:
+        belongs = held.keys() == own.keys() and all(_same(held[name].cpu(), own[name].cpu()) for name in held)
+    else:
+        shape = (traced.contract.batch_size or 1, traced.contract.length or 1)
+        belongs = compare(traced, model, shape, max(tolerance, TOLERANCE)).kind == "same"
+    if not belongs:
+        raise TraceError(
+            f"The trace was not made from this {type(model).__name__}: weights or results "
+            "differ. Give probe the model that was traced, unchanged since."
+        )
+
+
+def _same(first: torch.Tensor, second: torch.Tensor) -> bool:
+    """Tell whether two weights hold the same numbers, or none at the same places."""
+    return first.shape == second.shape and bool(equal(first, second).all())
+
+
+def _rising(name: str, sizes: Any) -> list[int]:
+    """Return a list of sizes as `int`s, if they are positive and rise."""
+    held = list(sizes) if isinstance(sizes, Iterable) else []
+    whole = all(map(is_positive_int, held))
+    if not (held and whole and all(first < second for first, second in pairwise(held))):
+        raise InputError(
+            f"{name} must be a list of positive whole numbers that rise, such as [8, 16, "
+            f"32]; got {(held or sizes)}."
+        )
+    return [int(size) for size in held]
