@@ -9,13 +9,12 @@ import pytest
 
 import tsnb
 from tsnb.lengths.texts import WIDTH, read_texts
-from tsnb.tracing.inputs import is_unicode
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 BOM = b"\xef\xbb\xbf"
-PRICE = "안녕, 3 €"
+PRICE = "안녕, 3 € 😀"
 
 
 def made(folder: Path, name: str, content: str | bytes) -> Path:
@@ -27,10 +26,10 @@ def made(folder: Path, name: str, content: str | bytes) -> Path:
 def refused(path: Path, column: str = "text") -> str:
     with pytest.raises(tsnb.InputError) as caught:
         read_texts(path, column)
-    said = str(caught.value)
-    assert str(path) in said
-    assert "\n" not in said
-    return said.replace(f"{path.parent}", "", 1).lstrip("/\\")
+    sentence = str(caught.value)
+    assert str(path) in sentence
+    assert "\n" not in sentence
+    return sentence.replace(f"{path.parent}", "", 1).lstrip("/\\")
 
 
 @pytest.mark.parametrize(
@@ -54,12 +53,10 @@ def test_each_form_is_read(tmp_path: Path, name: str, content: str, expected: li
     assert read_texts(str(made(tmp_path, name, BOM + content.encode()))) == expected
 
 
-@pytest.mark.parametrize(
-    ("name", "content"), [("a.csv", "id,body\n1,one\n"), ("a.jsonl", '{"id": 1, "body": "one"}')]
-)
-def test_another_column_may_be_named(tmp_path: Path, name: str, content: str) -> None:
-    assert read_texts(made(tmp_path, name, content), "body") == ["one"]
-    assert read_texts(made(tmp_path, name, content), column="body") == ["one"]
+def test_another_column_may_be_named(tmp_path: Path) -> None:
+    assert read_texts(made(tmp_path, "a.csv", "id,body\n1,one\n"), "body") == ["one"]
+    assert read_texts(made(tmp_path, "a.jsonl", '{"id": 1, "body": "one"}'), column="body") == ["one"]
+    assert 'such as {"body": "a text"}; got 7' in refused(made(tmp_path, "a.jsonl", "7"), "body")
 
 
 def test_the_home_folder_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,26 +66,22 @@ def test_the_home_folder_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert read_texts("~/mine.txt") == ["one"]
 
 
-def test_a_missing_file(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     assert refused(tmp_path / "no.txt").startswith("no.txt cannot be read: No such file")
-
-
-def test_a_folder_in_the_place_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "folder.csv").mkdir()
     assert refused(tmp_path / "folder.csv").startswith("folder.csv cannot be read: ")
 
 
-@pytest.mark.parametrize("name", ["a.tsv", "a", "a.txt.gz", "a.json"])
-def test_an_unknown_ending_is_told_before_the_file_is_read(tmp_path: Path, name: str) -> None:
-    assert refused(tmp_path / name).startswith(f"{name} ends in none of .txt, .csv, .jsonl. Give")
+def test_an_unknown_ending_is_told_before_the_file_is_read(tmp_path: Path) -> None:
+    for name in ("a.tsv", "a", "a.txt.gz", "a.json"):
+        assert refused(tmp_path / name).startswith(f"{name} ends in none of .txt, .csv, .jsonl. Give")
 
 
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        *[("a.txt", ""), ("a.txt", BOM), ("a.txt", " \n\n\t"), ("a.csv", ""), ("a.csv", "\n")],
-        *[("a.csv", "text\n"), ("a.csv", "id,text\n1,\n"), ("a.jsonl", "\n")],
-        ("a.jsonl", '{"text": ""}\n'),
+        *[("a.txt", BOM), ("a.txt", " \n\n\t"), ("a.csv", "\n"), ("a.csv", "id,text\n1,\n")],
+        *[("a.csv", "text\n"), ("a.jsonl", "\n"), ("a.jsonl", '{"text": ""}\n')],
     ],
 )
 def test_a_file_without_a_text(tmp_path: Path, name: str, content: str | bytes) -> None:
@@ -99,21 +92,19 @@ def test_a_file_without_a_text(tmp_path: Path, name: str, content: str | bytes) 
     ("content", "line"),
     [
         (b"one\ntw\xff", 2),
-        (b"one\ntwo\n\xe9t\xe9\n", 3),
         (BOM + b"one\n\xff", 2),
         (b"one\r\ntwo\r\n\0three", 3),
         ("one".encode("utf-16"), 1),
         (b"PK\x03\x04\0\0", 1),
     ],
 )
-@pytest.mark.parametrize("ending", ["txt", "csv", "jsonl"])
-def test_bytes_that_are_no_text(tmp_path: Path, ending: str, content: bytes, line: int) -> None:
-    said = refused(made(tmp_path, f"a.{ending}", content))
-    assert said.startswith(f"a.{ending} is no UTF-8 text: line {line} holds bytes that are none.")
+def test_bytes_that_are_no_text(tmp_path: Path, content: bytes, line: int) -> None:
+    sentence = refused(made(tmp_path, "a.csv", content))
+    assert sentence.startswith(f"a.csv is no UTF-8 text: line {line} holds bytes that are none.")
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "sentence"),
     [
         ("Text,id\none,1\n", "line 1: nothing here is called text. Did you mean Text?"),
         ("id;text\n1;one\n", "line 1: nothing here is called text. Did you mean id;text?"),
@@ -125,12 +116,12 @@ def test_bytes_that_are_no_text(tmp_path: Path, ending: str, content: bytes, lin
         ('text\n"a\nb"\n"o"ne\n', "line 4: the row cannot be read as CSV (',' expected after"),
     ],
 )
-def test_a_bad_row_of_a_csv(tmp_path: Path, content: str, said: str) -> None:
-    assert refused(made(tmp_path, "a.csv", content)).startswith(f"a.csv, {said}")
+def test_a_bad_row_of_a_csv(tmp_path: Path, content: str, sentence: str) -> None:
+    assert refused(made(tmp_path, "a.csv", content)).startswith(f"a.csv, {sentence}")
 
 
 @pytest.mark.parametrize(
-    ("bad", "said"),
+    ("bad", "sentence"),
     [
         ('{"text": ', "this is no JSON (Expecting value)."),
         ("one", "this is no JSON (Expecting value)."),
@@ -145,21 +136,11 @@ def test_a_bad_row_of_a_csv(tmp_path: Path, content: str, said: str) -> None:
         ('{"text": "\\ud83d"}', "text holds half of a surrogate pair"),
     ],
 )
-def test_a_bad_line_of_a_jsonl(tmp_path: Path, bad: str, said: str) -> None:
+def test_a_bad_line_of_a_jsonl(tmp_path: Path, bad: str, sentence: str) -> None:
     path = made(tmp_path, "a.jsonl", f'{{"text": "one"}}\n\n{bad}\n')
-    assert refused(path).startswith(f"a.jsonl, line 3: {said}")
-
-
-def test_a_named_column_is_what_an_error_names(tmp_path: Path) -> None:
-    path = made(tmp_path, "a.jsonl", "7")
-    assert 'such as {"body": "a text"}; got 7' in refused(path, "body")
+    assert refused(path).startswith(f"a.jsonl, line 3: {sentence}")
 
 
 def test_a_long_value_is_cut_in_the_error(tmp_path: Path) -> None:
     path = made(tmp_path, "a.jsonl", json.dumps({"text": [1] * 10_000}))
     assert len(refused(path)) < 4 * WIDTH
-
-
-@pytest.mark.parametrize(("text", "sound"), [("", True), (PRICE, True), ("😀", True), ("\ud83d", False)])
-def test_half_a_surrogate_pair_is_no_text(text: str, *, sound: bool) -> None:
-    assert is_unicode(text) is sound
