@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-import tsnb
 from tsnb.lengths.buckets import best_ends
 from tsnb.lengths.lengths import Geometry, flops, length_report, plan_buckets
 
@@ -84,8 +83,3 @@ def test_costs_in_floating_point_operations_of_a_large_model_are_told_apart() ->
     one = 10**11
     assert best_ends([3_000_000, 1, 1], [one, one + 10**6, one + 10**9], 2) == [0, 2]
     assert best_ends([3, 10**6, 10**6], [one, one + 10**6, one + 10**7], 2) == [1, 2]
-
-
-def test_a_count_that_is_none() -> None:
-    with pytest.raises(tsnb.InputError, match="count must be a whole number of at least 1; got 0"):
-        plan_buckets([5, 9], 0)

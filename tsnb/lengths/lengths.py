@@ -218,8 +218,7 @@ def flops(length: Any, geometry: Geometry) -> Any:
     """
     if not isinstance(geometry, Geometry):
         raise InputError(
-            f"Expected the sizes of an encoder; got a {type(geometry).__name__}. Give Geometry.of(model) of "
-            "tsnb.lengths.lengths."
+            f"Expected tsnb.lengths.lengths.Geometry.of(model); got a {type(geometry).__name__}."
         )
     tokens = length if isinstance(length, int) else np.asarray(length, dtype=np.float64)
     hidden, inside = geometry.hidden, geometry.intermediate
@@ -371,12 +370,11 @@ def pad_to(edges: Sequence[int], lengths: Lengths) -> NDArray[np.int64]:
     array, rising = checked(lengths), list(edges) if np.ndim(edges) else [0]
     if not all(map(is_positive_int, rising)) or rising != sorted({*rising}) or not rising:
         raise InputError(
-            f"Bucket edges must be positive whole numbers that rise, such as [16, 32, 64]; got {edges}."
+            f"Bucket edges must be positive whole numbers that rise, such as [16, 32]; got {edges}."
         )
     if rising[-1] < array.max():
         raise InputError(
-            f"The last bucket edge is {rising[-1]}, and a text of {array.max()} tokens must fit into one. "
-            "Raise the edge, or cut the texts first."
+            f"The last bucket edge is {rising[-1]}, and a text has {array.max()} tokens. Raise it, or cut them."
         )
     ends = np.array(rising, dtype=np.int64)
     return ends[np.searchsorted(ends, array)]
@@ -421,7 +419,5 @@ def checked_max_length(max_length: int) -> int:
     """
     length = positive_int("max_length", max_length)
     if length > LONGEST:
-        raise InputError(
-            f"max_length is {length}: a tokenizer's way to say that it has no limit. Give a length in tokens."
-        )
+        raise InputError(f"max_length is {length}, as where there is no limit. Give a length in tokens.")
     return length

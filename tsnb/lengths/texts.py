@@ -73,20 +73,19 @@ def read_texts(path: str | Path, column: str = "text") -> list[str]:
             texts.append(text)
             continue
         raise InputError(f"{path}, line {line}: {wrong}")
-    if not any(map(str.strip, texts)):
+    if not (texts := [text for text in texts if text.strip()]):
         raise InputError(f"{path} holds no text. Expected at least one, in a line that is not blank.")
-    return [text for text in texts if text.strip()]
+    return texts
 
 
 def _decoded(path: Path) -> str:
     """Return a file's text, or raise an InputError with the line of a byte that is none."""
     try:
         data = path.read_bytes().removeprefix(BOM_UTF8)
+        text, bad = data.decode(), data.find(b"\0")
     except OSError as error:
         why = error.strerror or error
         raise InputError(f"{path} cannot be read: {why}. Give the path of a file of texts.") from error
-    try:
-        text, bad = data.decode(), data.find(b"\0")
     except UnicodeDecodeError as error:
         text, bad = "", error.start
     if bad >= 0:
