@@ -374,7 +374,7 @@ def pad_to(edges: Sequence[int], lengths: Lengths) -> NDArray[np.int64]:
         )
     if rising[-1] < array.max():
         raise InputError(
-            f"The last bucket edge is {rising[-1]}, and a text has {array.max()} tokens. Raise it, or cut them."
+            f"A text has {array.max()} tokens; the last bucket edge is {rising[-1]}. Raise it, or cut."
         )
     ends = np.array(rising, dtype=np.int64)
     return ends[np.searchsorted(ends, array)]
