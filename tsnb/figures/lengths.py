@@ -118,9 +118,9 @@ def bucket_plan(lengths: Lengths, edges: Sequence[int]) -> Figure:
     Taught in notebook 02.
     """
     sizes, counts = histogram(lengths)
-    places = np.searchsorted(edges, pad_to(edges, sizes))
-    texts = np.bincount(places, counts, len(edges))
-    real = np.bincount(places, counts * sizes, len(edges))
+    buckets = np.searchsorted(edges, pad_to(edges, sizes))
+    texts = np.bincount(buckets, counts, len(edges))
+    real = np.bincount(buckets, counts * sizes, len(edges))
     padding = texts * np.array(edges) - real
     figure, axes = new_figure(7, 1 + 0.4 * len(edges), fitted=False)
     rows = range(len(edges))

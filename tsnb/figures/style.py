@@ -29,7 +29,7 @@ def new_figure(width: float, height: float, *, fitted: bool = True) -> tuple[Fig
     """Return an empty figure in the style of the course; sizes are in inches.
 
     A fitted one makes room for its texts by measuring them, for which it is drawn twice; where a
-    slider waits, the margins are given. It is not registered with pyplot, so that it is freed with
+    slider waits, the margins are fixed. It is not registered with pyplot, so that it is freed with
     the last reference to it.
     """
     figure = Figure((width, height), facecolor="none", layout="constrained" if fitted else None)
