@@ -9,7 +9,7 @@ import pytest
 
 import tsnb
 from tsnb.base import palette
-from tsnb.figures.plots import COLOURS
+from tsnb.figures.shapes import COLOURS
 
 PACKAGE = Path(tsnb.__file__).parent
 OF_THE_PALETTE = {value for name, value in vars(palette).items() if name.isupper()}

@@ -13,8 +13,7 @@ import pytest
 
 import tsnb
 from tsnb.inference.costs import cost_of_shapes, first_calls, fit_cost
-from tsnb.inference.runner import MAX_TOKENS
-from tsnb.lengths.batching import plan_dynamic
+from tsnb.lengths.batching import MAX_TOKENS, plan_dynamic
 from tsnb.practice.exercises import inference
 from tsnb.practice.exercises.warm_machine import SECONDS, Machine, naive
 from tsnb.tiny_bert import corpus

@@ -1,115 +1,70 @@
+"""The map of shapes and the boxes of two: a colour, a symbol and a word for each."""
+
 from __future__ import annotations
 
-import re
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+import math
+from typing import Any
 
-import numpy as np
 import pytest
-from tests.test_shapes import CELLS, CONTRACT, MAP
+from matplotlib.colors import to_hex
 
-from tsnb import ShapeMap, padding_cost
-from tsnb.figures import plots
-from tsnb.figures.padding import padding_panels
+from tsnb import Contract, ShapeMap, Verdict
+from tsnb.figures import difference_bar, shape_boxes, shape_map
+from tsnb.figures.shapes import COLOURS
 from tsnb.tracing.compare import SYMBOLS
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+CONTRACT = Contract(("input_ids",), batch_size=2, length=16)
+CELLS = {
+    (1, 8): Verdict("same", 1e-7),
+    (1, 16): Verdict("wrong", 0.5),
+    (2, 8): Verdict("raises", error="RuntimeError"),
+    (2, 16): Verdict("same", 1e-7),
+    (2, 99): Verdict("unsupported", error="index out of range in self"),
+}
+MAP = ShapeMap(CELLS, CONTRACT)
 
 
-def texts(figure: Any) -> list[str]:
-    return [held.get_text() for held in figure.axes[0].texts]
+def words(figure: Any) -> list[str]:
+    return [text.get_text() for text in figure.axes[0].texts]
 
 
-def test_a_cell_and_a_symbol_for_each_shape() -> None:
-    figure = MAP.figure()
-    assert texts(figure) == [verdict.symbol for verdict in CELLS.values()]
-    assert len(figure.axes[0].patches) == len(CELLS) + 1  # and the frame of the traced shape
+def test_a_coloured_cell_and_a_symbol_for_each_shape() -> None:
+    figure: Any = shape_map(MAP)
+    kinds = [verdict.kind for verdict in CELLS.values()]
+    assert words(figure) == [SYMBOLS[kind] for kind in kinds]
+    cells = [patch for patch in figure.axes[0].patches if patch.get_fill()]
+    assert [to_hex(patch.get_facecolor()) for patch in cells] == [COLOURS[kind] for kind in kinds]
+    assert len(set(COLOURS.values())) == len(SYMBOLS)
 
 
-def test_the_colour_is_the_verdicts() -> None:
-    from matplotlib.colors import to_hex
-
-    patches = [held for held in MAP.figure().axes[0].patches if held.get_fill()]
-    assert [to_hex(held.get_facecolor()) for held in patches] == [
-        plots.COLOURS[verdict.kind] for verdict in CELLS.values()
-    ]
+def test_the_traced_shape_has_a_frame_where_it_was_tried() -> None:
+    figure: Any = shape_map(MAP)
+    [frame] = [patch for patch in figure.axes[0].patches if not patch.get_fill()]
+    assert frame.get_center() == pytest.approx((1, 1))
+    assert len(shape_map(ShapeMap({(1, 8): CELLS[1, 8]}, CONTRACT)).axes[0].patches) == 1
 
 
-def test_every_kind_has_a_colour_of_its_own() -> None:
-    assert set(plots.COLOURS) == set(SYMBOLS)
-    assert len(set(plots.COLOURS.values())) == len(SYMBOLS)
-
-
-def test_the_frame_is_around_the_traced_shape() -> None:
-    [frame] = [held for held in MAP.figure().axes[0].patches if not held.get_fill()]
-    drawn: Any = frame
-    assert drawn.get_center() == pytest.approx((1, 1))
-
-
-def test_threads_that_draw_at_once_leave_no_style_behind() -> None:
-    import matplotlib as mpl
-
-    def draw(_: int) -> None:
-        for _ in range(6):
-            plots.svg(plots.new_figure(1, 1, fitted=False)[0], "")
-
-    before = dict(mpl.rcParams)
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(draw, range(4)))
-    assert dict(mpl.rcParams) == before
-
-
-def test_no_frame_where_the_traced_shape_was_not_tried() -> None:
-    figure = ShapeMap({(1, 8): CELLS[1, 8]}, CONTRACT).figure()
-    assert len(figure.axes[0].patches) == 1
-
-
-def test_sides_and_legend_are_written_on_it() -> None:
-    axes = MAP.figure().axes[0]
-    assert [held.get_text() for held in axes.get_xticklabels()] == ["8", "16", "99"]
-    assert [held.get_text() for held in axes.get_yticklabels()] == ["1", "2"]
+def test_sides_and_legend_are_written_on_the_map() -> None:
+    [axes] = shape_map(MAP).axes
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["8", "16", "99"]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["1", "2"]
     assert axes.get_xlabel() == f"length in tokens\n{MAP.legend()}"
     assert axes.get_ylabel() == "batch size"
 
 
-def test_it_is_drawn_with_its_words_beside_it() -> None:
-    drawn = plots.svg(MAP.figure(), str(MAP))
-    label = re.search("aria-label='([^']*)'", drawn)
-    assert label is not None
-    assert label[1] == str(MAP)
-    assert "role='img'" in drawn
+@pytest.mark.parametrize(
+    ("axis", "marks"), [("length", ["↔ 16", "↔ 8"]), ("batch", ["↕ 2", "↕ 1"]), (None, [])]
+)
+def test_boxes_are_to_scale_and_have_the_sizes_of_the_marked_side(axis: Any, marks: list[str]) -> None:
+    figure: Any = shape_boxes((2, 16), (1, 8), axis)
+    assert [text for text in words(figure) if "×" not in text] == marks
+    assert [text for text in words(figure) if "×" in text] == ["traced: 2 × 16", "given: 1 × 8"]
+    traced, other = [patch for patch in figure.axes[0].patches if patch.get_fill()]
+    assert (traced.get_width(), traced.get_height()) == (2 * other.get_width(), 2 * other.get_height())
 
 
-def test_all_of_its_text_is_in_the_pages_colour() -> None:
-    drawn = plots.svg(MAP.figure(), "a map")
-    written = re.findall(r"<text[^>]*style=\"([^\"]*)\"", drawn)
-    assert len(written) > len(CELLS)
-    assert all(f"fill: {plots.PAGE_INK}" in style for style in written)
-    for symbol in SYMBOLS.values():
-        assert f">{symbol}<" in drawn
-
-
-@pytest.mark.parametrize("fitted", [True, False])
-def test_only_a_fitted_figure_is_drawn_twice(monkeypatch: pytest.MonkeyPatch, *, fitted: bool) -> None:
-    """A slider waits for those that are not fitted."""
-    figure, _ = plots.new_figure(fitted=fitted)
-    draw = type(figure).draw
-    count: list[Figure] = []
-
-    def counted(self: Figure, renderer: Any) -> None:
-        count.append(self)
-        draw(self, renderer)
-
-    monkeypatch.setattr(type(figure), "draw", counted)
-    plots.svg(figure, "nothing")
-    assert len(count) == 1 + fitted
-
-
-def test_what_a_slider_draws_is_not_fitted() -> None:
-    lengths = np.arange(1, 200)
-    histogram = plots.length_histogram(lengths, 64)
-    plan = plots.bucket_plan(lengths, (64, 200))
-    panels = padding_panels(padding_cost(lengths))
-    engines = [figure.get_layout_engine() for figure in (histogram, plan, panels)]
-    assert engines == [None] * 3
+def test_a_difference_beside_the_tolerance() -> None:
+    for difference, length in ((0.5, 0.5), (math.inf, 100), (0.0, 1e-8)):
+        figure: Any = difference_bar(difference, 1e-4)
+        assert figure.axes[0].patches[0].get_width() == pytest.approx(length)
+        assert words(figure) == ["tolerance 0.0001"]

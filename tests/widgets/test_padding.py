@@ -10,7 +10,7 @@ from ipywidgets import HTML, BoundedIntText, Dropdown, IntSlider
 
 import tsnb
 from tsnb.base.errors import InputError
-from tsnb.inference.runner import MAX_TOKENS
+from tsnb.lengths.batching import MAX_TOKENS
 from tsnb.lengths.lengths import Geometry
 from tsnb.lengths.padding import padding_cost
 from tsnb.widgets import base
@@ -183,7 +183,7 @@ def test_a_budget_of_ones_own_is_a_choice_too() -> None:
 
 
 def test_a_budget_below_the_longest_text_is_an_error_whatever_is_cut() -> None:
-    with pytest.raises(InputError, match="Text 1 has 100 tokens, and the budget of a batch is 64"):
+    with pytest.raises(InputError, match="Text 1 has 100 tokens, and a batch may have 64,"):
         PaddingState([5, 100], max_length=32, max_tokens=64)
     with pytest.raises(InputError, match="budget must be a whole number of at least 1; got 0"):
         PaddingState([5, 100], max_tokens=0)

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 import tsnb
-from tsnb.figures import plots
+from tsnb.figures import tying_boxes
+from tsnb.figures.style import INK
 from tsnb.models.tying import TiedPair, TyingReport
 from tsnb.widgets.tying import TyingView
 from tsnb.widgets.tying_state import TyingState
@@ -149,16 +150,16 @@ def test_a_model_without_pairs_says_so(load: Callable[..., Any]) -> None:
 def test_a_tensor_with_three_names_is_one_box() -> None:
     state = TyingState(Three())
     assert state.bytes == 64
-    [names] = plots._tying_names(state.report)
-    assert names == ["a.weight", "b.weight", "c.weight"]
+    assert texts(tying_boxes(state.report)) == ["a.weight", "= b.weight", "= c.weight", "64 bytes"]
     state.untied = True
-    assert plots._tying_names(state.report) == [["a.weight"], ["b.weight"], ["c.weight"]]
+    apart = [text for text in texts(tying_boxes(state.report)) if "bytes" not in text]
+    assert apart == ["a.weight", "b.weight", "c.weight"]
     assert state.bytes == 3 * 64
 
 
 def test_boxes_have_every_name_and_are_to_scale() -> None:
     report = TyingReport((pair("big", "also", True, 1000), pair("small", "other", False, 250)))
-    figure = plots.tying_boxes(report)
+    figure = tying_boxes(report)
     assert [text for text in texts(figure) if "bytes" not in text] == [
         "big",
         "= also",
@@ -172,7 +173,7 @@ def test_boxes_have_every_name_and_are_to_scale() -> None:
 
 def test_boxes_have_the_end_of_their_addresses() -> None:
     report = TyingReport((pair("a", "b", False),))
-    found = texts(plots.tying_boxes(report, {"a": 0x7F12345678C0, "b": 0x7F1200000040}))
+    found = texts(tying_boxes(report, {"a": 0x7F12345678C0, "b": 0x7F1200000040}))
     assert [text for text in found if "bytes" in text] == [
         "64 bytes at …5678c0",
         "64 bytes at …000040",
@@ -182,4 +183,4 @@ def test_boxes_have_the_end_of_their_addresses() -> None:
 def test_the_picture_has_a_text_and_the_colours_of_the_page(view: TyingView) -> None:
     assert "aria-label='tied" in view.picture.value
     assert "currentColor" in view.picture.value
-    assert plots.INK not in view.picture.value
+    assert INK not in view.picture.value

@@ -113,7 +113,7 @@ def _made(folder: Path) -> None:
 
 def _write_benchmark(report: Benchmark, folder: Path) -> None:
     """Write a benchmark as CSV and as a figure."""
-    from tsnb.figures.costs import benchmark_bars
+    from tsnb.figures import benchmark_bars
 
     table, figure = folder / "benchmark.csv", folder / "benchmark.svg"
     table.write_text(report.to_csv(), encoding="utf-8")

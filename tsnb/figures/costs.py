@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tsnb.base.palette import BLUE, GREY, ORANGE
-from tsnb.figures.plots import HATCHED, INK, new_figure
+from tsnb.figures.style import HATCHED, INK, new_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,30 +19,30 @@ if TYPE_CHECKING:
 
 
 def benchmark_bars(report: Benchmark) -> Figure:
-    """Draw each candidate's time as a bar, the part that padding takes hatched.
+    """Draw the time of each way to run texts as a bar, the part that padding takes hatched.
 
-    The part is the share of the computed places that are padding. A thin line runs from the
+    The part is the share of the computed tokens that is padding. A thin line runs from the
     quickest round to the slowest, a dashed one marks the time that nothing in 32 bits can beat.
+
+    Parameters
+    ----------
+    report
+        What `tsnb.benchmark` returns.
+
+    Taught in notebook 04.
     """
     figure, axes = new_figure(8.0, 1.1 + 0.42 * len(report.rows))
     for place, row in enumerate(report.rows):
         real = row.median * report.real / row.computed
         axes.barh(place, real, color=BLUE if row.exact else GREY, height=0.62)
         axes.barh(place, row.median - real, left=real, facecolor="none", height=0.62, **HATCHED)
-        low, high = min(row.seconds), max(row.seconds)
-        axes.plot([low, high], [place, place], color=INK, lw=1)
-        axes.annotate(
-            f"{row.median:.2f} s",
-            (max(high, row.median), place),
-            xytext=(8, 0),
-            textcoords="offset points",
-            va="center",
-            color=INK,
-        )
+        end = (max(row.seconds), place)
+        axes.plot([min(row.seconds), max(row.seconds)], [place, place], color=INK, lw=1)
+        axes.annotate(f"{row.median:.2f} s", end, (8, 0), textcoords="offset points", va="center", color=INK)
     note = "hatched: padding · thin line: quickest to slowest round"
     if not np.isnan(report.limit):
         axes.axvline(report.limit, color=ORANGE, ls="--")
-        note += f"· dashed: the limit, {report.limit:.2f} s"
+        note += f" · dashed: the limit, {report.limit:.2f} s"
     axes.set_yticks(range(len(report.rows)), [row.label for row in report.rows])
     axes.invert_yaxis()
     axes.set_xlabel(f"seconds for {report.texts:,} texts")
@@ -52,7 +52,15 @@ def benchmark_bars(report: Benchmark) -> Figure:
 
 
 def warm_up_curve(seconds: Sequence[float]) -> Figure:
-    """Draw the time of each of the first calls of a trace."""
+    """Draw the time of each of the first calls of a trace.
+
+    Parameters
+    ----------
+    seconds
+        What `tsnb.costs.first_calls` returns.
+
+    Taught in notebook 04.
+    """
     figure, axes = new_figure(6.0, 2.6)
     calls = range(1, len(seconds) + 1)
     axes.plot(calls, [1000 * taken for taken in seconds], "o-", color=BLUE)
@@ -64,7 +72,17 @@ def warm_up_curve(seconds: Sequence[float]) -> Figure:
 
 
 def cost_by_length(measured: Mapping[int, float], fit: CostFit) -> Figure:
-    """Draw measured times by length, and the linear and the quadratic part of their fit."""
+    """Draw measured times by length, and the linear and the quadratic part of their fit.
+
+    Parameters
+    ----------
+    measured
+        Seconds that one text takes, by its length in tokens.
+    fit
+        What `tsnb.costs.fit_cost` returns.
+
+    Taught in notebook 04.
+    """
     figure, axes = new_figure(6.0, 3.0)
     sizes = np.linspace(0, max(measured), 100)
     whole = 1000 * np.array([fit(size) for size in sizes])
@@ -80,7 +98,17 @@ def cost_by_length(measured: Mapping[int, float], fit: CostFit) -> Figure:
 
 
 def cost_by_batch(measured: Mapping[int, float], length: int) -> Figure:
-    """Draw the measured time of one text by the size of its batch, all of one length."""
+    """Draw the measured time of one text by the size of its batch, all of one length.
+
+    Parameters
+    ----------
+    measured
+        Seconds that a batch takes, by its number of texts.
+    length
+        Tokens of each text.
+
+    Taught in notebook 04.
+    """
     figure, axes = new_figure(6.0, 2.6)
     each = [1000 * taken / size for size, taken in measured.items()]
     axes.plot(list(measured), each, "o-", color=BLUE)

@@ -19,8 +19,8 @@ from tsnb.base.words import say
 from tsnb.inference.backends import CANDIDATES, EXACT, MissingPeerError, Setting, eager_alone, label
 from tsnb.inference.costs import matmul_peak
 from tsnb.inference.latency import timed
-from tsnb.inference.runner import MAX_TOKENS, is_dynamic
-from tsnb.lengths.batching import plan_dynamic
+from tsnb.inference.runner import is_dynamic
+from tsnb.lengths.batching import MAX_TOKENS, plan_dynamic
 from tsnb.lengths.lengths import Geometry, flops, token_lengths
 from tsnb.tracing.compare import TOLERANCE, no_warnings
 from tsnb.tracing.contract import versions

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tsnb.base.errors import InputError
 from tsnb.base.machine import respect_quota
 from tsnb.inference.freezing import freeze
-from tsnb.lengths.batching import Batch, check_max_tokens, plan_dynamic, plan_static
+from tsnb.lengths.batching import MAX_TOKENS, WINDOW, Batch, check_max_tokens, plan_dynamic, plan_static
 from tsnb.tracing.compare import TOLERANCE
 from tsnb.tracing.graphs import holds
 from tsnb.tracing.inputs import checked_text, positive_int
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     Result = dict[str, torch.Tensor]
     Tokens = Mapping[str, Sequence[Sequence[int]]]
 
-MAX_TOKENS = 512  # places of a batch; on two cores more of them gained nothing and padded more
-WINDOW = 2048  # texts that are held at once
 MASK = "attention_mask"
 SAMPLE = "a"  # shows what padding does
 PADDING = 4  # tokens of it

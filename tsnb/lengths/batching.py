@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from tsnb.tracing.contract import Shape
 
 
+MAX_TOKENS = 512  # of a batch, padding included; on two cores more of them gained nothing and padded more
+WINDOW = 2048  # texts that a plan sees at once
+
+
 @dataclass(frozen=True)
 class Batch:
     """Which texts run together, and the shape they are padded to.
@@ -22,7 +26,7 @@ class Batch:
     indices
         Of the texts, in the order of their rows.
     rows
-        Rows that are computed; more than there are texts where a fixed shape is filled up.
+        Rows that are computed; more than there are texts where a static shape is filled up.
     length
         What each row is padded to, in tokens.
     """
@@ -33,27 +37,27 @@ class Batch:
 
     @property
     def tokens(self) -> int:
-        """Places that are computed, padding and filler rows included."""
+        """Tokens that are computed, padding and filler rows included."""
         return self.rows * self.length
 
 
 def plan_dynamic(lengths: Sequence[int], max_tokens: int) -> list[Batch]:
-    """Plan batches for a trace that takes any shape: neighbours in length run together.
+    """Plan batches for a dynamic trace, one that takes any shape: neighbours in length run together.
 
     A batch grows, from the shortest text to the longest, as long as its rows times its longest row
-    stay within the max_tokens.
+    are no more than `max_tokens`.
 
     Parameters
     ----------
     lengths
         Tokens of each text.
     max_tokens
-        Most places, rows × length, that one batch may compute.
+        Most tokens, rows × length, that one batch may compute.
 
     Raises
     ------
     InputError
-        A text alone is longer than the max_tokens.
+        A text alone is longer than `max_tokens`.
 
     Examples
     --------
@@ -72,20 +76,20 @@ def plan_dynamic(lengths: Sequence[int], max_tokens: int) -> list[Batch]:
 
 
 def check_max_tokens(lengths: Sequence[int], max_tokens: int, first: int = 0) -> None:
-    """Raise an InputError that names a text which alone is longer than the max_tokens.
+    """Raise an InputError that names a text which alone has more tokens than a batch may have.
 
     >>> check_max_tokens([5, 30], 32)
     """
     for index, length in enumerate(lengths, first):
         if length > max_tokens:
             raise InputError(
-                f"Text {index} has {length} tokens, and the budget of a batch is {max_tokens}. Raise "
-                f"the budget to {length} or more."
+                f"Text {index} has {length} tokens, and a batch may have {max_tokens}, padding included. "
+                f"Raise max_tokens to {length} or more."
             )
 
 
 def plan_static(lengths: Sequence[int], shapes: Iterable[Shape]) -> list[Batch]:
-    """Plan batches for traces of fixed shapes: each text goes to the shortest that holds it.
+    """Plan batches for static traces, each of one shape: a text goes to the shortest that it fits.
 
     Parameters
     ----------
@@ -99,11 +103,11 @@ def plan_static(lengths: Sequence[int], shapes: Iterable[Shape]) -> list[Batch]:
     >>> [(batch.indices, batch.rows) for batch in plan_static([9, 2, 3], [(2, 4), (2, 16)])]
     [((1, 2), 2), ((0,), 2)]
     """
-    held: dict[Shape, list[int]] = {shape: [] for shape in sorted(shapes, key=lambda s: s[1])}
+    groups: dict[Shape, list[int]] = {shape: [] for shape in sorted(shapes, key=lambda shape: shape[1])}
     for index, length in enumerate(lengths):
-        held[next(shape for shape in held if shape[1] >= length)].append(index)
+        groups[next(shape for shape in groups if shape[1] >= length)].append(index)
     return [
         Batch(tuple(group[start : start + rows]), rows, length)
-        for (rows, length), group in held.items()
+        for (rows, length), group in groups.items()
         for start in range(0, len(group), rows)
     ]

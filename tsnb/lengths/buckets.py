@@ -9,11 +9,6 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    Places = NDArray[np.int64]
-
 
 def best_ends(texts: Sequence[int], costs: Sequence[float], count: int) -> list[int]:
     """Cut a histogram into at most `count` buckets at the least total cost.
@@ -34,7 +29,7 @@ def best_ends(texts: Sequence[int], costs: Sequence[float], count: int) -> list[
     Returns
     -------
     list of int
-        The place of the last length of each bucket.
+        The index of the last length of each bucket.
 
     Examples
     --------
@@ -45,19 +40,13 @@ def best_ends(texts: Sequence[int], costs: Sequence[float], count: int) -> list[
     weights = np.asarray(costs, dtype=float)
     best, starts = np.concatenate([[0.0], weights * total[1:]]), []
     for _ in range(min(count, len(weights)) - 1):
-        best, start = _one_more(best, total, weights)
-        starts.append(start)
+        fewer, best, start = best, np.zeros_like(best), np.zeros(len(best), dtype=np.int64)
+        for upto, weight in enumerate(weights, 1):
+            choices = fewer[:upto] + weight * (total[upto] - total[:upto])
+            start[upto] = choices.argmin()
+            best[upto] = choices[start[upto]]
+        starts.append(start)  # of the last bucket
     ends = [len(weights)]
     for start in reversed(starts):
         ends.append(int(start[ends[-1]]))
     return sorted({end - 1 for end in ends if end})
-
-
-def _one_more(before: Floats, total: Floats, weights: Floats) -> tuple[Floats, Places]:
-    """Return the least cost of the first j lengths with one bucket more, and where it starts."""
-    best, starts = np.zeros_like(before), np.zeros(len(before), dtype=np.int64)
-    for upto, weight in enumerate(weights, 1):
-        choices = before[:upto] + weight * (total[upto] - total[:upto])
-        starts[upto] = choices.argmin()
-        best[upto] = choices[starts[upto]]
-    return best, starts

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sized
 from dataclasses import dataclass
-from itertools import chain, islice, pairwise
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tsnb.base.errors import InputError
-from tsnb.base.words import say
+from tsnb.base.tables import as_text
 from tsnb.lengths.buckets import best_ends
 from tsnb.tracing.inputs import checked_text, is_positive_int, positive_int
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
     from torch import nn
@@ -26,17 +26,12 @@ if TYPE_CHECKING:
     Lengths = Sequence[int] | NDArray[np.int64]
 
 BATCH = 1000  # texts that are tokenized at once
-MOST = 2**63 - 1  # tokens of a text, in int64
-COUNTABLE = 2**20  # lengths up to it are counted in a table, longer ones sorted
+LONGEST = 2**31  # max lengths beyond it say that there is none: `model_max_length` is 10**30 then
 DELAY = 2  # seconds before a progress bar appears
-QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 CONFIGURED = {  # what Transformers configurations call the sizes of an encoder layer
     "layers": ("num_hidden_layers", "n_layers", "num_layers", "encoder_layers"),
     "hidden": ("hidden_size", "dim", "d_model"),
-    "intermediate": (
-        *("intermediate_size", "hidden_dim", "d_ff", "ffn_dim"),
-        *("encoder_ffn_dim", "d_inner"),
-    ),
+    "intermediate": ("intermediate_size", "hidden_dim", "d_ff", "ffn_dim", "encoder_ffn_dim", "d_inner"),
 }
 
 
@@ -77,14 +72,13 @@ class Geometry:
         """
         config = getattr(model, "config", None)
         sizes: dict[str, Any] = {}
-        for name, spellings in CONFIGURED.items():
-            found = (getattr(config, spelling, None) for spelling in spellings)
-            sizes[name] = next((size for size in found if is_positive_int(size)), None)
-            if sizes[name] is None:
+        for size, names in CONFIGURED.items():
+            values = (getattr(config, name, None) for name in names)
+            sizes[size] = next(filter(is_positive_int, values), 0)
+            if not sizes[size]:
                 raise InputError(
-                    f"The configuration of this {type(model).__name__} does not say {name}, under "
-                    "any name that tsnb knows. Say it yourself: tsnb.lengths.lengths.Geometry(layers, "
-                    "hidden, intermediate)."
+                    f"The configuration of this {type(model).__name__} does not say {size}. "
+                    "Give the sizes yourself: tsnb.lengths.lengths.Geometry(layers, hidden, intermediate)."
                 )
         return cls(**sizes)
 
@@ -106,9 +100,9 @@ class LengthReport:
     cut_share
         Share of all tokens, 0 to 1, that is cut off.
     computed_tokens
-        Places that the model computes, padding included.
+        Tokens that the model computes, padding included.
     padding_share
-        Share of the computed places, 0 to 1, that is padding.
+        Share of the computed tokens, 0 to 1, that is padding.
     relative_cost
         What is computed, relative to the same texts, cut, without padding: 1 is the least.
     """
@@ -125,16 +119,14 @@ class LengthReport:
     def __str__(self) -> str:
         rows = {
             "texts": f"{self.texts:,}",
-            "fit": f"{self.fit:.1%}",
-            "cut-texts": f"{self.cut_texts:,}",
-            "cut-tokens": f"{self.cut_tokens:,} ({self.cut_share:.1%})",
-            "computed": f"{self.computed_tokens:,}",
-            "padding": f"{self.padding_share:.1%}",
-            "cost": f"{self.relative_cost:.2f}",
+            "texts that fit": f"{self.fit:.1%}",
+            "texts that are cut": f"{self.cut_texts:,}",
+            "tokens cut off": f"{self.cut_tokens:,} ({self.cut_share:.1%})",
+            "tokens computed": f"{self.computed_tokens:,}",
+            "of these, padding": f"{self.padding_share:.1%}",
+            "cost, no padding = 1": f"{self.relative_cost:.2f}",
         }
-        labels = {name: say(f"lengths.{name}") for name in rows}
-        width = max(map(len, labels.values()))
-        return "\n".join(f"{labels[name]:<{width}}  {text}" for name, text in rows.items())
+        return as_text(list(rows.items()))
 
     __repr__ = __str__
 
@@ -176,18 +168,20 @@ def token_lengths(
 
     if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
         raise InputError(
-            f"Expected a list of texts; got one {type(texts).__name__}. Put a single text "
-            "into a list: [text]."
+            f"Expected a list of texts; got one {type(texts).__name__}. Put one text into a list: [text]."
         )
     total = len(texts) if isinstance(texts, Sized) else None
-    found: list[int] = []
+    numbered, lengths = enumerate(texts), list[int]()
     with tqdm(total=total, unit="text", delay=DELAY, disable=not progress) as bar:
-        for batch in _batches(texts):
-            found += _count(tokenizer, batch)
+        while batch := [checked_text(index, text) for index, text in islice(numbered, BATCH)]:
+            rows = tokenizer(
+                batch, truncation=False, padding=False, return_attention_mask=False, verbose=False
+            )
+            lengths += map(len, rows["input_ids"])
             bar.update(len(batch))
-    if not found:
+    if not lengths:
         raise InputError("There are no texts to measure. Give at least one.")
-    return np.array(found, dtype=np.int64)
+    return np.array(lengths, dtype=np.int64)
 
 
 def flops(length: Any, geometry: Geometry) -> Any:
@@ -222,10 +216,9 @@ def flops(length: Any, geometry: Geometry) -> Any:
 
     Taught in notebook 02.
     """
-    if not hasattr(geometry, "intermediate"):
+    if not isinstance(geometry, Geometry):
         raise InputError(
-            "Expected the sizes of an encoder, tsnb.lengths.lengths.Geometry.of(model); got "
-            f"{type(geometry).__name__}."
+            f"Expected tsnb.lengths.lengths.Geometry.of(model); got a {type(geometry).__name__}."
         )
     tokens = length if isinstance(length, int) else np.asarray(length, dtype=np.float64)
     hidden, inside = geometry.hidden, geometry.intermediate
@@ -256,9 +249,9 @@ def presets(lengths: Lengths, limit: int | None = None) -> dict[str, int]:
 
     Taught in notebook 02.
     """
-    held = checked(lengths)
-    found = np.quantile(held, list(QUANTILES.values()), method="inverted_cdf")
-    named = dict(zip(QUANTILES, map(int, found), strict=True)) | {"longest": int(held.max())}
+    array = checked(lengths)
+    named = {f"p{share}": int(np.percentile(array, share, method="inverted_cdf")) for share in (50, 95, 99)}
+    named["longest"] = int(array.max())
     return named if limit is None else named | {"limit": limit}
 
 
@@ -291,23 +284,24 @@ def length_report(
     Examples
     --------
     >>> length_report([5, 9, 12, 30], max_length=16)
-    texts                 4
-    texts that fit        75.0%
-    texts that are cut    1
+    texts                          4
+    texts that fit             75.0%
+    texts that are cut             1
     tokens cut off        14 (25.0%)
-    tokens computed       64
-    of these, padding     34.4%
-    cost, no padding = 1  1.52
+    tokens computed               64
+    of these, padding          34.4%
+    cost, no padding = 1        1.52
     >>> length_report([5, 9, 12, 30], max_length=16, buckets=[12, 16]).padding_share
     0.19230769230769232
 
     Taught in notebooks 02 and 04.
     """
-    (sizes, texts), limit = histogram(lengths), positive_int("max_length", max_length)
+    (sizes, texts), limit = histogram(lengths), checked_max_length(max_length)
     kept = np.minimum(sizes, limit)
     padded = pad_to([limit] if buckets is None else buckets, kept)
-    tokens, real, computed = (int((held * texts).sum()) for held in (sizes, kept, padded))
+    tokens, real, computed = (int((each * texts).sum()) for each in (sizes, kept, padded))
     count, cut = int(texts.sum()), int(texts[sizes > limit].sum())
+    spent, least = (each if geometry is None else flops(each, geometry) for each in (padded, kept))
     return LengthReport(
         texts=count,
         fit=1 - cut / count,
@@ -316,7 +310,7 @@ def length_report(
         cut_share=(tokens - real) / tokens,
         computed_tokens=computed,
         padding_share=(computed - real) / computed,
-        relative_cost=_total(padded, texts, geometry) / _total(kept, texts, geometry),
+        relative_cost=float((spent * texts).sum() / (least * texts).sum()),
     )
 
 
@@ -373,33 +367,26 @@ def pad_to(edges: Sequence[int], lengths: Lengths) -> NDArray[np.int64]:
     >>> pad_to([16, 32], [5, 16, 17]).tolist()
     [16, 16, 32]
     """
-    held, given = checked(lengths), list(edges) if np.ndim(edges) else []
-    rising = all(map(is_positive_int, given)) and all(left < right for left, right in pairwise(given))
-    if not given or not rising:
+    array, rising = checked(lengths), list(edges) if np.ndim(edges) else [0]
+    if not all(map(is_positive_int, rising)) or rising != sorted({*rising}) or not rising:
         raise InputError(
-            f"Bucket edges must be positive whole numbers that rise, such as [16, 32, 64]; got {edges}."
+            f"Bucket edges must be positive whole numbers that rise, such as [16, 32]; got {edges}."
         )
-    if given[-1] < held.max():
+    if rising[-1] < array.max():
         raise InputError(
-            f"The last bucket edge is {given[-1]}, and a text of {held.max()} tokens must "
-            "fit into a bucket. Raise the edge, or cut the texts first."
+            f"A text has {array.max()} tokens; the last bucket edge is {rising[-1]}. Raise it, or cut."
         )
-    ends = np.array(given, dtype=np.int64)
-    return ends[np.searchsorted(ends, held)]
+    ends = np.array(rising, dtype=np.int64)
+    return ends[np.searchsorted(ends, array)]
 
 
 def histogram(lengths: Lengths) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the distinct lengths, shortest first, and how many texts have each.
 
-    >>> [held.tolist() for held in histogram([9, 5, 9])]
+    >>> [each.tolist() for each in histogram([9, 5, 9])]
     [[5, 9], [1, 2]]
     """
-    held = checked(lengths)
-    if held.max() > COUNTABLE:
-        return np.unique(held, return_counts=True)
-    counts = np.bincount(held)
-    sizes = np.flatnonzero(counts)
-    return sizes, counts[sizes]
+    return np.unique(checked(lengths), return_counts=True)
 
 
 def checked(lengths: Lengths) -> NDArray[np.int64]:
@@ -409,51 +396,28 @@ def checked(lengths: Lengths) -> NDArray[np.int64]:
     array([5, 9])
     """
     try:
-        held = np.asarray(lengths)
+        array = np.asarray(lengths)
     except ValueError:  # lists of different lengths
-        held = np.asarray(None)
-    if held.shape == (0,):
+        array = np.asarray(None)
+    if array.shape == (0,):
+        raise InputError("There are no lengths. Give at least one, as tsnb.token_lengths does.")
+    if array.ndim != 1 or array.dtype.kind not in "iu" or array.astype(np.int64).min() < 1:
+        items = lengths if isinstance(lengths, (list, tuple)) or array.ndim else ()
+        wrong = [item for item in items if not is_positive_int(item)] or [type(lengths).__name__]
         raise InputError(
-            "There are no lengths. Give at least one, as tsnb.token_lengths(tokenizer, texts) does."
+            "Expected a list of lengths in tokens, each a positive whole number, as tsnb.token_lengths "
+            f"gives them; got {wrong[0]}."
         )
-    if held.ndim != 1 or held.dtype.kind not in "iu" or held.min() < 1 or held.max() > MOST:
-        raise InputError(
-            "Expected a list of lengths in tokens, each a positive whole number, as "
-            f"tsnb.token_lengths gives them; got {_first_wrong(lengths)}."
-        )
-    return held.astype(np.int64, copy=False)
+    return array.astype(np.int64, copy=False)
 
 
-def _first_wrong(lengths: object) -> str:
-    """Return the first thing that is no length, or what was given in the place of a list."""
-    kind = type(lengths).__name__
-    if not isinstance(lengths, (list, tuple, np.ndarray)) or getattr(lengths, "ndim", 1) == 0:
-        return kind
-    return next((str(item) for item in lengths if not is_positive_int(item)), kind)
+def checked_max_length(max_length: int) -> int:
+    """Return a max length as an int, or raise an InputError that says what is wrong with it.
 
-
-def _total(lengths: NDArray[np.int64], texts: NDArray[np.int64], geometry: Geometry | None) -> float:
-    """Return the cost of so many texts of each length: floating-point operations, or tokens."""
-    costs = lengths if geometry is None else flops(lengths, geometry)
-    return float((costs * texts).sum())
-
-
-def _batches(texts: Iterable[Text]) -> Iterator[list[Text]]:
-    """Give checked texts, a thousand at a time."""
-    numbered = enumerate(texts)
-    for first in numbered:
-        batch = chain([first], islice(numbered, BATCH - 1))
-        yield [checked_text(index, text) for index, text in batch]
-
-
-def _count(tokenizer: PreTrainedTokenizerBase, batch: list[Text]) -> list[int]:
-    """Tokenize a batch and return how many tokens each text makes."""
-    rows = tokenizer(
-        batch,
-        truncation=False,
-        padding=False,
-        return_attention_mask=False,
-        return_token_type_ids=False,
-        verbose=False,
-    )
-    return [len(ids) for ids in rows["input_ids"]]
+    >>> checked_max_length(128)
+    128
+    """
+    length = positive_int("max_length", max_length)
+    if length > LONGEST:
+        raise InputError(f"max_length is {length}, as where there is no limit. Give a length in tokens.")
+    return length

@@ -5,31 +5,23 @@ Taught in notebook 04.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from tsnb.base.tables import as_html, as_text, listed
-from tsnb.base.words import say
-from tsnb.inference.runner import MAX_TOKENS, WINDOW
-from tsnb.lengths.batching import Batch, check_max_tokens, plan_dynamic, plan_static
-from tsnb.lengths.lengths import checked, flops, plan_buckets
+from tsnb.lengths.batching import MAX_TOKENS, WINDOW, Batch, check_max_tokens, plan_dynamic, plan_static
+from tsnb.lengths.lengths import checked, checked_max_length, flops, plan_buckets
 from tsnb.tracing.inputs import positive_int
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
+    from collections.abc import Callable, Iterable
 
     from tsnb.lengths.lengths import Geometry, Lengths
 
-    Given = tuple[int, ...]
-
 PlanName = Literal["max", "arrival", "buckets", "sorted"]
 STEP = 8  # the longest text, rounded up to a multiple of it, is what texts are padded to at first
-COLUMNS = ("plan", "computed", "real", "padding", "tokens-ratio", "flops-ratio")
 
 
 @dataclass(frozen=True)
@@ -45,7 +37,7 @@ class PlanCost:
     real
         Tokens of the texts.
     computed
-        Places that the model computes: rows × length, padding and filler rows included.
+        Tokens that the model computes: rows × length, padding and filler rows included.
     flops_ratio
         Floating-point operations, relative to the same texts without padding; `None` without a
         geometry.
@@ -59,7 +51,7 @@ class PlanCost:
 
     @property
     def padding_share(self) -> float:
-        """Share of the computed places, 0 to 1, that is padding."""
+        """Share of the computed tokens, 0 to 1, that is padding."""
         return 1 - self.real / self.computed
 
     @property
@@ -102,9 +94,10 @@ class PaddingReport:
         """Return in words what the max length cuts; nothing where every text fits."""
         if not self.cut_texts:
             return ""
-        gaps = {"cut": self.cut_texts, "texts": len(self.lengths), "tokens": self.cut_tokens}
-        numbers = {name: f"{number:,}" for name, number in gaps.items()}
-        return say("padding.cut", length=f"{self.max_length:,}", **numbers)
+        return (
+            f"{self.cut_texts:,} of {len(self.lengths):,} texts are cut to {self.max_length:,} tokens; "
+            f"{self.cut_tokens:,} tokens are lost"
+        )
 
     def __str__(self) -> str:
         return "\n".join([as_text(self._rows()), *self._notes()])
@@ -114,16 +107,17 @@ class PaddingReport:
     def _repr_html_(self) -> str:
         return as_html(self._rows(), self._notes())
 
-    def _rows(self) -> list[tuple[str, ...]]:
-        """Return the table with its head, without a column that is empty."""
-        rows = [[say(f"padding.column-{name}") for name in COLUMNS]]
-        rows += [_cells(plan) for plan in self.plans.values()]
-        columns = [column for column in zip(*rows, strict=True) if any(column[1:])]
-        return list(zip(*columns, strict=True))
+    def _rows(self) -> list[list[str]]:
+        """Return the table with its head, without the column of operations where none were counted."""
+        rows = [["plan", "computed", "real", "padding", "no padding = 1", "in FLOPs"]]
+        for plan in self.plans.values():
+            counts = [f"{plan.computed:,}", f"{plan.real:,}", f"{plan.padding_share:.1%}"]
+            in_flops = "" if plan.flops_ratio is None else f"{plan.flops_ratio:.2f}"
+            rows.append([plan.label, *counts, f"{plan.tokens_ratio:.2f}", in_flops])
+        return rows if rows[-1][-1] else [row[:-1] for row in rows]
 
     def _notes(self) -> list[str]:
-        edges = f"bucket edges: {listed(self.edges)}"
-        return list(filter(None, [edges, self.cut()]))
+        return list(filter(None, [f"bucket edges: {listed(self.edges)}", self.cut()]))
 
 
 def padding_cost(  # noqa: PLR0913, each choice is to be seen in the signature
@@ -143,8 +137,8 @@ def padding_cost(  # noqa: PLR0913, each choice is to be seen in the signature
         Texts are taken in the order in which they come, and each batch is padded to its longest:
         what `pipeline(batch_size=…)` does.
     `buckets`
-        A text is padded to the smallest bucket that holds it, and each bucket's last batch is
-        filled up with rows: `tsnb.Runner` with one trace of a fixed shape a bucket.
+        A text is padded to the smallest bucket that it fits, and each bucket's last batch is
+        filled up with rows: `tsnb.Runner` with one trace of a static shape a bucket.
     `sorted`
         Texts of like length share a batch, padded to its longest: `tsnb.Runner` with a dynamic
         trace. The last two are counted with the planners of the Runner itself.
@@ -169,7 +163,7 @@ def padding_cost(  # noqa: PLR0913, each choice is to be seen in the signature
     Raises
     ------
     InputError
-        Lengths that are none, a number below 1, or a budget that is smaller than the longest text.
+        Lengths that are none, a number below 1, or `max_tokens` below the longest text.
 
     Examples
     --------
@@ -183,28 +177,41 @@ def padding_cost(  # noqa: PLR0913, each choice is to be seen in the signature
 
     Taught in notebook 04.
     """
-    held = checked(lengths)
-    limit = default_length(held) if max_length is None else positive_int("max_length", max_length)
+    full = checked(lengths)
+    limit = default_length(full) if max_length is None else checked_max_length(max_length)
     size, most = positive_int("batch_size", batch_size), positive_int("max_tokens", max_tokens)
-    kept = np.minimum(held, limit)
-    check_max_tokens(kept.tolist(), most)
+    kept = np.minimum(full, limit)
+    cut = tuple(kept.tolist())
+    check_max_tokens(cut, most)
     edges = tuple(plan_buckets(kept, positive_int("buckets", buckets), geometry=geometry))
-    given, shapes = tuple(kept.tolist()), [(size, edge) for edge in edges]
-    batches: dict[PlanName, tuple[Batch, ...]] = {
-        "max": _in_order(given, size, limit),
-        "arrival": _in_order(given, size),
-        "buckets": _by_window(given, partial(plan_static, shapes=shapes)),
-        "sorted": _by_window(given, partial(plan_dynamic, max_tokens=most)),
+
+    arrival = []
+    for first in range(0, len(cut), size):
+        rows = cut[first : first + size]
+        arrival.append(Batch(tuple(range(first, first + len(rows))), len(rows), max(rows)))
+    shapes = [(size, edge) for edge in edges]
+
+    def cost(label: str, batches: Iterable[Batch]) -> PlanCost:
+        run, ratio = tuple(batches), None
+        if geometry is not None:
+            spent = sum(batch.rows * flops(batch.length, geometry) for batch in run)
+            ratio = spent / float(flops(kept, geometry).sum())
+        return PlanCost(label, run, int(kept.sum()), sum(batch.tokens for batch in run), ratio)
+
+    plans: dict[PlanName, PlanCost] = {
+        "max": cost(f"padded to {limit:,}", (replace(batch, length=limit) for batch in arrival)),
+        "arrival": cost(f"batches of {size} in arrival order", arrival),
+        "buckets": cost(
+            f"{len(edges)} bucket{'s' * (len(edges) > 1)}, batches of {size}",
+            _by_window(cut, lambda window: plan_static(window, shapes)),
+        ),
+        "sorted": cost(
+            f"Runner: sorted by length, up to {most:,} tokens a batch",
+            _by_window(cut, lambda window: plan_dynamic(window, most)),
+        ),
     }
-    labels = {
-        "max": f"padded to {limit:,}",
-        "arrival": f"batches of {size} in arrival order",
-        "buckets": _bucket_label(len(edges), size),
-        "sorted": f"Runner: sorted by length, up to {most:,} tokens a batch",
-    }
-    plans = {name: _cost(labels[name], part, kept, geometry) for name, part in batches.items()}
-    cut, lost = int(np.count_nonzero(held > limit)), int((held - kept).sum())
-    return PaddingReport(given, limit, edges, cut, lost, plans)
+    cut_texts, cut_tokens = int(np.count_nonzero(full > limit)), int((full - kept).sum())
+    return PaddingReport(cut, limit, edges, cut_texts, cut_tokens, plans)
 
 
 def default_length(lengths: Lengths) -> int:
@@ -216,44 +223,10 @@ def default_length(lengths: Lengths) -> int:
     return -(-int(checked(lengths).max()) // STEP) * STEP
 
 
-def _in_order(lengths: Given, size: int, length: int | None = None) -> tuple[Batch, ...]:
-    """Return batches in the order of arrival, padded to a length or to the longest of each."""
-    starts = range(0, len(lengths), size)
-    parts = [(first, lengths[first : first + size]) for first in starts]
-    return tuple(
-        Batch(tuple(range(first, first + len(part))), len(part), length or max(part)) for first, part in parts
-    )
-
-
-def _by_window(lengths: Given, plan: Callable[[Given], list[Batch]]) -> tuple[Batch, ...]:
+def _by_window(lengths: tuple[int, ...], plan: Callable[[tuple[int, ...]], list[Batch]]) -> list[Batch]:
     """Return the batches of a plan that sees so many texts at once, as the Runner does."""
-    return tuple(
-        Batch(tuple(first + index for index in batch.indices), batch.rows, batch.length)
+    return [
+        replace(batch, indices=tuple(first + index for index in batch.indices))
         for first in range(0, len(lengths), WINDOW)
         for batch in plan(lengths[first : first + WINDOW])
-    )
-
-
-def _cost(
-    label: str, batches: tuple[Batch, ...], lengths: NDArray[np.int64], geometry: Geometry | None
-) -> PlanCost:
-    """Count what batches compute for texts."""
-    ratio = None
-    if geometry is not None:
-        spent = sum(batch.rows * flops(batch.length, geometry) for batch in batches)
-        ratio = spent / float(flops(lengths, geometry).sum())
-    computed = sum(batch.tokens for batch in batches)
-    return PlanCost(label, batches, int(lengths.sum()), computed, ratio)
-
-
-def _bucket_label(count: int, size: int) -> str:
-    if count == 1:
-        return f"1 bucket, batches of {size}"
-    return f"{count} buckets, batches of {size}"
-
-
-def _cells(plan: PlanCost) -> list[str]:
-    """Return a row of the table; the last cell is empty where there is no geometry."""
-    flops_ratio = "" if plan.flops_ratio is None else f"{plan.flops_ratio:.2f}"
-    counts = [f"{plan.computed:,}", f"{plan.real:,}", f"{plan.padding_share:.1%}"]
-    return [plan.label, *counts, f"{plan.tokens_ratio:.2f}", flops_ratio]
+    ]

@@ -1,4 +1,4 @@
-"""Read a reader's own texts from a file; what is wrong with it is said with its line."""
+"""Read a reader's own texts from a file; an error names the line that is wrong. Taught in notebook 02."""
 
 from __future__ import annotations
 
@@ -6,26 +6,20 @@ import csv
 import json
 from codecs import BOM_UTF8
 from io import StringIO
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from tsnb.base.errors import InputError, suggest
 from tsnb.tracing.inputs import is_unicode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-WIDTH = 40  # characters of what was given, in an error
-EXAMPLE = '{{"{column}": "a text"}}'
+    Rows = Iterator[
+        tuple[int, Mapping[str, object] | str]
+    ]  # a row's line, and the row or what is wrong with it
 
-
-class Source(NamedTuple):
-    """A file's whole text, and which column of it is wanted."""
-
-    path: Path
-    text: str
-    column: str
+WIDTH = 40  # characters of a value that an error shows
 
 
 def read_texts(path: str | Path, column: str = "text") -> list[str]:
@@ -62,122 +56,93 @@ def read_texts(path: str | Path, column: str = "text") -> list[str]:
     path = Path(path).expanduser()
     if path.suffix.lower() not in READERS:
         raise InputError(
-            f"{path} ends in none of {', '.join(READERS)}. Give a .txt (one text a line), a "
-            ".csv (with a header) or a .jsonl file (one JSON object a line)."
+            f"{path} ends in none of {', '.join(READERS)}. Give a .txt (one text a line), a .csv (with a "
+            "header) or a .jsonl file (one JSON object a line)."
         )
-    source = Source(path, _decoded(path), column)
-    found = [_checked(source, *item) for item in READERS[path.suffix.lower()](source)]
-    if not (texts := [text for text in found if text.strip()]):
+    texts = []
+    for line, row in READERS[path.suffix.lower()](_decoded(path), column):
+        if isinstance(row, str):
+            wrong = row
+        elif column not in row:
+            wrong = f"nothing here is called {column}. {suggest(column, row)}"
+        elif not isinstance(text := row[column], str):
+            wrong = f"{column} is {_short(json.dumps(text))}; expected a text."
+        elif not is_unicode(text):
+            wrong = f"{column} holds half of a surrogate pair, which is no character."
+        else:
+            texts.append(text)
+            continue
+        raise InputError(f"{path}, line {line}: {wrong}")
+    if not (texts := [text for text in texts if text.strip()]):
         raise InputError(f"{path} holds no text. Expected at least one, in a line that is not blank.")
     return texts
 
 
 def _decoded(path: Path) -> str:
-    """Return a file's text; bytes that are no UTF-8, and zero bytes, are told with their line."""
+    """Return a file's text, or raise an InputError with the line of a byte that is none."""
     try:
         data = path.read_bytes().removeprefix(BOM_UTF8)
+        text, bad = data.decode(), data.find(b"\0")
     except OSError as error:
-        raise InputError(
-            f"{path} cannot be read: {(error.strerror or error)}. Give the path of a .txt, "
-            ".csv or .jsonl file of texts."
-        ) from error
-    try:
-        text, zero = data.decode(), data.find(b"\0")
+        why = error.strerror or error
+        raise InputError(f"{path} cannot be read: {why}. Give the path of a file of texts.") from error
     except UnicodeDecodeError as error:
-        text, zero = "", error.start
-    if zero >= 0:
-        line = len(data[: zero + 1].splitlines())
+        text, bad = "", error.start
+    if bad >= 0:
         raise InputError(
-            f"{path} is no UTF-8 text: line {line} holds bytes that are none. Save it as "
-            "UTF-8, or check that it is a file of texts."
+            f"{path} is no UTF-8 text: line {len(data[: bad + 1].splitlines())} holds bytes that are none. "
+            "Save it as UTF-8, or check that it is a file of texts."
         )
     return text
 
 
-def _lines(source: Source) -> Iterator[tuple[int, str]]:
-    """Give each line with its number, without spaces around it, blank ones left out."""
-    for number, line in enumerate(StringIO(source.text, newline=None), 1):
+def _txt_rows(text: str, column: str) -> Rows:
+    for number, line in enumerate(StringIO(text, newline=None), 1):
         if line.strip():
-            yield number, line.strip()
+            yield number, {column: line.strip()}
 
 
-def _rows(source: Source) -> Iterator[tuple[int, object]]:
-    """Give the text of each row of a CSV file, with the number of the row's first line."""
-    rows = _split(source)
-    for line, header in islice(rows, 1):
-        _pick(source, line, dict.fromkeys(header))
-    for line, row in rows:
-        if len(row) > len(header):
-            raise InputError(
-                f"{source.path}, line {line}: the row has more fields than the header. A text "
-                "that holds commas must stand in quotation marks."
-            )
-        yield line, _pick(source, line, dict(zip(header, row, strict=False)))
+def _csv_rows(text: str, _: str) -> Rows:
+    """Give the header as a row of blank texts, then the rows.
+
+    `csv.DictReader` doesn't know a row's first line, where a quotation mark that is never closed stands.
+    """
+    reader = csv.reader(StringIO(text, newline=""), strict=True)
+    header: list[str] = []
+    line = 1
+    try:
+        for row in reader:
+            if row and not header:
+                header = row
+                yield line, dict.fromkeys(header, "")
+            elif len(row) > len(header):
+                yield (
+                    line,
+                    "the row has more fields than the header. A text with commas needs quotation marks.",
+                )
+            elif row:
+                yield line, dict(zip(header, row, strict=False))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        yield line, f"the row cannot be read as CSV ({error}). Check its quotation marks."
 
 
-def _split(source: Source) -> Iterator[tuple[int, list[str]]]:
-    """Give each row of a CSV file, the header too, with the number of its first line."""
-    reader = csv.reader(StringIO(source.text, newline=""), strict=True)
-    row: list[str] | None = []
-    while row is not None:
-        line = reader.line_num + 1
+def _jsonl_rows(text: str, column: str) -> Rows:
+    for number, line in enumerate(StringIO(text, newline=None), 1):
+        if not line.strip():
+            continue
         try:
-            row = next(reader, None)
-        except csv.Error as error:
-            raise InputError(
-                f"{source.path}, line {line}: the row cannot be read as CSV ({error}). Check its "
-                "quotation marks."
-            ) from error
-        if row:
-            yield line, row
-
-
-def _objects(source: Source) -> Iterator[tuple[int, object]]:
-    """Give the text of each line of a JSON Lines file, with its number."""
-    for line, text in _lines(source):
-        try:
-            row = json.loads(text)
+            row = json.loads(line)
         except (ValueError, RecursionError) as error:
             why = getattr(error, "msg", None) or type(error).__name__
-            raise InputError(
-                f"{source.path}, line {line}: this is no JSON ({why}). Expected an object a line."
-            ) from error
-        if not isinstance(row, dict) or not row:
-            given, example = _short(text), EXAMPLE.format(column=source.column)
-            raise InputError(
-                f"{source.path}, line {line}: expected a JSON object such as {example}; got {given}."
-            )
-        yield line, _pick(source, line, row)
+            yield number, f"this is no JSON ({why}). Expected an object a line."
+        else:
+            example = f'expected a JSON object such as {{"{column}": "a text"}}; got {_short(line.strip())}.'
+            yield number, row if row and isinstance(row, dict) else example
 
 
-def _pick(source: Source, line: int, row: Mapping[str, object]) -> object:
-    """Return what a row has in the wanted column, or raise an error with the nearest name."""
-    path, column = source.path, source.column
-    if column not in row:
-        near = suggest(column, row)
-        raise InputError(f"{path}, line {line}: nothing here is called {column}. {near}")
-    return row[column]
+def _short(value: str) -> str:
+    return f"{value[:WIDTH]} …" if len(value) > WIDTH else value
 
 
-def _checked(source: Source, line: int, text: object) -> str:
-    """Return a text that is one, or raise an error with its line."""
-    path, column = source.path, source.column
-    if not isinstance(text, str):
-        given = _short(json.dumps(text))
-        raise InputError(f"{path}, line {line}: {column} is {given}; expected a text.")
-    if not is_unicode(text):
-        raise InputError(
-            f"{path}, line {line}: {column} holds half of a surrogate pair, which is no character."
-        )
-    return text
-
-
-def _short(text: str) -> str:
-    return f"{text[:WIDTH]} …" if len(text) > WIDTH else text
-
-
-READERS: dict[str, Callable[[Source], Iterable[tuple[int, object]]]] = {
-    ".txt": _lines,
-    ".csv": _rows,
-    ".jsonl": _objects,
-}
+READERS = {".txt": _txt_rows, ".csv": _csv_rows, ".jsonl": _jsonl_rows}

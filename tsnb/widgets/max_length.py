@@ -15,7 +15,7 @@ from traitlets import link, validate
 
 from tsnb.base.errors import InputError
 from tsnb.base.words import say
-from tsnb.figures.plots import svg
+from tsnb.figures import svg
 from tsnb.inference.latency import shape_latency
 from tsnb.lengths.lengths import Geometry, token_lengths
 from tsnb.tracing.inputs import max_positions

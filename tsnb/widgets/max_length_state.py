@@ -11,7 +11,7 @@ import traitlets
 from tsnb.base.errors import InputError
 from tsnb.base.tables import listed
 from tsnb.base.words import say
-from tsnb.figures.plots import bucket_plan, length_histogram
+from tsnb.figures import bucket_plan, length_histogram
 from tsnb.inference.latency import QUIET, Latency, Newest
 from tsnb.lengths.lengths import checked, length_report, plan_buckets, presets
 from tsnb.tracing.inputs import is_positive_int

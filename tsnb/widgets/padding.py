@@ -11,7 +11,7 @@ from ipywidgets import HTML, BoundedIntText, Dropdown, IntSlider, Layout
 from traitlets import Dict, List, dlink, link
 
 from tsnb.base.words import say
-from tsnb.figures.plots import svg
+from tsnb.figures import svg
 from tsnb.lengths.lengths import token_lengths
 from tsnb.widgets.base import LABELS, View, figures, row
 from tsnb.widgets.padding_state import PaddingState

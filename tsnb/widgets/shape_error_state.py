@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from traitlets import Bool, Dict, HasTraits, Instance, Int, Unicode
 
+from tsnb import figures
 from tsnb.base.errors import TsnbError
 from tsnb.base.words import say
-from tsnb.figures import plots
 from tsnb.tracing.compare import TOLERANCE, Verdict
 from tsnb.tracing.probe import ShapeMap, grid, probe_each
 from tsnb.tracing.subjects import SUBJECTS, Subject
@@ -166,9 +166,9 @@ class ShapeErrorState(HasTraits):  # type: ignore[misc]  # traitlets is not type
         traced = (contract.batch_size or 1, contract.length or 1)
         words = " ".join(self.describe())
         axis = self._axis(traced, verdict)
-        drawn = plots.svg(plots.shape_boxes(traced, self.selected, axis), words)
+        drawn = figures.svg(figures.shape_boxes(traced, self.selected, axis), words)
         if verdict.kind == "wrong":
-            drawn += plots.svg(plots.difference_bar(verdict.difference or 0.0, TOLERANCE), words)
+            drawn += figures.svg(figures.difference_bar(verdict.difference or 0.0, TOLERANCE), words)
         return drawn
 
     def _axis(self, traced: Shape, verdict: Verdict) -> Any:

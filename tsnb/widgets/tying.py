@@ -8,7 +8,7 @@ from ipywidgets import HTML, Layout, ToggleButton
 from traitlets import link
 
 from tsnb.base.words import say
-from tsnb.figures.plots import svg, tying_boxes
+from tsnb.figures import svg, tying_boxes
 from tsnb.widgets.base import View, figures, row
 from tsnb.widgets.tying_state import TyingState
 

@@ -1,0 +1,213 @@
+"""The figures that sliders draw: what each bar and area stands for, words, the page's ink, and speed."""
+
+from __future__ import annotations
+
+import re
+from time import process_time
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib import style
+from matplotlib.patches import Rectangle, StepPatch
+
+from tsnb.figures import bucket_plan, length_histogram, padding_panels, svg
+from tsnb.figures.padding import FEWEST_BATCHES, MOST_COLUMNS, columns
+from tsnb.figures.style import INK, PAGE_INK
+from tsnb.lengths.lengths import length_report, plan_buckets, presets
+from tsnb.lengths.padding import padding_cost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tsnb.lengths.padding import PaddingReport
+
+RNG = np.random.default_rng(0)
+SOME = [5, 30, 6, 9, 12, 31]
+REAL = np.clip(RNG.lognormal(3.3, 0.6, 1000).astype(np.int64), 5, 128)
+MANY = np.clip(RNG.lognormal(4.5, 1, 10**6).astype(np.int64), 3, None)
+MARKS = presets(REAL, 512)
+SLIDERS: dict[str, Callable[[int], Any]] = {
+    "histogram": lambda step: length_histogram(REAL, 40 + step, MARKS),
+    "plan": lambda step: bucket_plan(REAL, [30 + step, 128]),
+    "panels": lambda step: padding_panels(padding_cost(REAL, buckets=1 + step)),
+}
+
+
+def words(figure: Any) -> list[str]:
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+def check_texts(figure: Any) -> None:
+    """Check that all texts stand within a figure, and none on another."""
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    for index, box in enumerate(boxes):
+        assert figure.bbox.x0 <= box.x0 <= box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0 <= box.y1 <= figure.bbox.y1
+        assert not any(box.overlaps(other) for other in boxes[:index])
+
+
+@pytest.mark.parametrize("slider", SLIDERS.values(), ids=SLIDERS)
+def test_all_ink_is_the_pages_whatever_style_the_reader_has(slider: Callable[[int], Any]) -> None:
+    with mpl.rc_context():
+        style.use("dark_background")
+        before = dict(mpl.rcParams)
+        drawn = svg(slider(0), "a 'figure'")
+        assert dict(mpl.rcParams) == before
+    assert drawn.startswith("<svg role='img' aria-label='a &#x27;figure&#x27;' ")
+    texts = re.findall(r"<text[^>]*style=\"([^\"]*)\"", drawn)
+    assert len(texts) > 4  # text stays text
+    assert all(f"fill: {PAGE_INK}" in look for look in texts)
+    assert not re.search(f"#ffffff|#000000|{INK}", drawn)
+
+
+@pytest.mark.parametrize("slider", SLIDERS.values(), ids=SLIDERS)
+def test_a_slider_draws_at_once(slider: Callable[[int], Any]) -> None:
+    took = []
+    for step in range(12):
+        start = process_time()
+        drawn = svg(slider(step), "a figure")
+        took.append(process_time() - start)
+    assert np.median(took) <= 0.15  # p95 alone on a machine; the median holds on a busy one too
+    assert len(drawn) < 250_000
+
+
+def test_colour_is_not_the_only_sign() -> None:
+    hatches = {name: [p.get_hatch() for p in slider(3).axes[0].patches] for name, slider in SLIDERS.items()}
+    panels = [*["////", None, None, None, "////"] * 4, None, "////"]  # and the legend
+    assert hatches == {"histogram": [None, "////"], "plan": [None, None, "////", "////"], "panels": panels}
+    for name, names in (("histogram", ["fits", "is cut"]), ("plan", ["text", "padding"])):
+        assert [text.get_text() for text in SLIDERS[name](3).legends[0].get_texts()] == names
+
+
+# lengths
+
+
+@pytest.mark.parametrize("max_length", [1, 26, 128, 300])
+@pytest.mark.parametrize("limit", [None, 40, 512])
+def test_every_text_is_in_a_bar(max_length: int, limit: int | None) -> None:
+    figure: Any = length_histogram(REAL, max_length, presets(REAL, limit))
+    fits, every = (patch.get_data().values.sum() for patch in figure.axes[0].patches)
+    assert (fits, every) == (np.count_nonzero(max_length >= REAL), len(REAL))
+
+
+def test_the_line_and_the_names_of_the_presets() -> None:
+    figure: Any = length_histogram(REAL, 64, {"p50": 26, "mine": 90, "longest": 128, "limit": 512})
+    assert words(figure) == ["max length 64", "p50 26", "mine 90", "longest 128", "model limit 512 →"]
+    line, ticks = figure.axes[0].lines
+    assert (line.get_xdata()[0], *ticks.get_xdata()) == (64.5, 26, 90, 128)
+    one = length_histogram([7, 7], 7, presets([7, 7], 7))
+    assert words(one) == ["max length 7", "p50, p95, p99, longest, model limit 7"]
+
+
+def test_texts_over_the_limit_share_the_last_bar() -> None:
+    figure: Any = length_histogram(MANY, 256, presets(MANY, 512))
+    [axes], over = figure.axes, int((MANY > 512).sum())
+    assert axes.patches[1].get_data().values[-1] == over
+    assert axes.get_xlabel().endswith(f"last bar: {over:,} texts over 512")
+    assert axes.get_xlim()[1] < 530
+
+
+@pytest.mark.parametrize("max_length", [1, 27, 69, 512])
+@pytest.mark.parametrize("limit", [None, 64, 512])
+@pytest.mark.parametrize("lengths", [REAL, [5] * 3 + [7]])
+def test_no_label_is_on_another_or_outside(lengths: Any, limit: int | None, max_length: int) -> None:
+    check_texts(length_histogram(lengths, max_length, presets(lengths, limit)))
+
+
+def test_a_bucket_is_its_real_tokens_and_padding() -> None:
+    figure: Any = bucket_plan([5, 9, 12, 30, 30], [12, 20, 30])
+    real, padding = figure.axes[0].containers
+    assert [bar.get_width() for bar in real] == [26, 0, 60]
+    assert [(bar.get_x(), bar.get_width()) for bar in padding] == [(26, 10), (0, 0), (60, 0)]
+    assert words(figure) == ["3 texts: 26 + 10 (28%)", "0 texts: 0 + 0 (0%)", "2 texts: 60 + 0 (0%)"]
+    assert figure.axes[0].get_yticklabels()[0].get_text() == "up to 12"
+    assert words(bucket_plan([9], [10])) == ["1 text: 9 + 1 (10%)"]
+    edges = plan_buckets(REAL, 5)
+    computed = sum(bar.get_width() for bar in bucket_plan(REAL, edges).axes[0].patches)  # type: ignore[attr-defined]
+    assert computed == length_report(REAL, 128, buckets=edges).computed_tokens
+
+
+@pytest.mark.parametrize("count", [1, 8])
+def test_every_bucket_and_its_numbers_are_inside(count: int) -> None:
+    lengths = np.repeat(REAL, 1000)
+    figure = bucket_plan(lengths, plan_buckets(lengths, count))
+    check_texts(figure)
+    assert min(label.get_window_extent().x0 for label in figure.axes[0].get_yticklabels()) >= 0
+    assert figure.axes[0].get_position().width > 0.3
+
+
+# padding
+
+
+def panels(report: PaddingReport) -> dict[str, Any]:
+    return {name: columns(report, plan) for name, plan in report.plans.items()}
+
+
+def test_few_texts_are_all_drawn_each_in_its_batch() -> None:
+    shown = panels(padding_cost(SOME, 40, batch_size=2, buckets=2, max_tokens=64))
+    assert shown["max"].real.tolist() == sorted(SOME)
+    assert set(shown["max"].padded) == {40}
+    assert shown["arrival"].padded.tolist() == [30, 30, 9, 9, 31, 31]
+    assert shown["buckets"].padded.tolist() == shown["sorted"].padded.tolist() == [12] * 4 + [31] * 2
+    assert panels(padding_cost([30, 5, 9, 6], batch_size=2))["arrival"].real.tolist() == [5, 30, 6, 9]
+    filled = panels(padding_cost(SOME, batch_size=4, buckets=2))["buckets"]
+    assert filled.real.tolist() == [5, 6, 9, 12, 0, 0, 30, 31]
+    assert filled.padded.tolist() == [12] * 4 + [31] * 4
+
+
+@pytest.mark.parametrize(("lengths", "size", "buckets"), [(REAL, 64, 4), (MANY[: 10**4], 8, 12)])
+def test_a_sample_is_like_the_whole_and_said_to_be_one(lengths: Any, buckets: int, size: int) -> None:
+    report = padding_cost(lengths, 128, batch_size=size, buckets=buckets)
+    for shown, plan in zip(panels(report).values(), report.plans.values(), strict=True):
+        assert shown.padded.sum() / shown.real.sum() == pytest.approx(plan.tokens_ratio, rel=0.1)
+        assert len(shown.real) <= 2.5 * max(MOST_COLUMNS, FEWEST_BATCHES * size)
+    caption = words(padding_panels(report))[-1]
+    assert f"of {len(lengths):,} texts, long and short alike; the numbers count all." in caption
+    assert "Drawn" not in words(padding_panels(padding_cost(SOME)))[-1]
+
+
+def test_of_arrival_order_whole_batches_are_drawn_in_their_order_and_proportion() -> None:
+    lengths = np.repeat(np.arange(1, 101), 8)  # every batch of 8 has one length
+    padded = panels(padding_cost(lengths))["arrival"].padded
+    assert len(padded) == MOST_COLUMNS
+    assert (np.diff(padded[::8]) > 0).all()
+    assert (padded.reshape(-1, 8) == padded[::8, None]).all()
+    padded = panels(padding_cost(([5] * 8 + [100] * 8) * 20))["arrival"].padded  # every second one is long
+    assert np.unique(padded, return_counts=True)[1].tolist() == [80, 80]
+
+
+@pytest.mark.parametrize("lengths", [SOME, REAL[:100]])
+def test_areas_and_bars_are_tokens_on_one_scale_beside_their_numbers(lengths: Any) -> None:
+    report = padding_cost(lengths)
+    figure: Any = padding_panels(report)
+    areas, bars = [], [patch for patch in figure.axes[0].patches if isinstance(patch, Rectangle)]
+    for patch in figure.axes[0].patches:
+        if isinstance(patch, StepPatch):
+            values, edges, baseline = patch.get_data()
+            areas.append(float(((baseline - values) * np.diff(edges)).sum()))
+    for place, plan in enumerate(report.plans.values()):
+        padded, text, _ = np.array(areas[3 * place : 3 * place + 3]) / areas[0] * report.computed["max"]
+        assert (padded, text) == pytest.approx((plan.computed, plan.real))
+        real, padding = bars[2 * place : 2 * place + 2]
+        assert padding.get_x() == real.get_x() + real.get_width()
+        assert real.get_width() == bars[0].get_width()
+        assert 1 + padding.get_width() / real.get_width() == pytest.approx(plan.tokens_ratio)
+        numbers = {plan.label, f"{plan.tokens_ratio:.2f}", f"{plan.padding_share:.1%} padding"}
+        assert numbers <= {*words(figure)}
+
+
+@pytest.mark.parametrize("choices", [{}, {"batch_size": 64, "buckets": 12, "max_length": 500}])
+@pytest.mark.parametrize("lengths", [[7], REAL, [1, 40_000, 3, 50_000, 12] * 40])
+def test_no_text_is_on_a_panel_on_another_or_outside(lengths: Any, choices: dict[str, Any]) -> None:
+    report = padding_cost(lengths, max_tokens=65_536, **choices)
+    figure = padding_panels(report)
+    check_texts(figure)
+    texts = [text.get_window_extent() for text in figure.axes[0].texts]
+    for box in (patch.get_window_extent() for patch in figure.axes[0].patches):
+        assert figure.bbox.x0 <= box.x0 <= box.x1 <= figure.bbox.x1
+        assert not any(box.overlaps(text) for text in texts)
+    height = max(batch.length for plan in report.plans.values() for batch in plan.batches)
+    assert words(figure).count("50k" if height == 50_000 else str(height)) == 4

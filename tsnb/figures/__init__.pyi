@@ -1,0 +1,13 @@
+from .costs import benchmark_bars as benchmark_bars
+from .costs import cost_by_batch as cost_by_batch
+from .costs import cost_by_length as cost_by_length
+from .costs import warm_up_curve as warm_up_curve
+from .lengths import bucket_plan as bucket_plan
+from .lengths import length_histogram as length_histogram
+from .padding import padding_panels as padding_panels
+from .shapes import difference_bar as difference_bar
+from .shapes import shape_boxes as shape_boxes
+from .shapes import shape_map as shape_map
+from .style import show as show
+from .style import svg as svg
+from .tying import tying_boxes as tying_boxes

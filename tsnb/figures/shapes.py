@@ -1,0 +1,115 @@
+"""Figures of shapes: which of them a trace can be trusted at, and why one does not fit. Notebook 02."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Literal
+
+from matplotlib.patches import Rectangle
+
+from tsnb.base.palette import BLUE, GREEN, GREY, ORANGE, VERMILION
+from tsnb.figures.style import INK, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from tsnb.tracing.compare import Kind
+    from tsnb.tracing.contract import Shape
+    from tsnb.tracing.probe import ShapeMap
+
+COLOURS: dict[Kind, str] = {"same": GREEN, "raises": VERMILION, "wrong": ORANGE, "unsupported": GREY}
+MOST_LINES = 64  # positions beyond which a box shows no lines between them
+
+
+def shape_map(verdicts: ShapeMap) -> Figure:
+    """Draw a map of shapes: a cell for each batch size and length, coloured, with its symbol.
+
+    The traced shape has a frame.
+
+    Parameters
+    ----------
+    verdicts
+        What `tsnb.probe` returns.
+
+    Taught in notebook 02.
+    """
+    lengths, batches = verdicts.lengths, verdicts.batch_sizes
+    figure, axes = new_figure(1.6 + 0.55 * len(lengths), 1.2 + 0.45 * len(batches))
+    for (batch, length), verdict in verdicts.items():
+        column, row = lengths.index(length), batches.index(batch)
+        corner = (column - 0.45, row - 0.42)
+        axes.add_patch(Rectangle(corner, 0.9, 0.84, color=COLOURS[verdict.kind], alpha=0.35))
+        axes.text(column, row, verdict.symbol, ha="center", va="center", fontsize=12, color=INK)
+        if (batch, length) == verdicts.traced:
+            axes.add_patch(Rectangle(corner, 0.9, 0.84, fill=False, lw=2, ec=INK))
+    axes.set(xlim=(-0.6, len(lengths) - 0.4), ylim=(len(batches) - 0.5, -0.5), ylabel="batch size")
+    axes.set_xticks(range(len(lengths)), map(str, lengths))
+    axes.set_yticks(range(len(batches)), map(str, batches))
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel(f"length in tokens\n{verdicts.legend()}")
+    return figure
+
+
+def shape_boxes(traced: Shape, shape: Shape, axis: Literal["batch", "length"] | None) -> Figure:
+    """Draw the traced shape and another as boxes to scale, the axis that does not fit marked.
+
+    Parameters
+    ----------
+    traced, shape
+        `(batch, length)` of each.
+    axis
+        Which side to mark; `None` marks nothing.
+    """
+    figure, axes = new_figure(6.4, 2.4)
+    largest = max(traced[0], shape[0]), max(traced[1], shape[1])
+    start = 0.0
+    for (batch, length), name in ((traced, "traced"), (shape, "given")):
+        _box(axes, start, (batch, length), largest, axis)
+        axes.text(start, -0.16, f"{name}: {batch} × {length}", va="bottom", ha="left", color=INK)
+        start += length / largest[1] + 0.3
+    axes.set(xlim=(-0.12, max(start - 0.2, 1.75)), ylim=(1.3, -0.4))
+    axes.set_axis_off()
+    return figure
+
+
+def _box(axes: Axes, start: float, shape: Shape, largest: Shape, axis: str | None) -> None:
+    """Draw one box with its rows and positions, and mark a side with its size."""
+    batch, length = shape
+    width, height = length / largest[1], 0.9 * batch / largest[0]
+    axes.add_patch(Rectangle((start, 0), width, height, fc=BLUE, alpha=0.25, ec="none"))
+    axes.add_patch(Rectangle((start, 0), width, height, fill=False, ec=INK, lw=1))
+    if max(shape) <= MOST_LINES:
+        columns = [start + width * place / length for place in range(1, length)]
+        rows = [height * place / batch for place in range(1, batch)]
+        axes.vlines(columns, 0, height, color=INK, lw=0.4, alpha=0.6)
+        axes.hlines(rows, start, start + width, color=INK, lw=0.4, alpha=0.6)
+    if axis == "length":
+        axes.plot([start, start + width], [height, height], color=VERMILION, lw=4)
+        axes.text(start + width / 2, height + 0.06, f"↔ {length}", ha="center", va="top", color=INK)
+    if axis == "batch":
+        axes.plot([start, start], [0, height], color=VERMILION, lw=4)
+        axes.text(start - 0.02, height / 2, f"↕ {batch}", ha="right", va="center", color=INK)
+
+
+def difference_bar(difference: float, tolerance: float) -> Figure:
+    """Draw a difference and the tolerance on one logarithmic scale.
+
+    Parameters
+    ----------
+    difference
+        The largest absolute one; infinity is drawn as a bar that is as long as the axis.
+    tolerance
+        Where the line stands.
+    """
+    figure, axes = new_figure(6.4, 1.3)
+    reach = tolerance * 1e6 if math.isinf(difference) else max(difference, tolerance)
+    low = tolerance / 1e4
+    axes.barh([0], [max(min(difference, reach), low)], color=ORANGE, alpha=0.6, hatch="//")
+    axes.axvline(tolerance, color=INK, lw=1.5)
+    axes.text(tolerance * 1.3, 0.55, f"tolerance {tolerance:g}", color=INK)
+    axes.set(xscale="log", xlim=(low, reach * 10), ylim=(-0.5, 0.9), yticks=[])
+    axes.set_xlabel("largest difference between trace and model")
+    axes.spines["left"].set_visible(False)
+    return figure
