@@ -255,11 +255,3 @@ def test_the_limit_is_the_models_unless_it_is_given(
         assert chooser.slider.max == (limit or 512)
         assert isinstance(chooser.state.latency, Latency)
     assert MaxLengthChooser(LENGTHS).slider.max == 100
-
-
-def test_texts_are_tokenized(load: Callable[..., Any]) -> None:
-    model, tokenizer = load()
-    texts = ["jim was a poet", "jim henson was a puppeteer"]
-    chooser = tsnb.widgets.MaxLengthChooser.from_texts(texts, tokenizer, model, value=8)
-    assert list(chooser.state.lengths) == [len(tokenizer(text)["input_ids"]) for text in texts]
-    assert (chooser.value, chooser.slider.max) == (8, 512)

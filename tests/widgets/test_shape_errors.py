@@ -253,7 +253,6 @@ def test_the_grid_shows_every_verdict_with_words(probed: Callable[[str], Any]) -
     assert explorer.grid.traced == [1, 7]
     assert explorer.grid.marks["1,9"]["kind"] == "wrong"
     assert explorer.grid.marks["1,9"]["label"].startswith("batch 1, length 9: runs")
-    assert explorer.progress.layout.display == "none"
 
 
 def test_grid_and_state_choose_for_each_other(probed: Callable[[str], Any]) -> None:

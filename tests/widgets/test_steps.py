@@ -6,7 +6,9 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
-from tsnb.widgets.steps import Steps
+from ipywidgets import IntSlider
+
+from tsnb.widgets.steps import Steps, handle_on_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -117,18 +119,23 @@ def test_finish_takes_what_can_be_begun_in_its_time_and_nothing_runs_after_close
     assert asyncio.run(cell())[-4:] == ["long ends", "short0", "short1", "short ends"]
 
 
-def test_what_another_thread_starts_runs_in_that_of_the_loop(until: Callable[..., Any]) -> None:
-    """A front end may send messages to a thread of their own."""
+def test_what_a_subshell_sends_or_starts_runs_where_the_cells_run(until: Callable[..., Any]) -> None:
+    """JupyterLab sends what a hand does with a widget to a thread beside that of the cells."""
     threads: list[threading.Thread] = []
 
-    def note() -> Generator[None, None, None]:
+    def note(_: object = None) -> None:
         threads.append(threading.current_thread())
-        yield
 
     async def cell() -> None:
-        work = Work()
-        await asyncio.to_thread(work.steps.start, note())
+        work, slider = Work(), IntSlider()
+        slider.observe(note, "value")
+        handle_on_loop(slider)
+        data = {"method": "update", "state": {"value": 5}}
+        await asyncio.to_thread(slider.comm.handle_msg, {"content": {"data": data}})
+        assert slider.value == 5
+        slider.comm.handle_msg({"content": {"data": {**data, "state": {"value": 6}}}})
+        await asyncio.to_thread(work.steps.start, (item for item in map(note, [1])))
         await until(lambda: not work.steps.running)
 
     asyncio.run(cell())
-    assert threads == [threading.main_thread()]
+    assert threads == [threading.main_thread()] * 3

@@ -29,9 +29,10 @@ from traitlets import Bool, TraitType, link, observe
 
 from tsnb.base.errors import InputError
 from tsnb.tracing.inputs import is_positive_int
+from tsnb.widgets.steps import handle_on_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from ipywidgets import Widget
     from traitlets import HasTraits
@@ -43,7 +44,7 @@ GRID = "display: grid; grid-template-columns: repeat(auto-fill, minmax(15em, 1fr
 MONO = "font-family: var(--jp-code-font-family, monospace)"  # a page without JupyterLab has its own
 LIVE, RESTING = "tsnb-live", "tsnb-resting"  # classes that access.js knows
 PLAIN = "float: none; width: auto; margin: 0; padding: 0"  # JupyterLab puts dt beside dd
-SHOW_WITHIN = 2.0  # seconds of the steps that are left which a view takes before it is shown
+SHOW_WITHIN = 4.0  # seconds of the steps that are left which a view takes before it is shown
 
 
 class WholeNumber(TraitType):  # type: ignore[misc]  # traitlets is not followed
@@ -88,7 +89,7 @@ class View(VBox):  # type: ignore[misc]  # ipywidgets is not typed
     """A widget that shows its state as HTML and text wherever there is no front end for widgets.
 
     Cells run one after the other in "Run All", and `tsnb run` and nbconvert keep what was shown then.
-    So a view takes the steps that are left, for two seconds at most, before it is shown; the rest
+    So a view takes the steps that are left, for four seconds at most, before it is shown; the rest
     follows on the kernel's loop.
 
     Parameters
@@ -106,6 +107,8 @@ class View(VBox):  # type: ignore[misc]  # ipywidgets is not typed
         access = Access(layout=Layout(display="none"))
         super().__init__((*children, access), layout=Layout(width="100%", grid_gap="8px"))
         self.add_class("tsnb-view")
+        for widget in _tree(self):
+            handle_on_loop(widget)
 
     def html(self) -> str:
         """Return the HTML parts, top to bottom, without the controls."""
@@ -126,6 +129,13 @@ class View(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             self.steps.finish(SHOW_WITHIN)
         bundle = super()._repr_mimebundle_(**kwargs) or {}
         return {**bundle, "text/html": self.html(), "text/plain": str(self.state)}
+
+
+def _tree(widget: Widget) -> Iterator[Widget]:
+    """Yield a widget and all that are inside it."""
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from _tree(child)
 
 
 def row(*controls: Widget) -> Box:

@@ -17,22 +17,20 @@ from tsnb.base.errors import InputError
 from tsnb.base.tables import listed
 from tsnb.figures.plots import bucket_plan, length_histogram, svg
 from tsnb.inference.latency import Latency, latency_steps
-from tsnb.lengths.lengths import Geometry, checked, length_report, plan_buckets, presets, token_lengths
+from tsnb.lengths.lengths import Geometry, checked, length_report, plan_buckets, presets
 from tsnb.tracing.inputs import is_positive_int, max_positions
 from tsnb.tracing.trace import checked_module, checked_traced
 from tsnb.widgets.base import View, WholeNumber, figures, number_control, row
 from tsnb.widgets.steps import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator
 
     from matplotlib.figure import Figure
     from torch import nn
-    from transformers import PreTrainedTokenizerBase
 
     from tsnb.lengths.lengths import Lengths
     from tsnb.tracing.contract import Shape
-    from tsnb.tracing.inputs import Text
     from tsnb.tracing.trace import Traced
 
     Measure = Callable[[Shape], Generator[None, None, Latency]]
@@ -181,9 +179,9 @@ class MaxLengthState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is
     def _count(self, _: object = None) -> None:
         """Plan the buckets and report what the choice costs."""
         cut = np.minimum(self.lengths, self.value)
-        options = {"geometry": self.geometry}
-        self.edges = plan_buckets(cut, self.buckets, **options) if self.buckets > 1 else [self.value]
-        self.report = length_report(self.lengths, self.value, buckets=self.edges, **options)
+        several = self.buckets > 1
+        self.edges = plan_buckets(cut, self.buckets, geometry=self.geometry) if several else [self.value]
+        self.report = length_report(self.lengths, self.value, buckets=self.edges, geometry=self.geometry)
 
     def _measure(self, _: object = None) -> None:
         """Show the latency if it is known, or have it measured when no other choice follows."""
@@ -280,13 +278,6 @@ class MaxLengthChooser(View):
         state.observe(lambda _: self.draw(), ["value", "buckets"])
         state.observe(lambda _: self.draw_numbers(), ["latency", "batch_size"])
         self.draw()
-
-    @classmethod
-    def from_texts(
-        cls, texts: Sequence[Text], tokenizer: PreTrainedTokenizerBase, model: nn.Module, **options: Any
-    ) -> MaxLengthChooser:
-        """Make a chooser from texts, which are tokenized here; see `tsnb.token_lengths`."""
-        return cls(token_lengths(tokenizer, texts), model=model, **options)
 
     def draw(self) -> None:
         """Bring the pictures, the presets and the figures to what the state is now."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
-from ipywidgets import HTML, Button, Dropdown, IntProgress
+from ipywidgets import HTML, Button, Dropdown
 
 from tsnb.base.errors import InputError
 from tsnb.figures.plots import difference_bar, shape_boxes, svg
@@ -145,7 +145,9 @@ class ShapeErrorState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets i
         here = ["This is the shape that was traced."] * (self.selected == self.map.traced)
         difference = f"{verdict.difference or 0:.2g}"
         if verdict.kind == "raises":
-            text = str(self.map.explain(self.selected)).splitlines()
+            error = self.map.explain(self.selected)
+            where = str(error).partition("\nCause: ")[0].splitlines()
+            text = [*where, f"Cause: {error.cause}", f"What to do: {error.advice}"]
         elif verdict.kind == "wrong":
             beyond = f"they differ from the model's by {difference}, and {TOLERANCE:g} is allowed."
             text = [f"Cause: No error, and wrong numbers: {beyond}", f"What to do: {self._advice()}"]
@@ -207,10 +209,6 @@ class VerdictGrid(anywidget.AnyWidget):
     marks = traitlets.Dict().tag(sync=True)
     traced = traitlets.List().tag(sync=True)
     selected = traitlets.List().tag(sync=True)
-    corner = traitlets.Unicode("batch \\ length").tag(sync=True)
-    label = traitlets.Unicode(
-        "Verdicts by batch size and length. Arrow keys move, the words below say what happened."
-    ).tag(sync=True)
 
 
 class ShapeErrorExplorer(View):
@@ -252,10 +250,9 @@ class ShapeErrorExplorer(View):
         self.models = Dropdown(options=options, description="model", style=LABELS)
         self.again = Button(description="Probe again", icon="refresh")
         self.stopper = RestingButton(description="Stop", icon="stop", resting=True)
-        self.progress = IntProgress(min=0, max=1, layout={"width": "120px"})
         self.note, self.legend, self.detail = live_region(), HTML(), live_region()
         self.grid = VerdictGrid()
-        controls = row(self.models, self.again, self.stopper, self.progress, self.note)
+        controls = row(self.models, self.again, self.stopper, self.note)
         super().__init__(state, controls, self.grid, self.legend, self.detail)
         traitlets.link((state, "subject"), (self.models, "value"))
         traitlets.dlink((state, "note"), (self.note, "value"), escape)
@@ -281,11 +278,9 @@ class ShapeErrorExplorer(View):
             self._draw_detail()
 
     def _draw_grid(self) -> None:
-        """Show the verdicts so far and how far the probe is."""
+        """Show the verdicts so far; the button that stops the probe rests where none runs."""
         state, verdicts = self.state, self.state.map
         self.stopper.resting = not state.probing
-        self.progress.max, self.progress.value = max(len(state.shapes), 1), len(state.cells)
-        self.progress.layout.display = "" if state.probing else "none"
         if verdicts is None or state.shown is None:  # another model is being made
             self.grid.marks, self.legend.value = {}, ""
             return
@@ -333,8 +328,8 @@ def _yours(
 
 
 def _paragraph(text: str) -> str:
-    """Return a sentence as HTML, with the word before its colon in bold."""
-    word, colon, rest = text.partition(": ")
-    short = colon and " " not in word.replace("What to do", "")
-    marked = f"<b>{escape(word)}:</b> {escape(rest)}" if short else escape(text)
+    """Return a sentence as HTML, with the words that say what it is about in bold."""
+    words, _, rest = text.partition(": ")
+    about = words in ("Where", "Cause", "What to do")
+    marked = f"<b>{words}:</b> {escape(rest)}" if about else escape(text)
     return f"<p style='margin: 4px 0; line-height: 1.4; overflow-wrap: anywhere'>{marked}</p>"

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from inspect import GEN_RUNNING, getgeneratorstate
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from ipywidgets import Widget
+
     Work = Generator[object, None, object]
 
 PAUSE = 0.005  # seconds between two steps, in which the kernel handles messages
+PATIENCE = 0.25  # seconds that a message waits until it is handled, so that a slider's moves don't pile up
 
 
 class Steps:
@@ -71,7 +75,7 @@ class Steps:
             return
         self._work = work
         if self._loop is not None and self._loop.is_running():
-            # from any thread: a front end may send messages to another than the cells run in
+            # a reader's own button may call this in another thread, see handle_on_loop
             self._loop.call_soon_threadsafe(self._loop.call_later, after, self._go_on, work)
         else:
             self.finish()
@@ -112,3 +116,31 @@ class Steps:
         else:
             if self._work is not work:  # the step itself called `cancel` or `start`
                 work.close()
+
+
+def handle_on_loop(widget: Widget) -> None:
+    """Let what a front end sends to a widget be handled on the loop that runs now, between cells.
+
+    JupyterLab sends it to a subshell, a thread beside that of the cells, in which a view would be drawn
+    while the reader's own code draws.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    cells = threading.current_thread()
+
+    def receive(message: dict[str, Any]) -> None:
+        handled = threading.Event()
+
+        def handle() -> None:
+            widget._handle_msg(message)  # noqa: SLF001, what ipywidgets gives its comm itself
+            handled.set()
+
+        if threading.current_thread() is cells:
+            handle()
+        else:
+            loop.call_soon_threadsafe(handle)
+            handled.wait(PATIENCE)
+
+    widget.comm.on_msg(receive)
