@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipywidgets import HTML, IntSlider
@@ -75,16 +74,6 @@ def test_figures_are_escaped_and_take_the_colours_of_the_page() -> None:
 def test_importing_the_widgets_imports_no_ipywidgets(python: Callable[..., str]) -> None:
     code = "import sys, tsnb.widgets; print('ipywidgets' in sys.modules)"
     assert python(code) == "False\n"
-
-
-def test_a_view_brings_a_script_that_knows_its_classes_and_shows_nothing_of_it() -> None:
-    """What that does in a page is tested in tests/browser."""
-    view = base.View(Count())
-    [access] = view.children
-    assert access.layout.display == "none"
-    script = Path(base.__file__).with_name("access.js").read_text(encoding="utf-8")
-    for name in (*view._dom_classes, *base.live_region()._dom_classes, base.RESTING):
-        assert f".{name}" in script
 
 
 def test_a_resting_button_does_nothing_and_is_not_disabled() -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-import tsnb
 from tsnb.base.errors import InputError
 from tsnb.inference.latency import Latency
 from tsnb.lengths.lengths import length_report, plan_buckets
