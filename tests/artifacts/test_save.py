@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 import tsnb
-from tests.tracing import architectures
 from tests.artifacts.test_archive import refused, without_rights
+from tests.tracing import architectures
 from tests.tracing.architectures import make
 from tsnb.artifacts import save as artifacts
 from tsnb.artifacts.archive import MEMBER, seal

@@ -56,8 +56,6 @@ NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 LAB = [Book("lab", name) for name in NAMES]
 NOTEBOOK7 = [Book("notebook", NAMES[0]), Book("notebook", NAMES[2])]
 VIEWS = [  # the widgets: where they are, and the id of their cell
-    (LAB[0], "check"),
-    (LAB[1], "view"),
     (LAB[1], "ex-untying-price-try"),
     (LAB[1], "quiz-try"),
     (LAB[2], "explorer"),

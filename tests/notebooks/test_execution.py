@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
 BUILDS_CPP = {"03_save_and_load"}
-PICTURES = {"01_flag_and_untying": 1, "02_dummy_inputs_and_tracing": 2, "04_inference": 1}
+PICTURES = {"02_dummy_inputs_and_tracing": 2, "04_inference": 1}
 
 
 @pytest.fixture(scope="module")

@@ -10,4 +10,3 @@ from .shapes import shape_boxes as shape_boxes
 from .shapes import shape_map as shape_map
 from .style import show as show
 from .style import svg as svg
-from .tying import tying_boxes as tying_boxes

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, TypeVar
 
+from tsnb.base.palette import BLUE, ORANGE
 from tsnb.base.words import say
 from tsnb.models.load import embeddings
 
@@ -47,9 +49,18 @@ class TiedPair:
 
 @dataclass(frozen=True)
 class TyingReport:
-    """Every pair of weights that is tied or could be; prints as text, a line a pair."""
+    """Every pair of weights that is tied or could be; prints as text, shows as boxes to scale.
+
+    Attributes
+    ----------
+    pairs
+        A `TiedPair` each.
+    addresses
+        Where the storage of each of their weights begins, by name.
+    """
 
     pairs: tuple[TiedPair, ...]
+    addresses: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     @property
     def tied(self) -> tuple[TiedPair, ...]:
@@ -63,6 +74,36 @@ class TyingReport:
         )
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """Return a box a tensor, as wide as its bytes, below every name it has."""
+        tensors: dict[str, list[str]] = {}
+        sizes = {name: pair.bytes for pair in self.pairs for name in (pair.first, pair.second)}
+        for pair in self.pairs:
+            tensors.setdefault(pair.first, [pair.first])
+            if pair.tied:
+                tensors[pair.first].append(pair.second)
+            else:
+                tensors[pair.second] = [pair.second]
+        if not tensors:
+            return f"<p>{self}</p>"
+        boxes = []
+        for first, names in tensors.items():
+            label = f"{sizes[first]:,} bytes"
+            if first in self.addresses:
+                label += f" at …{self.addresses[first] & 0xFFFFFF:06x}"
+            if len(names) > 1:
+                label += f", {len(names)} names"
+            width = 60 * sizes[first] / max(sizes.values())
+            colour = BLUE if len(names) > 1 else ORANGE
+            box = f"width: {width:.2f}%; min-width: 1px; border: 1px solid; background: {colour}73"
+            boxes.append(
+                f"<div style='margin: 0.4em 0'>{'<br>= '.join(map(escape, names))}"
+                "<div style='display: flex; align-items: center; gap: 0.6em'>"
+                f"<span style='{box}; height: 1em; flex: none'></span>{label}</div></div>"
+            )
+        total = sum(sizes[first] for first in tensors)
+        return f"{''.join(boxes)}<p>These weights take {total:,} bytes.</p>"
 
 
 def tying(model: nn.Module) -> TyingReport:
@@ -99,7 +140,8 @@ def tying(model: nn.Module) -> TyingReport:
         tuple(
             TiedPair(*pair, tied, named[pair[0]].numel(), named[pair[0]].nbytes)
             for pair, tied in found.items()
-        )
+        ),
+        {name: named[name].untyped_storage().data_ptr() for pair in found for name in pair},
     )
 
 

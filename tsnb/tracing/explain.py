@@ -154,7 +154,7 @@ def dissect(text: str, contract: Contract | None, shapes: Shapes) -> ShapeError:
 @cache
 def _families() -> dict[str, dict[str, Any]]:
     """Return the kinds of messages, in the order in which they are tried."""
-    path = files("tsnb") / "shape_errors.toml"
+    path = files("tsnb.tracing") / "shape_errors.toml"
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 

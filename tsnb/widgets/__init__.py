@@ -1,7 +1,7 @@
-"""Widgets for the notebooks, each a state (traitlets) and a view (ipywidgets) that shows it.
+"""The widgets of notebooks 02 to 05, a module each: a state (traits, prints as text) and a view of it.
 
-The public names are listed in `__init__.pyi`. A state needs no ipywidgets and has a text form; a
-view shows that text, and its picture, where there is no front end for widgets.
+Begin with `base.py`, what every view does, and `padding.py`, the plainest of them; `steps.py` is how a
+widget works without a thread. The public names are listed in `__init__.pyi`.
 """
 
 import lazy_loader

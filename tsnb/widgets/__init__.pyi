@@ -1,5 +1,4 @@
 from .artifact_viewer import ArtifactViewer as ArtifactViewer
-from .doctor import DoctorView as DoctorView
 from .feedback import FeedbackView as FeedbackView
 from .max_length import MaxLengthChooser as MaxLengthChooser
 from .neuron_planner import NeuronPlanner as NeuronPlanner
@@ -7,4 +6,3 @@ from .padding import PaddingCostView as PaddingCostView
 from .progress import ProgressView as ProgressView
 from .quiz import QuizView as QuizView
 from .shape_errors import ShapeErrorExplorer as ShapeErrorExplorer
-from .tying import TyingView as TyingView

@@ -48,7 +48,7 @@ function name(view) {
   for (const button of view.querySelectorAll("button")) {
     button.setAttribute("aria-disabled", button.matches(".tsnb-resting, :disabled"));
   }
-  for (const words of view.querySelectorAll(".tsnb-said")) {
+  for (const words of view.querySelectorAll(".tsnb-live")) {
     words.setAttribute("aria-live", "polite");
   }
   view.querySelectorAll(".widget-radio-box").forEach(group);

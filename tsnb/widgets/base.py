@@ -1,19 +1,20 @@
-"""What the views share: words and a picture beside the widget, rows that wrap, figures as HTML.
+"""What the views share: text and a picture beside the widget, rows that wrap, figures as HTML.
 
-A view holds a state, a plain `HasTraits` whose `str` says everything in words. The view sets the
+A view shows a state, a plain `HasTraits` whose `str` says everything in words. The view sets the
 `value` of its HTML parts when the state changes, so that nothing flickers:
 
     class Example(View):
         def __init__(self, state: ExampleState) -> None:
-            self.slider = IntSlider(description=say("example.size"), style=LABELS)
             self.picture = HTML()
-            super().__init__(state, row(self.slider), self.picture)
-            link((state, "size"), (self.slider, "value"))
+            size = number_control(state, "size", "Tokens of a text; the arrow keys move it by 1")
+            super().__init__(state, row(size), self.picture)
             state.observe(lambda _: self.draw(), "size")
             self.draw()
 
         def draw(self) -> None:
             self.picture.value = svg(self.state.figure(), str(self.state))
+
+What takes longer than a moment is the state's `steps`, see `tsnb.widgets.steps`.
 """
 
 from __future__ import annotations
@@ -23,20 +24,38 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
-from ipywidgets import HTML, Box, Button, Layout, VBox
-from traitlets import Bool, observe
+from ipywidgets import HTML, BoundedIntText, Box, Button, Layout, VBox
+from traitlets import Bool, TraitType, link, observe
+
+from tsnb.base.errors import InputError
+from tsnb.tracing.inputs import is_positive_int
+from tsnb.widgets.steps import handle_on_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from ipywidgets import Widget
     from traitlets import HasTraits
 
+    from tsnb.widgets.steps import Steps
+
 LABELS = {"description_width": "initial"}  # a `style` that never cuts a label
 GRID = "display: grid; grid-template-columns: repeat(auto-fill, minmax(15em, 1fr)); gap: 0.6em 1.5em"
 MONO = "font-family: var(--jp-code-font-family, monospace)"  # a page without JupyterLab has its own
-SAID, RESTING = "tsnb-said", "tsnb-resting"  # classes that access.js knows
+LIVE, RESTING = "tsnb-live", "tsnb-resting"  # classes that access.js knows
 PLAIN = "float: none; width: auto; margin: 0; padding: 0"  # JupyterLab puts dt beside dd
+SHOW_WITHIN = 4.0  # seconds of the steps that are left which a view takes before it is shown
+
+
+class WholeNumber(TraitType):  # type: ignore[misc]  # traitlets is not followed
+    """A trait: a whole number, numpy's too, from 1 to what its owner's `top` has under its name."""
+
+    def validate(self, owner: Any, value: Any) -> int:
+        """Return the number as an int, or raise an InputError."""
+        top = owner.top[self.name]
+        if not is_positive_int(value) or value > top:
+            raise InputError(f"{self.name} must be a whole number from 1 to {top}; got {value}.")
+        return int(value)
 
 
 class Access(anywidget.AnyWidget):
@@ -61,39 +80,62 @@ class RestingButton(Button):  # type: ignore[misc]  # ipywidgets is not typed
         (self.add_class if change.new else self.remove_class)(RESTING)
 
     def click(self) -> None:
-        """Call what was given to `on_click`, unless it rests."""
+        """Call what `on_click` was given, unless the button rests."""
         if not self.resting:
             super().click()
 
 
 class View(VBox):  # type: ignore[misc]  # ipywidgets is not typed
-    """A widget that says its state in words wherever there is no front end for widgets.
+    """A widget that shows its state as HTML and text wherever there is no front end for widgets.
+
+    Cells run one after the other in "Run All", and `tsnb run` and nbconvert keep what was shown then.
+    So a view takes the steps that are left, for four seconds at most, before it is shown; the rest
+    follows on the kernel's loop.
 
     Parameters
     ----------
     state
-        What is shown; its `str` is the text form.
+        What is shown; its `str` is the text form, its `steps`, if it has some, end with the view.
     *children
         Rows of controls, and the `ipywidgets.HTML` parts that are shown without a front end too.
     """
 
+    steps: Steps | None = None
+
     def __init__(self, state: HasTraits, *children: Widget) -> None:
-        self.state = state
+        self.state, self.steps = state, getattr(state, "steps", None)
         access = Access(layout=Layout(display="none"))
         super().__init__((*children, access), layout=Layout(width="100%", grid_gap="8px"))
         self.add_class("tsnb-view")
+        for widget in _tree(self):
+            handle_on_loop(widget)
 
     def html(self) -> str:
         """Return the HTML parts, top to bottom, without the controls."""
         return "\n".join(child.value for child in self.children if isinstance(child, HTML))
+
+    def close(self) -> None:
+        """Take the widget off the page, and no further step."""
+        if self.steps is not None:
+            self.steps.close()
+        super().close()
 
     def __repr__(self) -> str:
         return str(self.state)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         """Return the widget and, for where it cannot be shown, its HTML parts and its text."""
-        words = {"text/html": self.html(), "text/plain": str(self.state)}  # `html` may wait
-        return {**(super()._repr_mimebundle_(**kwargs) or {}), **words}
+        if self.steps is not None:
+            self.steps.finish(SHOW_WITHIN)
+        bundle = super()._repr_mimebundle_(**kwargs) or {}
+        return {**bundle, "text/html": self.html(), "text/plain": str(self.state)}
+
+
+def _tree(widget: Widget) -> Iterator[Widget]:
+    """Yield a widget and all that are inside it."""
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from _tree(child)
 
 
 def row(*controls: Widget) -> Box:
@@ -101,10 +143,21 @@ def row(*controls: Widget) -> Box:
     return Box(controls, layout=Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 16px"))
 
 
-def said(**options: Any) -> HTML:
+def number_control(
+    state: Any, name: str, tooltip: str, kind: Any = BoundedIntText, width: str = "max-content"
+) -> Any:
+    """Return a control of ipywidgets that is linked with a `WholeNumber` of a state."""
+    control = kind(min=1, max=state.top[name], description=name.replace("_", " "), style=LABELS)
+    control.tooltip = f"{tooltip}, from 1 to {state.top[name]:,}"
+    control.layout = Layout(width=width, max_width="100%")
+    link((state, name), (control, "value"))
+    return control
+
+
+def live_region(**options: Any) -> HTML:
     """Return an HTML part whose changes screen readers say."""
     part = HTML(**options)
-    part.add_class(SAID)
+    part.add_class(LIVE)
     return part
 
 

@@ -8,7 +8,7 @@ from ipywidgets import HTML, Button, Layout
 from traitlets import HasTraits, Unicode
 
 from tsnb import checks
-from tsnb.widgets.base import View, row, said
+from tsnb.widgets.base import View, live_region, row
 
 if TYPE_CHECKING:
     from tsnb.practice.feedback import Feedback
@@ -69,7 +69,7 @@ class FeedbackView(View):
             tooltip="Show a hint; the second click shows another",
             layout=Layout(width="max-content"),
         )
-        self.box, self.hints = HTML(feedback.box()), said()
+        self.box, self.hints = HTML(feedback.box()), live_region()
         controls = () if feedback.done else (row(self.button), self.hints)
         super().__init__(FeedbackState(feedback), self.box, *controls)
         self.button.on_click(lambda _: self.state.take_hint())

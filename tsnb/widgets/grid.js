@@ -1,10 +1,13 @@
 // A grid of verdicts: one cell has the keyboard's focus, arrow keys and clicks choose it.
+const CORNER = "batch \\ length";
+const LABEL = "Verdicts by batch size and length. Arrow keys move, the words below say what happened.";
 const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
 function render({ model, el }) {
   const table = document.createElement("table");
   table.className = "tsnb-grid";
   table.setAttribute("role", "grid");
+  table.setAttribute("aria-label", LABEL);
   el.appendChild(table);
 
   const cellAt = (row, column) =>
@@ -50,10 +53,9 @@ function render({ model, el }) {
       );
       return `<tr>${head(batch, "row")}${cells.join("")}</tr>`;
     });
-    const top = `<tr>${head(model.get("corner"), "col")}${columns
+    const top = `<tr>${head(CORNER, "col")}${columns
       .map((length) => head(length, "col"))
       .join("")}</tr>`;
-    table.setAttribute("aria-label", model.get("label"));
     table.innerHTML = `<thead>${top}</thead><tbody>${rows.join("")}</tbody>`;
     fill();
     select();
@@ -77,7 +79,7 @@ function render({ model, el }) {
     next.focus();
   });
 
-  model.on("change:columns change:rows change:corner change:label", draw);
+  model.on("change:columns change:rows", draw);
   model.on("change:marks change:traced", fill);
   model.on("change:selected", select);
   draw();

@@ -5,45 +5,202 @@ Taught in notebook 02.
 
 from __future__ import annotations
 
-import asyncio
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ipywidgets import HTML, BoundedIntText, Button, IntSlider, Label, Layout
-from traitlets import Any as AnyTrait
-from traitlets import link, validate
+import numpy as np
+import traitlets
+from ipywidgets import HTML, Button, IntSlider, Label, Layout
 
 from tsnb.base.errors import InputError
-from tsnb.base.words import say
-from tsnb.figures import svg
-from tsnb.inference.latency import shape_latency
-from tsnb.lengths.lengths import Geometry, token_lengths
-from tsnb.tracing.inputs import max_positions
+from tsnb.base.tables import listed
+from tsnb.figures import bucket_plan, length_histogram, svg
+from tsnb.inference.latency import Latency, latency_steps
+from tsnb.lengths.lengths import Geometry, checked, length_report, plan_buckets, presets
+from tsnb.tracing.inputs import is_positive_int, max_positions
 from tsnb.tracing.trace import checked_module, checked_traced
-from tsnb.widgets.base import LABELS, View, figures, row
-from tsnb.widgets.max_length_state import MaxLengthState
+from tsnb.widgets.base import View, WholeNumber, figures, number_control, row
+from tsnb.widgets.steps import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Generator
 
+    from matplotlib.figure import Figure
     from torch import nn
-    from transformers import PreTrainedTokenizerBase
 
     from tsnb.lengths.lengths import Lengths
-    from tsnb.tracing.inputs import Text
+    from tsnb.tracing.contract import Shape
     from tsnb.tracing.trace import Traced
-    from tsnb.widgets.max_length_state import Measure
 
-REST = 0.15  # seconds without a move until the plan of the buckets, a second picture, is drawn
+    Measure = Callable[[Shape], Generator[None, None, Latency]]
+
+MOST_ROWS, MOST_BUCKETS = 64, 8
+MULTIPLE = 8  # the first max length is rounded up to a multiple of it, which hardware likes
+REST = 0.3  # seconds without another choice until a latency is measured
 CHOSEN, OTHER = "●", "○"  # before a preset, equally wide
-LAST_WAIT = 2.0  # seconds that the latency may take until the chooser is shown without it
+
+
+class MaxLengthState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is not followed
+    """A max length, a batch size and a number of buckets, with what they cost; prints as text.
+
+    Parameters
+    ----------
+    lengths
+        Tokens of each text, special tokens included.
+    limit
+        The model's position limit, in tokens, if it has one.
+    geometry
+        The model's size, for the cost.
+    measure
+        Gives the steps that measure a `(batch, length)`, such as those of `latency_steps`.
+    value, batch_size, buckets
+        What is chosen at first; see the traits.
+
+    Attributes
+    ----------
+    value
+        A trait: the max length, in tokens; at first the 95th percentile, rounded up to a multiple
+        of 8, within the limit.
+    batch_size
+        A trait: rows of a batch.
+    buckets
+        A trait: how many lengths texts are padded to.
+    latency
+        A trait: the `Latency` of the batch size and max length, the error that measuring it raised,
+        or `None` while there is none.
+    report
+        What the choice costs, a `LengthReport`.
+    edges
+        The lengths that texts are padded to: the best ones, after the cut at the max length.
+
+    Raises
+    ------
+    InputError
+        No lengths, a limit below 1, or a choice outside its range; also when a trait is set.
+
+    Examples
+    --------
+    >>> state = MaxLengthState([5, 9, 12, 30], limit=64)
+    >>> state.value, state.report.cut_tokens
+    (32, 0)
+    >>> state.value = 10
+    >>> state.report.cut_tokens
+    22
+
+    Taught in notebook 02.
+    """
+
+    value: Any = WholeNumber()
+    batch_size: Any = WholeNumber()
+    buckets: Any = WholeNumber()
+    latency = traitlets.Any()
+
+    def __init__(  # noqa: PLR0913, each choice is to be seen in the signature
+        self,
+        lengths: Lengths,
+        *,
+        limit: int | None = None,
+        geometry: Geometry | None = None,
+        measure: Measure | None = None,
+        value: int | None = None,
+        batch_size: int = 8,
+        buckets: int = 1,
+    ) -> None:
+        super().__init__()
+        if limit is not None and not is_positive_int(limit):
+            raise InputError(f"The limit must be at least 1 token; got {limit}.")
+        self.lengths, self.geometry, self.measure = checked(lengths), geometry, measure
+        longest = limit or int(self.lengths.max())
+        self.top = {"value": longest, "batch_size": MOST_ROWS, "buckets": MOST_BUCKETS}
+        marks = presets(self.lengths, limit)
+        self.presets = {name: length for name, length in marks.items() if length <= longest}
+        if value is None:
+            percentile = float(np.percentile(self.lengths, 95))
+            value = min(MULTIPLE * math.ceil(percentile / MULTIPLE), longest)
+        self.value, self.batch_size, self.buckets = value, batch_size, buckets
+        self.steps = Steps(failed=lambda error: self.set_trait("latency", error))
+        self._latencies: dict[Shape, Latency] = {}
+        self._count()
+        self._measure()
+        self.observe(self._count, ["value", "buckets"])
+        self.observe(self._measure, ["value", "batch_size"])
+
+    def histogram(self) -> tuple[Figure, str]:
+        """Return the lengths with the max length as a figure, and that in words."""
+        figure = length_histogram(self.lengths, self.value, self.presets)
+        return figure, (
+            "Histogram of the texts' lengths in tokens, with a line at the max length, "
+            f"{self.value:,}. It keeps {self._fit()} whole."
+        )
+
+    def plan(self) -> tuple[Figure, str]:
+        """Return what is computed in each bucket as a figure, and that in words."""
+        figure = bucket_plan(np.minimum(self.lengths, self.value), self.edges)
+        return figure, (
+            f"Bars of the tokens that are computed for the texts padded to each of {listed(self.edges)}."
+        )
+
+    def figures(self) -> list[tuple[str, str]]:
+        """Return every figure: a label, and what it stands at."""
+        report = self.report
+        pairs = [
+            ("max length", f"{self.value:,} tokens"),
+            ("texts that fit", self._fit()),
+            ("tokens cut", _share(report.cut_tokens, int(self.lengths.sum()))),
+            ("padding", f"{report.padding_share:.1%} of what is computed"),
+            ("cost, no padding = 1", f"× {report.relative_cost:.2f}"),
+        ]
+        if self.buckets > 1:
+            pairs.append(("bucket edges", listed(self.edges)))
+        pairs.append(("latency at max length", self._latency()))
+        if isinstance(self.latency, Latency):
+            rate = self.batch_size / self.latency.median
+            pairs.append(("throughput at max length", f"{rate:,.0f} texts a second"))
+        return pairs
+
+    def __str__(self) -> str:
+        return "\n".join(f"{label}: {text}" for label, text in self.figures())
+
+    def _fit(self) -> str:
+        return _share(self.report.texts - self.report.cut_texts, self.report.texts)
+
+    def _latency(self) -> str:
+        """Return the latency in words, or why there is none."""
+        if self.measure is None:
+            return "no model given"
+        if self.latency is None:
+            return "not measured yet"
+        if isinstance(self.latency, Latency):
+            return str(self.latency)
+        *_, last = ("", *str(self.latency).strip().splitlines())
+        return f"not measured: {last or type(self.latency).__name__}"
+
+    def _count(self, _: object = None) -> None:
+        """Plan the buckets and report what the choice costs."""
+        cut = np.minimum(self.lengths, self.value)
+        several = self.buckets > 1
+        self.edges = plan_buckets(cut, self.buckets, geometry=self.geometry) if several else [self.value]
+        self.report = length_report(self.lengths, self.value, buckets=self.edges, geometry=self.geometry)
+
+    def _measure(self, _: object = None) -> None:
+        """Show the latency if it is known, or have it measured when no other choice follows."""
+        shape = (self.batch_size, self.value)
+        self.steps.cancel()
+        self.latency = self._latencies.get(shape)
+        if self.latency is None and self.measure is not None:
+            self.steps.start(self._latency_steps(self.measure, shape), after=REST)
+
+    def _latency_steps(self, measure: Measure, shape: Shape) -> Generator[None, None, None]:
+        self._latencies[shape] = yield from measure(shape)
+        self.latency = self._latencies[shape]
 
 
 class MaxLengthChooser(View):
     """Choose a max length, and see what it cuts, pads, costs and takes on this machine.
 
     Nothing waits for a choice: `value` is the 95th percentile at first, rounded up to a multiple of
-    8, and later cells read it. Latency is measured in the background, with a model or a trace.
+    8, and later cells read it. Latency is measured between cells, with a model or a trace.
     Prints as text with every figure.
 
     Parameters
@@ -56,12 +213,8 @@ class MaxLengthChooser(View):
         Measured, if there is no trace, and asked for its size, which the cost depends on.
     traced
         The trace to measure.
-    value
-        The max length to begin with.
-    batch_size
-        Rows of a batch, for the latency.
-    buckets
-        How many lengths texts are padded to.
+    **choices
+        `value`, `batch_size` and `buckets` to begin with; see `MaxLengthState`.
 
     Attributes
     ----------
@@ -83,170 +236,65 @@ class MaxLengthChooser(View):
     """
 
     state: MaxLengthState
-    value = AnyTrait()  # an int, checked by the state
+    value: Any = WholeNumber()
 
-    def __init__(  # noqa: PLR0913, each choice is to be seen in the signature
+    def __init__(
         self,
         lengths: Lengths,
         *,
         limit: int | None = None,
         model: nn.Module | None = None,
         traced: Traced | None = None,
-        value: int | None = None,
-        batch_size: int = 8,
-        buckets: int = 1,
+        **choices: Any,
     ) -> None:
-        model = None if model is None else checked_module(model)
-        traced = None if traced is None else checked_traced(traced)
-        state = MaxLengthState(
-            lengths,
-            limit=_limit(model, traced) if limit is None else limit,
-            geometry=_geometry(model),
-            measure=_measure(model, traced),
-            value=value,
-            batch_size=batch_size,
-            buckets=buckets,
+        geometry = measure = None
+        if traced is not None:
+            limit = checked_traced(traced).contract.max_positions if limit is None else limit
+        if model is not None:
+            limit = max_positions(checked_module(model)) if limit is None else limit
+            try:
+                geometry = Geometry.of(model)
+            except InputError:  # no Transformers model, or one without sizes: the cost counts tokens
+                geometry = None
+        if model is not None or traced is not None:
+            measure = partial(latency_steps, model=model, traced=traced)
+        state = MaxLengthState(lengths, limit=limit, geometry=geometry, measure=measure, **choices)
+        self.top = state.top
+        self.slider = number_control(
+            state, "value", "Longest text that is kept whole, in tokens", IntSlider, "480px"
         )
-        self._later: asyncio.TimerHandle | None = None
-        self._make_parts(state)
-        choices_row = row(self.slider, self.batch_size, self.buckets)
+        self.slider.description = "max length"
+        self.batch_size = number_control(state, "batch_size", "Texts in a batch, for the latency")
+        self.buckets = number_control(state, "buckets", "How many lengths texts are padded to")
+        self.presets = {name: Button(layout=Layout(width="max-content")) for name in state.presets}
+        for name, button in self.presets.items():
+            button.tooltip = f"Set the max length to {state.presets[name]:,} tokens"
+            button.on_click(lambda _, length=state.presets[name]: setattr(self, "value", length))
+        self.picture, self.plan, self.numbers = HTML(), HTML(), HTML()
+        controls = row(self.slider, self.batch_size, self.buckets)
         presets_row = row(Label("presets"), *self.presets.values())
-        super().__init__(state, choices_row, presets_row, self.picture, self.plan, self.numbers)
-        self._join()
+        super().__init__(state, controls, presets_row, self.picture, self.plan, self.numbers)
+        traitlets.link((state, "value"), (self, "value"))
+        state.observe(lambda _: self.draw(), ["value", "buckets"])
+        state.observe(lambda _: self.draw_numbers(), ["latency", "batch_size"])
         self.draw()
 
-    @classmethod
-    def from_texts(
-        cls,
-        texts: Sequence[Text],
-        tokenizer: PreTrainedTokenizerBase,
-        model: nn.Module,
-        **options: Any,
-    ) -> MaxLengthChooser:
-        """Make a chooser from texts, which are tokenized here; see `tsnb.token_lengths`."""
-        return cls(token_lengths(tokenizer, texts), model=model, **options)
-
     def draw(self) -> None:
-        """Bring the picture, the presets and the figures to what the state is now."""
+        """Bring the pictures, the presets and the figures to what the state is now."""
         state = self.state
         for name, button in self.presets.items():
-            button.description = _preset_text(name, state.presets[name], state.value)
+            length = state.presets[name]
+            label = "model limit" if name == "limit" else name
+            button.description = f"{CHOSEN if length == state.value else OTHER} {label} {length:,}"
         self.picture.value = svg(*state.histogram())
+        self.plan.value = svg(*state.plan()) if state.buckets > 1 else ""
         self.draw_numbers()
-        self._draw_plan_later()
 
     def draw_numbers(self) -> None:
         """Bring the figures alone to what the state is now: a latency came in."""
         self.numbers.value = figures(self.state.figures())
 
-    def draw_plan(self) -> None:
-        """Bring the picture of the buckets to what the state is now; a single one needs none."""
-        self._cancel()
-        several = self.state.buckets > 1
-        self.plan.value = svg(*self.state.plan()) if several else ""
-        self.plan.layout.display = "" if several else "none"
 
-    def html(self) -> str:
-        """Return the pictures and the figures, all of them of now, the latency if it is measured.
-
-        It stays on a page that no front end brings up to date, so that it waits a little for it.
-        """
-        self.state.join(LAST_WAIT)
-        self.draw_plan()
-        known = figures(self.state.figures(settled=True))
-        return f"{self.picture.value}\n{self.plan.value}\n{known}"
-
-    def close(self) -> None:
-        """Measure no more, and take the widget off the page."""
-        if hasattr(self, "state"):  # a constructor that raised leaves none
-            self.state.close()
-            self._cancel()
-        super().close()
-
-    def _draw_plan_later(self) -> None:
-        """Draw the plan when the slider rests; at once where no event loop runs."""
-        self._cancel()
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self.draw_plan()
-        else:
-            self._later = loop.call_later(REST, self.draw_plan)
-
-    def _cancel(self) -> None:
-        """Draw no plan later."""
-        if self._later is not None:
-            self._later.cancel()
-        self._later = None
-
-    @validate("value")  # type: ignore[untyped-decorator]
-    def _in_range(self, proposal: Any) -> int:
-        return self.state.check("value", proposal.value)
-
-    def _make_parts(self, state: MaxLengthState) -> None:
-        self.slider = IntSlider(**_control("value", state), layout=Layout(width="480px", max_width="100%"))
-        narrow = {"layout": Layout(width="max-content")}
-        self.batch_size = BoundedIntText(**_control("batch_size", state), **narrow)
-        self.buckets = BoundedIntText(**_control("buckets", state), **narrow)
-        self.presets = {
-            name: Button(tooltip=f"Set the max length to {length:,} tokens", **narrow)
-            for name, length in state.presets.items()
-        }
-        self.picture, self.plan, self.numbers = HTML(), HTML(), HTML()
-
-    def _join(self) -> None:
-        """Let the controls and the state follow each other, and the picture the state."""
-        for name in ("value", "batch_size", "buckets"):
-            control = self.slider if name == "value" else getattr(self, name)
-            link((self.state, name), (control, "value"))
-        link((self.state, "value"), (self, "value"))
-        for name, button in self.presets.items():
-            button.on_click(partial(self._choose, name))
-        self.state.observe(lambda _: self.draw(), ["value", "buckets"])
-        self.state.observe(lambda _: self.draw_numbers(), ["latency", "batch_size"])
-
-    def _choose(self, name: str, _: object) -> None:
-        self.state.value = self.state.presets[name]
-
-
-def _limit(model: nn.Module | None, traced: Traced | None) -> int | None:
-    """Return the position limit of a model or, without one, of a trace."""
-    if model is not None:
-        return max_positions(model)
-    return None if traced is None else traced.contract.max_positions
-
-
-def _measure(model: nn.Module | None, traced: Traced | None) -> Measure | None:
-    """Return what measures a shape, if there is something to run."""
-    if model is None and traced is None:
-        return None
-    return partial(shape_latency, model=model, traced=traced)
-
-
-def _control(name: str, state: MaxLengthState) -> dict[str, Any]:
-    """Return what a control for a whole number needs: its range, its words, what it stands at."""
-    key = name.replace("_", "-")
-    words = {
-        "description": say(f"chooser.control-{key}"),
-        "tooltip": say(f"chooser.tooltip-{key}", top=f"{state.top[name]:,}"),
-    }
-    return {
-        "min": 1,
-        "max": state.top[name],
-        "value": getattr(state, name),
-        "style": LABELS,
-    } | words
-
-
-def _geometry(model: nn.Module | None) -> Geometry | None:
-    """Return a model's sizes, if it has a configuration that says them."""
-    try:
-        return None if model is None else Geometry.of(model)
-    except InputError:
-        return None
-
-
-def _preset_text(name: str, length: int, value: int) -> str:
-    """Return what stands on a preset's button: whether it is chosen, its name and its length."""
-    known = {"longest": "longest", "limit": "model limit"}
-    return f"{CHOSEN if length == value else OTHER} {known.get(name, name)} {length:,}"
+def _share(part: int, whole: int) -> str:
+    """Return a number, what it is a part of, and its share."""
+    return f"{part:,} of {whole:,} ({part / whole:.1%})"

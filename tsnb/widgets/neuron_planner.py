@@ -15,7 +15,7 @@ from traitlets import dlink, validate
 
 from tsnb.base.words import say
 from tsnb.neuron.findings import paragraph
-from tsnb.widgets.base import LABELS, MONO, View, figures, row, said
+from tsnb.widgets.base import LABELS, MONO, View, figures, live_region, row
 from tsnb.widgets.neuron_planner_state import CHOICES, YOURS, NeuronPlannerState
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class NeuronPlanner(View):
         state = NeuronPlannerState(traced, model, lengths, **choices)
         self.controls = {name: _control(name, state) for name in CHOICES}
         self.numbers, self.findings, self.code, self.install = HTML(), HTML(), HTML(), HTML()
-        self.note = said()
+        self.note = live_region()
         parts = self.note, self.numbers, self.findings, self.code, self.install
         super().__init__(state, row(*self.controls.values()), *parts)
         self._join()

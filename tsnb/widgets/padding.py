@@ -7,22 +7,142 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ipywidgets import HTML, BoundedIntText, Dropdown, IntSlider, Layout
-from traitlets import Dict, List, dlink, link
+import traitlets
+from ipywidgets import HTML, Dropdown, IntSlider, Layout
 
-from tsnb.base.words import say
-from tsnb.figures import svg
-from tsnb.lengths.lengths import token_lengths
-from tsnb.widgets.base import LABELS, View, figures, row
-from tsnb.widgets.padding_state import PaddingState
+from tsnb.base.errors import InputError
+from tsnb.base.tables import listed
+from tsnb.figures import padding_panels, svg
+from tsnb.lengths.batching import MAX_TOKENS, check_max_tokens
+from tsnb.lengths.lengths import checked, token_lengths
+from tsnb.lengths.padding import default_length, padding_cost
+from tsnb.tracing.inputs import is_positive_int, positive_int
+from tsnb.widgets.base import LABELS, View, WholeNumber, figures, number_control, row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from transformers import PreTrainedTokenizerBase
 
-    from tsnb.lengths.lengths import Lengths
+    from tsnb.lengths.lengths import Geometry, Lengths
     from tsnb.tracing.inputs import Text
+
+MOST_ROWS, MOST_BUCKETS = 64, 12
+COMMON = 512  # a max length that can always be chosen: the position limit of most encoders
+LEAST, POWERS = 128, 6  # of two, to choose the tokens of a batch from: the smallest, and how many
+
+
+class PaddingState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is not followed
+    """A max length, a batch size, buckets and tokens a batch, with what they compute; prints as a table.
+
+    Parameters
+    ----------
+    lengths
+        Tokens of each text in the order of arrival, special tokens included.
+    geometry
+        The model's sizes, for the cost in floating-point operations.
+    max_length, batch_size, buckets, max_tokens
+        What is chosen at first; see the traits.
+
+    Attributes
+    ----------
+    max_length
+        A trait: longer texts are cut to it, and one plan pads every text to it; at first the
+        longest, rounded up to a multiple of 8.
+    batch_size
+        A trait: rows of a batch, in arrival order and in a bucket.
+    buckets
+        A trait: how many; they have the best edges.
+    max_tokens
+        A trait: most tokens in a batch of texts that are sorted by length, padding included.
+    report
+        A trait that follows the choices: a `tsnb.lengths.padding.PaddingReport`.
+
+    Raises
+    ------
+    InputError
+        No lengths, `max_tokens` below the longest text, or a choice outside its range; also when a
+        trait is set.
+
+    Examples
+    --------
+    >>> state = PaddingState([5, 30, 6, 9, 12, 31], batch_size=2, buckets=2)
+    >>> state.report.computed["max"]
+    192
+    >>> state.buckets = 3
+    >>> list(state.report.edges)
+    [6, 12, 31]
+
+    Taught in notebook 04.
+    """
+
+    max_length: Any = WholeNumber()
+    batch_size: Any = WholeNumber()
+    buckets: Any = WholeNumber()
+    max_tokens = traitlets.Any()  # one of `max_tokens_choices`
+    report = traitlets.Any()
+
+    def __init__(  # noqa: PLR0913, each choice is to be seen in the signature
+        self,
+        lengths: Lengths,
+        *,
+        geometry: Geometry | None = None,
+        max_length: int | None = None,
+        batch_size: int = 8,
+        buckets: int = 4,
+        max_tokens: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.lengths, self.geometry = checked(lengths), geometry
+        longest = default_length(self.lengths)
+        max_length = longest if max_length is None else max_length
+        self.top = {
+            "max_length": max(longest, COMMON, max_length if is_positive_int(max_length) else 0),
+            "batch_size": MOST_ROWS,
+            "buckets": MOST_BUCKETS,
+        }
+        first = max(LEAST, 1 << (int(self.lengths.max()) - 1).bit_length())
+        if max_tokens is None:
+            max_tokens = max(MAX_TOKENS, first)
+        check_max_tokens(self.lengths.tolist(), positive_int("max_tokens", max_tokens))
+        self.max_tokens_choices = sorted({int(max_tokens), *(first << power for power in range(POWERS))})
+        self.max_length, self.batch_size, self.buckets = max_length, batch_size, buckets
+        self.max_tokens = max_tokens
+        self.observe(self._count, ["max_length", "batch_size", "buckets", "max_tokens"])
+        self._count()
+
+    def figures(self) -> list[tuple[str, str]]:
+        """Return every number: a label, and what it stands at."""
+        plans = list(self.report.plans.values())
+        pairs = [("texts", f"{len(self.lengths):,} with {plans[0].real:,} tokens")]
+        pairs += [("max length", cut)] if (cut := self.report.cut()) else []
+        for plan in plans:
+            flops = "" if plan.flops_ratio is None else f", in FLOPs × {plan.flops_ratio:.2f}"
+            pairs.append((plan.label, f"{plan.computed:,} tokens{flops}"))
+        return [*pairs, ("bucket edges", listed(self.report.edges))]
+
+    def __str__(self) -> str:
+        return str(self.report)
+
+    @traitlets.validate("max_tokens")  # type: ignore[untyped-decorator]
+    def _is_a_choice(self, proposal: Any) -> int:
+        if not is_positive_int(proposal.value) or proposal.value not in self.max_tokens_choices:
+            raise InputError(
+                f"max_tokens must be one of {', '.join(map(str, self.max_tokens_choices))}; got "
+                f"{proposal.value}. Another can be given when the view is made."
+            )
+        return int(proposal.value)
+
+    def _count(self, _: object = None) -> None:
+        """Count what the choices compute."""
+        self.report = padding_cost(
+            self.lengths,
+            geometry=self.geometry,
+            max_length=self.max_length,
+            batch_size=self.batch_size,
+            buckets=self.buckets,
+            max_tokens=self.max_tokens,
+        )
 
 
 class PaddingCostView(View):
@@ -37,8 +157,7 @@ class PaddingCostView(View):
         Tokens of each text in the order of arrival, special tokens included; see
         `tsnb.token_lengths`.
     **choices
-        `geometry`, `max_length`, `batch_size`, `buckets` and `budget`; see
-        `tsnb.widgets.padding_state.PaddingState`.
+        `geometry`, `max_length`, `batch_size`, `buckets` and `max_tokens`; see `PaddingState`.
 
     Attributes
     ----------
@@ -50,7 +169,7 @@ class PaddingCostView(View):
     Raises
     ------
     InputError
-        No lengths, a budget below the longest text, or a choice outside its range.
+        No lengths, `max_tokens` below the longest text, or a choice outside its range.
 
     Examples
     --------
@@ -64,18 +183,27 @@ class PaddingCostView(View):
     """
 
     state: PaddingState
-    edges = List()
-    computed = Dict()
+    edges = traitlets.List()
+    computed = traitlets.Dict()
 
     def __init__(self, lengths: Lengths, **choices: Any) -> None:
         state = PaddingState(lengths, **choices)
-        self._make_parts(state)
+        self.buckets = number_control(
+            state, "buckets", "How many lengths texts are padded to", IntSlider, "400px"
+        )
+        self.max_length = number_control(state, "max_length", "Tokens that longer texts are cut to")
+        self.batch_size = number_control(state, "batch_size", "Texts in a batch that is not planned")
+        self.max_tokens = Dropdown(
+            options=[(f"{tokens:,}", tokens) for tokens in state.max_tokens_choices],
+            description="Runner's max tokens",
+            tooltip="Most tokens in a batch of the Runner, padding included",
+            style=LABELS,
+            layout=Layout(width="max-content"),
+        )
+        traitlets.link((state, "max_tokens"), (self.max_tokens, "value"))
+        self.picture, self.numbers = HTML(), HTML()
         controls = row(self.buckets, self.max_length, self.batch_size, self.max_tokens)
         super().__init__(state, controls, self.picture, self.numbers)
-        for name in ("buckets", "max_length", "batch_size", "max_tokens"):
-            link((state, name), (getattr(self, name), "value"))
-        for name in ("edges", "computed"):
-            dlink((state, name), (self, name))
         state.observe(lambda _: self.draw(), "report")
         self.draw()
 
@@ -87,34 +215,8 @@ class PaddingCostView(View):
         return cls(token_lengths(tokenizer, texts), **choices)
 
     def draw(self) -> None:
-        """Bring the picture and the numbers to what the state is now."""
-        self.picture.value = svg(self.state.panels(), str(self.state))
+        """Bring the picture, the numbers and the traits to what the state is now."""
+        report = self.state.report
+        self.edges, self.computed = list(report.edges), report.computed
+        self.picture.value = svg(padding_panels(report), str(self.state))
         self.numbers.value = figures(self.state.figures())
-
-    def _make_parts(self, state: PaddingState) -> None:
-        narrow = Layout(width="max-content")
-        self.buckets = IntSlider(**_control("buckets", state), layout=Layout(width="400px", max_width="100%"))
-        self.max_length = BoundedIntText(**_control("max_length", state), layout=narrow)
-        self.batch_size = BoundedIntText(**_control("batch_size", state), layout=narrow)
-        self.max_tokens = Dropdown(
-            options=[(f"{max_tokens:,}", max_tokens) for max_tokens in state.max_tokens_choices],
-            value=state.max_tokens,
-            description="Runner's budget",
-            tooltip="Most tokens in a batch of the Runner, padding included",
-            style=LABELS,
-            layout=narrow,
-        )
-        self.picture, self.numbers = HTML(), HTML()
-
-
-def _control(name: str, state: PaddingState) -> dict[str, Any]:
-    """Return what a control for a whole number needs: its range, its words, what it stands at."""
-    key, top = name.replace("_", "-"), state.top[name]
-    return {
-        "min": 1,
-        "max": top,
-        "value": getattr(state, name),
-        "description": say(f"padding.control-{key}"),
-        "tooltip": say(f"padding.tooltip-{key}", top=top),
-        "style": LABELS,
-    }

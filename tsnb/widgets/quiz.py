@@ -6,7 +6,7 @@ from ipywidgets import HTML, Layout, RadioButtons
 
 from tsnb.base.words import say
 from tsnb.practice.feedback import marked
-from tsnb.widgets.base import View, said
+from tsnb.widgets.base import View, live_region
 from tsnb.widgets.quiz_state import QuizState
 
 
@@ -42,7 +42,7 @@ class QuizView(View):
         numbers = range(len(state.right))
         self.questions = [HTML(_bold(state.question(index))) for index in numbers]
         self.choices = [self._radio(state.choices(index)) for index in numbers]
-        self.verdicts = [said() for _ in numbers]
+        self.verdicts = [live_region() for _ in numbers]
         rows = zip(self.questions, self.choices, self.verdicts, strict=True)
         super().__init__(state, *(part for parts in rows for part in parts))
         for index, choice in enumerate(self.choices):
