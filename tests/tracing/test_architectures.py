@@ -10,8 +10,8 @@ import torch
 
 import tsnb
 from tests.tracing.architectures import ARCHITECTURES, POSITIONS, example, make
-from tsnb.artifacts.save import quiet_jit
 from tsnb.tracing.compare import TOLERANCE, no_warnings
+from tsnb.tracing.traced import quiet_jit
 
 TRACED = (2, 16)
 LENGTHS, BATCHES = (4, 8, 15, 16, 24, 32, 65), (1, 2, 3)

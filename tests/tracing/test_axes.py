@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tsnb.tracing.axes import batch_and_length, input_axes, output_axes, resolve
+from tsnb.tracing.contract import batch_and_length, input_axes, output_axes, resolve
 
 IDS = torch.zeros(2, 7, dtype=torch.int64)
 

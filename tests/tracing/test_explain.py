@@ -14,12 +14,12 @@ from torch import nn
 
 import tsnb
 from tests.tracing.architectures import example, make
-from tsnb.artifacts.save import quiet_jit
 from tsnb.base import words
 from tsnb.base.words import WIDTH
 from tsnb.tracing.compare import no_warnings
 from tsnb.tracing.explain import VALUES, explain
-from tsnb.tracing.trace import Traced, trace
+from tsnb.tracing.trace import trace
+from tsnb.tracing.traced import Traced, quiet_jit
 from tsnb.tracing.traps import IntMask, PositionLoop
 from tsnb.tracing.traps import make as make_trap
 

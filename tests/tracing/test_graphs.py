@@ -13,10 +13,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 import tsnb
 from tests.tracing.architectures import example, make
-from tsnb.artifacts.save import quiet_jit
 from tsnb.models.load import quiet_transformers
 from tsnb.tracing.compare import no_warnings
 from tsnb.tracing.graphs import constants, fixed_devices
+from tsnb.tracing.traced import quiet_jit
 
 Forward = Callable[[Any, torch.Tensor], torch.Tensor]
 

@@ -11,10 +11,10 @@ from torch import nn
 import tsnb
 from tests.tracing.architectures import example, make
 from tsnb import Contract, ShapeMap, Verdict
-from tsnb.artifacts.save import quiet_jit
 from tsnb.tracing import compare as verdicts
 from tsnb.tracing import probe as shapes
 from tsnb.tracing.compare import no_warnings
+from tsnb.tracing.traced import quiet_jit
 from tsnb.tracing.traps import BakedDropout, IntMask, PositionLoop
 from tsnb.tracing.traps import make as make_trap
 

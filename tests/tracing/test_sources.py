@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import tsnb
-from tsnb.tracing import sources
+from tsnb.tracing import graphs
 
 HERE = Path(__file__)
 
@@ -21,7 +21,7 @@ class Adding(nn.Module):
 def test_the_innermost_line_of_the_models_own_code() -> None:
     traced = tsnb.trace(Adding().eval(), {"x": torch.zeros(1, 2)})
     graph: Any = traced.module.inlined_graph
-    place, code = sources.innermost(graph.findNode("aten::arange").sourceRange())
+    place, code = graphs.innermost(graph.findNode("aten::arange").sourceRange())
     file, _, line = place.rpartition(":")
     assert (Path(file), code) == (HERE, "return x + torch.arange(x.shape[1])")
     assert code == linecache.getline(file, int(line)).strip()
@@ -29,14 +29,14 @@ def test_the_innermost_line_of_the_models_own_code() -> None:
 
 def test_torch_itself_is_passed_over() -> None:
     text = f"/x/site-packages/torch/nn/modules/linear.py(1): forward\n{HERE}(3): forward\n"
-    assert sources.innermost(text) == (f"{HERE}:3", linecache.getline(str(HERE), 3).strip())
+    assert graphs.innermost(text) == (f"{HERE}:3", linecache.getline(str(HERE), 3).strip())
 
 
 def test_where_there_is_only_torch_its_line_is_told() -> None:
     text = "/x/site-packages/torch/nn/modules/linear.py(1): forward\n"
-    assert sources.innermost(text)[0].endswith("linear.py:1")
+    assert graphs.innermost(text)[0].endswith("linear.py:1")
 
 
 def test_the_callers_of_the_tracer_are_left_out() -> None:
     text = f"/x/site-packages/torch/jit/_trace.py(1): trace\n{HERE}(3): test\n"
-    assert sources.innermost(text) == ("", "")
+    assert graphs.innermost(text) == ("", "")

@@ -10,8 +10,8 @@ from torch import nn
 
 import tsnb
 from tests.tracing.architectures import make as make_tiny
-from tsnb.artifacts.save import quiet_jit
 from tsnb.tracing.compare import no_warnings
+from tsnb.tracing.traced import quiet_jit
 from tsnb.tracing.traps import HIDDEN, BakedDropout, IntMask, PositionLoop, make
 
 TRAPS = (IntMask, PositionLoop, BakedDropout)

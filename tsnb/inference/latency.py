@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tsnb.tracing.contract import Shape
-    from tsnb.tracing.trace import Traced
+    from tsnb.tracing.traced import Traced
 
     Checkpoint = Callable[[], None]
 

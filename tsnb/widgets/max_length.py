@@ -19,7 +19,7 @@ from tsnb.figures.plots import svg
 from tsnb.inference.latency import shape_latency
 from tsnb.lengths.lengths import Geometry, token_lengths
 from tsnb.tracing.inputs import max_positions
-from tsnb.tracing.trace import checked_module, checked_traced
+from tsnb.tracing.traced import checked_module, checked_traced
 from tsnb.widgets.base import LABELS, View, figures, row
 from tsnb.widgets.max_length_state import MaxLengthState
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from tsnb.lengths.lengths import Lengths
     from tsnb.tracing.inputs import Text
-    from tsnb.tracing.trace import Traced
+    from tsnb.tracing.traced import Traced
     from tsnb.widgets.max_length_state import Measure
 
 REST = 0.15  # seconds without a move until the plan of the buckets, a second picture, is drawn

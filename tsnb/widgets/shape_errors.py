@@ -17,7 +17,7 @@ from tsnb.base.errors import InputError
 from tsnb.base.words import say
 from tsnb.tracing.probe import grid
 from tsnb.tracing.subjects import Subject
-from tsnb.tracing.trace import checked_module, checked_traced
+from tsnb.tracing.traced import checked_module, checked_traced
 from tsnb.widgets.base import LABELS, RestingButton, View, row, said
 from tsnb.widgets.shape_error_state import ShapeErrorState
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tsnb.tracing.compare import Verdict
     from tsnb.tracing.contract import Shape
-    from tsnb.tracing.trace import Traced
+    from tsnb.tracing.traced import Traced
 
 LENGTHS, BATCH_SIZES = (8, 16, 32, 64, 128), (1, 2, 3)
 FIRST_WAIT = 2.0  # seconds that showing the explorer may take: small models are probed by then

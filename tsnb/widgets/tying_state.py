@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from traitlets import Bool, HasTraits
 
 from tsnb.models.tying import TiedPair, TyingReport, tying, untie
-from tsnb.tracing.trace import checked_module
+from tsnb.tracing.traced import checked_module
 
 if TYPE_CHECKING:
     from torch import nn
