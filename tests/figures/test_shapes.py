@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from tests.test_shapes import CELLS, CONTRACT, MAP
+from tests.tracing.test_probe import CELLS, CONTRACT, MAP
 
 from tsnb import ShapeMap, padding_cost
 from tsnb.figures import plots
@@ -22,7 +22,7 @@ def texts(figure: Any) -> list[str]:
 
 
 def test_a_cell_and_a_symbol_for_each_shape() -> None:
-    figure = MAP.figure()
+    figure = plots.shape_map(MAP)
     assert texts(figure) == [verdict.symbol for verdict in CELLS.values()]
     assert len(figure.axes[0].patches) == len(CELLS) + 1  # and the frame of the traced shape
 
@@ -30,7 +30,7 @@ def test_a_cell_and_a_symbol_for_each_shape() -> None:
 def test_the_colour_is_the_verdicts() -> None:
     from matplotlib.colors import to_hex
 
-    patches = [held for held in MAP.figure().axes[0].patches if held.get_fill()]
+    patches = [held for held in plots.shape_map(MAP).axes[0].patches if held.get_fill()]
     assert [to_hex(held.get_facecolor()) for held in patches] == [
         plots.COLOURS[verdict.kind] for verdict in CELLS.values()
     ]
@@ -42,7 +42,7 @@ def test_every_kind_has_a_colour_of_its_own() -> None:
 
 
 def test_the_frame_is_around_the_traced_shape() -> None:
-    [frame] = [held for held in MAP.figure().axes[0].patches if not held.get_fill()]
+    [frame] = [held for held in plots.shape_map(MAP).axes[0].patches if not held.get_fill()]
     drawn: Any = frame
     assert drawn.get_center() == pytest.approx((1, 1))
 
@@ -61,12 +61,12 @@ def test_threads_that_draw_at_once_leave_no_style_behind() -> None:
 
 
 def test_no_frame_where_the_traced_shape_was_not_tried() -> None:
-    figure = ShapeMap({(1, 8): CELLS[1, 8]}, CONTRACT).figure()
+    figure = plots.shape_map(ShapeMap({(1, 8): CELLS[1, 8]}, CONTRACT))
     assert len(figure.axes[0].patches) == 1
 
 
 def test_sides_and_legend_are_written_on_it() -> None:
-    axes = MAP.figure().axes[0]
+    axes = plots.shape_map(MAP).axes[0]
     assert [held.get_text() for held in axes.get_xticklabels()] == ["8", "16", "99"]
     assert [held.get_text() for held in axes.get_yticklabels()] == ["1", "2"]
     assert axes.get_xlabel() == f"length in tokens\n{MAP.legend()}"
@@ -74,7 +74,7 @@ def test_sides_and_legend_are_written_on_it() -> None:
 
 
 def test_it_is_drawn_with_its_words_beside_it() -> None:
-    drawn = plots.svg(MAP.figure(), str(MAP))
+    drawn = plots.svg(plots.shape_map(MAP), str(MAP))
     label = re.search("aria-label='([^']*)'", drawn)
     assert label is not None
     assert label[1] == str(MAP)
@@ -82,7 +82,7 @@ def test_it_is_drawn_with_its_words_beside_it() -> None:
 
 
 def test_all_of_its_text_is_in_the_pages_colour() -> None:
-    drawn = plots.svg(MAP.figure(), "a map")
+    drawn = plots.svg(plots.shape_map(MAP), "a map")
     written = re.findall(r"<text[^>]*style=\"([^\"]*)\"", drawn)
     assert len(written) > len(CELLS)
     assert all(f"fill: {plots.PAGE_INK}" in style for style in written)

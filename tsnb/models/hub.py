@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -76,20 +77,13 @@ def _within(seconds: float, question: Callable[[], Result]) -> Result:
 
     The timeout of an HTTP library does not bound the look-up of the host's name; this does.
     """
-    answers: list[Result] = []
-    failures: list[Exception] = []
+    answer: Future[Result] = Future()
 
     def run() -> None:
         try:
-            answers.append(question())
-        except Exception as error:  # noqa: BLE001, handed to the caller below
-            failures.append(error)
+            answer.set_result(question())
+        except Exception as error:  # noqa: BLE001, raised where the answer is waited for
+            answer.set_exception(error)
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if failures:
-        raise failures[0]
-    if not answers:
-        raise TimeoutError
-    return answers[0]
+    threading.Thread(target=run, daemon=True).start()
+    return answer.result(seconds)

@@ -285,8 +285,8 @@ def _config(folder: Path, **options: Any) -> Any:
     except Exception as error:  # each kind of model checks its settings in its own way
         _refuse_code(folder, error)
         raise ModelError(
-            f"The folder {folder} holds no config.json that transformers can read: {_reason(error)}. Expected "
-            "what model.save_pretrained(folder) writes, with a model_type that transformers "
+            f"The folder {folder} holds no config.json that transformers can read: {_reason(error)}. "
+            "Expected what model.save_pretrained(folder) writes, with a model_type that transformers "
             f"{transformers.__version__} knows."
         ) from error
 

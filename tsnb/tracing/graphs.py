@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FRAME = re.compile(r"^(?P<file>\S.*?)\((?P<line>\d+)\): (?P<function>\S+)$", re.MULTILINE)
 TORCH = re.compile(r"-packages[/\\]torch[/\\]")
-TRACER = re.compile(r"[/\\]torch[/\\]jit[/\\]_trace\.py$")
+CALLERS = re.compile(r"[/\\](torch[/\\]jit[/\\]_trace|tsnb[/\\]tracing[/\\]outputs)\.py$")  # of a model
 
 
 class FixedDevice(NamedTuple):
@@ -92,7 +92,7 @@ def innermost(text: str) -> tuple[str, str]:
     >>> innermost("no traceback")
     ('', '')
     """
-    frames = list(takewhile(lambda frame: not TRACER.search(frame["file"]), FRAME.finditer(text)))
+    frames = list(takewhile(lambda frame: not CALLERS.search(frame["file"]), FRAME.finditer(text)))
     own = [frame for frame in frames if not TORCH.search(frame["file"])]
     for frame in own[:1] or frames[:1]:
         line = linecache.getline(frame["file"], int(frame["line"])).strip()

@@ -132,21 +132,27 @@ def in_forward_order(model: nn.Module, named: Mapping[str, Value]) -> dict[str, 
     """
     known = parameters(model)
     plain = [name for name, parameter in known.items() if parameter.kind not in REST]
-    for name in named:
-        if not plain:
-            raise InputError(
-                f"The model's forward names no inputs (it takes *args or **kwargs), so {name} has no "
-                "place there. Give the module inside the wrapper, or wrap the model in one whose forward "
-                "names them."
-            )
-        if name not in plain:
-            near = suggest(str(name), plain)
-            raise InputError(f"The model's forward has no input called {name}. {near}")
+    if named and not plain:
+        raise InputError(
+            f"The model's forward names no inputs (it takes *args or **kwargs), so {next(iter(named))} has "
+            "no place there. Give the module inside the wrapper, or wrap the model in one whose forward "
+            "names them."
+        )
     required = [name for name in plain if known[name].default is inspect.Parameter.empty]
-    missing = [name for name in required if name not in named]
-    if missing:
-        raise InputError(f"These inputs are missing: {', '.join(missing)}. Given: {', '.join(named)}.")
+    check_names(named, plain, required)
     return {name: named[name] for name in plain if name in named}
+
+
+def check_names(names: Iterable[str], known: Iterable[str], required: Iterable[str]) -> None:
+    """Raise an InputError where a name is not known, or a required one is missing."""
+    names, known = list(names), list(known)
+    for name in names:
+        if name not in known:
+            near = suggest(str(name), known)
+            raise InputError(f"The model's forward has no input called {name}. {near}")
+    missing = [name for name in required if name not in names]
+    if missing:
+        raise InputError(f"These inputs are missing: {', '.join(missing)}. Given: {', '.join(names)}.")
 
 
 def check_both_ways(model: nn.Module, names: Iterable[str]) -> None:

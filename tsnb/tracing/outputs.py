@@ -19,7 +19,8 @@ def run(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch
     """Run a model on inputs by name and return its tensors by name.
 
     A Transformers model is asked for a dict by the call's own argument, so that its outputs have names
-    with and without the `torchscript` flag; nothing of the model is changed.
+    with and without the `torchscript` flag; nothing of the model is changed. Outputs that have no name
+    each are numbered.
 
     Examples
     --------
@@ -28,16 +29,7 @@ def run(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch
     >>> list(run(model, tokenizer("who was jim henson ?", return_tensors="pt")))
     ['logits']
     """
-    return by_name(model(**inputs, **asking_for_a_dict(model)))
-
-
-def by_name(output: Any) -> dict[str, torch.Tensor]:
-    """Return the tensors of an output by the names of its dict, or numbered where it has no name for each.
-
-    >>> import torch
-    >>> list(by_name({"logits": torch.zeros(1)})), list(by_name((torch.zeros(1), torch.zeros(1))))
-    (['logits'], ['output_0', 'output_1'])
-    """
+    output = model(**inputs, **asking_for_a_dict(model))
     pairs = output.items() if isinstance(output, dict) else ()
     names = tuple(str(name) for name, value in pairs for _ in flatten(value))
     return named_outputs(output, names if len(names) == len(set(names)) else ())
@@ -134,10 +126,16 @@ def largest_difference(first: list[torch.Tensor], second: list[torch.Tensor]) ->
     >>> largest_difference([torch.zeros(2)], [torch.ones(2)])
     1.0
     """
+    import torch
+
     if [tensor.shape for tensor in first] != [tensor.shape for tensor in second]:
         return float("inf")
-    pairs = zip(first, second, strict=True)
-    return max((_difference(a, b) for a, b in pairs if a.numel()), default=0.0)
+    differences = []
+    for left, right in zip(first, second, strict=True):
+        wide = torch.promote_types(left.dtype, torch.float64)  # holds bool and uint8 without overflow
+        apart = (left.to(wide) - right.to(wide)).abs().masked_fill(equal(left, right), 0.0)
+        differences.append(apart.nan_to_num(nan=float("inf"), posinf=float("inf")).flatten())
+    return max((float(apart.max()) for apart in differences if apart.numel()), default=0.0)
 
 
 def relative_difference(expected: list[torch.Tensor], actual: list[torch.Tensor]) -> float:
@@ -160,12 +158,3 @@ def equal(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     [False, True]
     """
     return (first == second) | (first.isnan() & second.isnan())
-
-
-def _difference(first: torch.Tensor, second: torch.Tensor) -> float:
-    """Return the largest absolute difference of two tensors; NaN equals NaN at the same place."""
-    import torch
-
-    wide = torch.promote_types(first.dtype, torch.float64)  # holds bool and uint8 without overflow
-    apart = (first.to(wide) - second.to(wide)).abs().masked_fill(equal(first, second), 0.0)
-    return float(apart.nan_to_num(nan=float("inf"), posinf=float("inf")).max())

@@ -26,7 +26,7 @@ from tsnb.tracing.inputs import (
     is_positive_int,
     max_positions,
 )
-from tsnb.tracing.outputs import asking_for_a_dict, by_name, flatten, largest_difference, run, traceable
+from tsnb.tracing.outputs import flatten, largest_difference, run, traceable
 from tsnb.tracing.traced import Traced, TraceWarning, check_eval, checked_module, dtype_name
 
 if TYPE_CHECKING:
@@ -174,14 +174,15 @@ def _prepared(model: object, inputs: object) -> dict[str, torch.Tensor]:
 def _outputs(model: nn.Module, inputs: Tensors) -> dict[str, torch.Tensor]:
     """Run a model; where it cannot, its own error is told before anything is traced."""
     try:
-        output = model(**inputs, **asking_for_a_dict(model))
+        return run(model, inputs)
+    except TraceError:  # outputs that no trace holds
+        raise
     except Exception as error:  # whatever a model raises at inputs that it cannot run
         raise TraceError(
             f"The {type(model).__name__} itself cannot run these inputs; nothing was traced. It said: "
             f"{type(error).__name__}: {error} Run model(**inputs) to see at which line; check names, "
             "shapes, and that ids are within the vocabulary."
         ) from error
-    return by_name(output)
 
 
 def _record(model: nn.Module, inputs: Tensors) -> tuple[Any, list[TraceWarning]]:

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tsnb.base.errors import InputError, TraceError, suggest
+from tsnb.base.errors import InputError, TraceError
 from tsnb.tracing.contract import Contract, resolve
-from tsnb.tracing.inputs import check_tensors
+from tsnb.tracing.inputs import check_names, check_tensors
 from tsnb.tracing.outputs import named_outputs
 
 if TYPE_CHECKING:
@@ -107,18 +107,13 @@ class Traced:
 def check_inputs(contract: Contract, inputs: Mapping[str, torch.Tensor]) -> None:
     """Raise an InputError where inputs do not have the contract's names, dtypes or fixed shapes."""
     check_tensors(inputs)
+    check_names(inputs, contract.input_names, contract.input_names)
     for name, tensor in inputs.items():
-        if name not in contract.input_names:
-            near = suggest(name, contract.input_names)
-            raise InputError(f"The model's forward has no input called {name}. {near}")
         dtype, expected = dtype_name(tensor), contract.dtypes.get(name)
         if expected not in (None, dtype):
             raise InputError(
                 f"The input {name} is {dtype}; the trace was recorded with {expected}. Convert it first."
             )
-    missing = [name for name in contract.input_names if name not in inputs]
-    if missing:
-        raise InputError(f"These inputs are missing: {', '.join(missing)}. Given: {', '.join(inputs)}.")
     for name, axes in contract.input_axes.items() if contract.fixed_shape else ():
         shape = list(inputs[name].shape)
         fixed = list(resolve(axes, contract.batch_size or 1, contract.length or 1))
