@@ -13,13 +13,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 VOCABULARY, POSITIONS = 99, 64
-VOCAB = {"vocab_size": VOCABULARY, "max_position_embeddings": POSITIONS}
-WIDTH = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 37}
-LAYERS = {"num_layers": 2, "num_heads": 2}
-FUNNEL = {"d_model": 32, "n_head": 2, "d_head": 16, "d_inner": 37}
-CANINE = {"max_position_embeddings": POSITIONS, "num_hash_buckets": 64, "local_transformer_stride": 8}
-START = {"pad_token_id": 0, "decoder_start_token_id": 0}
-CODERS = {
+VOCAB: dict[str, Any] = {"vocab_size": VOCABULARY, "max_position_embeddings": POSITIONS}
+WIDTH: dict[str, Any] = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 37,
+}
+LAYERS: dict[str, Any] = {"num_layers": 2, "num_heads": 2}
+FUNNEL: dict[str, Any] = {"d_model": 32, "n_head": 2, "d_head": 16, "d_inner": 37}
+CANINE: dict[str, Any] = {
+    "max_position_embeddings": POSITIONS,
+    "num_hash_buckets": 64,
+    "local_transformer_stride": 8,
+}
+START: dict[str, Any] = {"pad_token_id": 0, "decoder_start_token_id": 0}
+CODERS: dict[str, Any] = {
     f"{part}_{name}": size
     for part in ("encoder", "decoder")
     for name, size in {"layers": 1, "attention_heads": 2, "ffn_dim": 37}.items()
