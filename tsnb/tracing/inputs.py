@@ -83,15 +83,13 @@ def dummy_inputs(
     needed = len(tokenizer(*texts, verbose=False)["input_ids"])
     if needed > max_length:
         raise InputError(
-            f"The text makes {needed} tokens, special tokens included, and max_length is "
-            f"{max_length}. Raise max_length to {needed} or more, or shorten the text; "
-            "nothing is cut without being asked."
+            f"The text makes {needed} tokens, special tokens included, and max_length is {max_length}. Raise "
+            f"max_length to {needed} or more, or shorten the text; nothing is cut without being asked."
         )
     if needed < max_length and tokenizer.pad_token is None:
         raise InputError(
-            f"The tokenizer has no pad token, and {needed} tokens must be padded to "
-            f"{max_length}. Set one (tokenizer.pad_token = tokenizer.eos_token), or ask for "
-            f"max_length={needed}."
+            f"The tokenizer has no pad token, and {needed} tokens must be padded to {max_length}. Set one "
+            f"(tokenizer.pad_token = tokenizer.eos_token), or ask for max_length={needed}."
         )
     padding = {"padding": "max_length", "max_length": max_length} if needed < max_length else {}
     rows = tokenizer(*texts, return_tensors="pt", **padding)

@@ -40,29 +40,13 @@ def bert() -> Subject:
     return Subject(traced, model, (8, 16, 24, 32, 64, 128, 512, 513), (1, 2))
 
 
-def int_mask() -> Subject:
-    """Return the trap with an int in its mask, traced at one row of 7."""
-    from tsnb.tracing.traps import IntMask, make
-
-    return _of_ids(make(IntMask), 1, 7, (3, 5, 7, 9, 16))
-
-
-def position_loop() -> Subject:
-    """Return the trap with a loop over positions, traced at one row of 7."""
-    from tsnb.tracing.traps import PositionLoop, make
-
-    return _of_ids(make(PositionLoop), 1, 7, (3, 5, 7, 9, 16))
-
-
 def baked_dropout() -> Subject:
     """Return the trap with dropout, traced in training mode by plain torch."""
     import torch
 
-    from tsnb.tracing.traps import BakedDropout, make
-
-    subject = _of_ids(make(BakedDropout), 1, 7, (3, 5, 7, 9, 16))
-    ids = torch.ones(1, 7, dtype=torch.int64)
+    subject = _trap("BakedDropout")
     with quiet_jit() as jit:
+        ids = torch.ones(1, 7, dtype=torch.int64)
         baked = jit.trace(subject.model.train(), ids, check_trace=False)
     subject.model.eval()
     return replace(subject, traced=replace(subject.traced, module=baked))
@@ -97,27 +81,27 @@ def marian() -> MarianMTModel:
     for part in ("encoder", "decoder"):
         sizes |= {f"{part}_layers": 1, f"{part}_attention_heads": 2}
     tokens = {"vocab_size": 40, "pad_token_id": 39, "decoder_start_token_id": 39}
-    config = MarianConfig(
-        **sizes,
-        **tokens,
-        max_position_embeddings=32,
-        init_std=0.5,
-        scale_embedding=True,
-        tie_word_embeddings=False,
-        attn_implementation="eager",
-    )
+    others = {"max_position_embeddings": 32, "tie_word_embeddings": False, "attn_implementation": "eager"}
+    config = MarianConfig(**sizes, **tokens, **others, init_std=0.5, scale_embedding=True)
     model: MarianMTModel = _seeded(lambda: MarianMTModel(config))
     return model
 
 
 SUBJECTS: dict[str, Callable[[], Subject]] = {
     "bert": bert,
-    "int-mask": int_mask,
-    "position-loop": position_loop,
+    "int-mask": lambda: _trap("IntMask"),
+    "position-loop": lambda: _trap("PositionLoop"),
     "baked-dropout": baked_dropout,
     "funnel": funnel,
     "longformer": longformer,
 }
+
+
+def _trap(name: str) -> Subject:
+    """Return one of the traps, traced at one row of 7."""
+    from tsnb.tracing import traps
+
+    return _of_ids(traps.make(getattr(traps, name)), 1, 7, (3, 5, 7, 9, 16))
 
 
 def _of_ids(model: nn.Module, batch: int, length: int, lengths: tuple[int, ...]) -> Subject:
