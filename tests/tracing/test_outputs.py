@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from tests.tracing.architectures import example, make
+from tsnb.tracing.inputs import parameters
 from tsnb.tracing.outputs import flatten, largest_difference, named_outputs, run, traceable
 
 INF, NAN = float("inf"), float("nan")
@@ -55,6 +56,8 @@ def test_what_is_traced_shares_the_models_weights_and_leaves_it_alone() -> None:
         assert isinstance(view(**inputs), tuple)
         assert isinstance(model(**inputs), dict)
     assert [id(weight) for weight in view.parameters()] == [id(weight) for weight in model.parameters()]
+    positions = [inputs.get(name) for name in parameters(model)]  # as the exporter to ONNX passes them
+    assert isinstance(view(*positions), tuple)
     assert type(view).__qualname__ == type(model).__name__
     assert [tensor.tolist() for tensor in traceable(Listing())(torch.ones(1))] == [[1.0], [2.0]]
     assert isinstance(traceable(nn.Identity())(torch.ones(1)), torch.Tensor)

@@ -65,11 +65,13 @@ def traceable(model: nn.Module) -> Any:
     import torch
 
     kind: Any = type(model)
-    asked = asking_for_a_dict(model)
+    asked, names = asking_for_a_dict(model), list(inspect.signature(model.forward).parameters)
 
     @wraps(kind.forward)
     def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
-        output = kind.forward(self, *args, **{**asked, **kwargs})
+        if asked:  # by name, because an exporter may pass every argument by position
+            args, kwargs = (), {**dict(zip(names, args, strict=False)), **kwargs, **asked}
+        output = kind.forward(self, *args, **kwargs)
         return output if isinstance(output, (torch.Tensor, tuple)) else tuple(flatten(output))
 
     view: Any = object.__new__(
