@@ -65,12 +65,12 @@ def traceable(model: nn.Module) -> Any:
     import torch
 
     kind: Any = type(model)
-    asked, names = asking_for_a_dict(model), list(inspect.signature(model.forward).parameters)
+    request, names = asking_for_a_dict(model), list(inspect.signature(model.forward).parameters)
 
     @wraps(kind.forward)
     def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if asked:  # by name, because an exporter may pass every argument by position
-            args, kwargs = (), {**dict(zip(names, args, strict=False)), **kwargs, **asked}
+        if request:  # by name, because an exporter may pass every argument by position
+            args, kwargs = (), {**dict(zip(names, args, strict=False)), **kwargs, **request}
         output = kind.forward(self, *args, **kwargs)
         return output if isinstance(output, (torch.Tensor, tuple)) else tuple(flatten(output))
 
