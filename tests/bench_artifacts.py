@@ -15,8 +15,8 @@ import torch
 from transformers import BertConfig, BertForMaskedLM
 
 import tsnb
-from tsnb.artifacts.save import quiet_jit
 from tsnb.models.load import MINI_GEOMETRY, quiet_transformers
+from tsnb.tracing.traced import quiet_jit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -39,5 +39,5 @@ from .tracing.explain import explain as explain
 from .tracing.inputs import dummy_inputs as dummy_inputs
 from .tracing.probe import ShapeMap as ShapeMap
 from .tracing.probe import probe as probe
-from .tracing.trace import Traced as Traced
 from .tracing.trace import trace as trace
+from .tracing.traced import Traced as Traced

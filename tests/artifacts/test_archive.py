@@ -15,7 +15,7 @@ from torch import nn
 
 import tsnb
 from tsnb.artifacts import archive
-from tsnb.artifacts.save import quiet_jit
+from tsnb.tracing.traced import quiet_jit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,7 +12,7 @@ import torch
 import tsnb
 from tests.artifacts import damages
 from tests.artifacts.test_save import example
-from tsnb.artifacts.save import quiet_jit
+from tsnb.tracing.traced import quiet_jit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,8 +12,8 @@ from torch import nn
 
 import tsnb
 from tsnb.artifacts.archive import MEMBER, seal
-from tsnb.artifacts.save import quiet_jit
 from tsnb.base.words import say
+from tsnb.tracing.traced import quiet_jit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

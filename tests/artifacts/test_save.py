@@ -22,9 +22,10 @@ from tests.tracing import architectures
 from tests.tracing.architectures import make
 from tsnb.artifacts import save as artifacts
 from tsnb.artifacts.archive import MEMBER, seal
-from tsnb.artifacts.save import OtherDeviceWarning, OtherVersionWarning, quiet_jit
+from tsnb.artifacts.save import OtherDeviceWarning, OtherVersionWarning
 from tsnb.models.load import Head, quiet_transformers
 from tsnb.tracing.compare import no_warnings
+from tsnb.tracing.traced import quiet_jit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

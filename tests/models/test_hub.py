@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from tsnb import tiny_bert
-from tsnb.models import hub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,7 +43,7 @@ start = time.perf_counter()
 try:
     print("fetched", hub.fetch(sys.argv[1]).name)
 except errors.ModelError as error:
-    print(error.key, round(time.perf_counter() - start, 1))
+    print(round(time.perf_counter() - start, 1), error)
 """
 
 
@@ -157,26 +156,27 @@ def test_no_way_to_the_hub_is_said_within_seconds(
     python: Callable[..., str], tmp_path: Path, way: Callable[[], AbstractContextManager[str]]
 ) -> None:
     with way() as endpoint:
-        key, seconds = python(FETCH, "someone/tiny", HF_ENDPOINT=endpoint, HF_HOME=tmp_path).split()
-    assert (key, float(seconds) <= 5) == ("models.no-hub", True)
+        printed = python(FETCH, "someone/tiny", HF_ENDPOINT=endpoint, HF_HOME=tmp_path)
+    assert "the hub cannot be reached" in printed
+    assert float(printed.split()[0]) <= 5
 
 
 def test_offline_by_the_readers_own_setting(python: Callable[..., str], tmp_path: Path) -> None:
     printed = python(FETCH, "someone/tiny", HF_HUB_OFFLINE=1, HF_HOME=tmp_path)
-    assert printed.startswith("models.no-hub")
+    assert "the hub cannot be reached" in printed
 
 
-@pytest.mark.parametrize("name", ["someone/else", "some one/tiny", "someone/tiny--model"])
+@pytest.mark.parametrize("name", ["someone/else", "some one/tiny"])
 def test_a_model_that_the_hub_does_not_have(python: Callable[..., str], tmp_path: Path, name: str) -> None:
     with served(Stand) as endpoint:
         printed = python(FETCH, name, HF_ENDPOINT=endpoint, HF_HOME=tmp_path)
-    assert printed.startswith("models.not-on-hub")
+    assert "The hub knows no public model" in printed
 
 
 def test_a_download_that_broke_off_starts_again(python: Callable[..., str], tmp_path: Path) -> None:
     with served(CutOff) as endpoint:
         printed = python(FETCH, "someone/tiny", HF_ENDPOINT=endpoint, HF_HOME=tmp_path)
-    assert printed.startswith("models.no-hub")
+    assert "the hub cannot be reached" in printed
     with served(Stand) as endpoint:
         printed = python(FETCH, "someone/tiny", HF_ENDPOINT=endpoint, HF_HOME=tmp_path)
     assert printed == f"fetched {COMMIT}\n"
@@ -191,8 +191,3 @@ def test_pickled_weights_are_fetched_where_there_are_no_others(
         python(FETCH, "someone/tiny", HF_ENDPOINT=endpoint, HF_HOME=tmp_path)
     [weights] = tmp_path.rglob("snapshots/*/pytorch_model.bin")
     assert weights.read_bytes() == b"weights"
-
-
-def test_a_question_that_fails_fails_as_itself() -> None:
-    with pytest.raises(ZeroDivisionError):
-        hub._within(5, lambda: 1 / 0)

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 import tsnb
-from tsnb.artifacts.save import quiet_jit
 from tsnb.models import load as models
 from tsnb.neuron.targets import STAND_IN
 from tsnb.tiny_bert import corpus
+from tsnb.tracing.traced import quiet_jit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,9 +15,9 @@ from transformers import BertConfig, BertModel
 import tsnb
 from tests.tracing.architectures import ARCHITECTURES, example
 from tests.tracing.architectures import make as make_tiny
-from tsnb.artifacts.save import quiet_jit
 from tsnb.models.load import seeded
 from tsnb.neuron.inspection import weights
+from tsnb.tracing.traced import quiet_jit
 from tsnb.tracing.traps import IntMask, PositionLoop, make
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 import tsnb
-from tsnb.artifacts.save import quiet_jit
 from tsnb.neuron.operators import Operator, Operators, inf1_list, is_compiled, operators_of
 from tsnb.tracing.graphs import nodes
+from tsnb.tracing.traced import quiet_jit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

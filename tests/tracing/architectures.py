@@ -13,39 +13,44 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 VOCABULARY, POSITIONS = 99, 64
-WIDTH: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-BERT: dict[str, Any] = {
-    **WIDTH,
-    "vocab_size": VOCABULARY,
+VOCAB: dict[str, Any] = {"vocab_size": VOCABULARY, "max_position_embeddings": POSITIONS}
+WIDTH: dict[str, Any] = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
     "intermediate_size": 37,
+}
+LAYERS: dict[str, Any] = {"num_layers": 2, "num_heads": 2}
+FUNNEL: dict[str, Any] = {"d_model": 32, "n_head": 2, "d_head": 16, "d_inner": 37}
+CANINE: dict[str, Any] = {
     "max_position_embeddings": POSITIONS,
+    "num_hash_buckets": 64,
+    "local_transformer_stride": 8,
+}
+START: dict[str, Any] = {"pad_token_id": 0, "decoder_start_token_id": 0}
+CODERS: dict[str, Any] = {
+    f"{part}_{name}": size
+    for part in ("encoder", "decoder")
+    for name, size in {"layers": 1, "attention_heads": 2, "ffn_dim": 37}.items()
 }
 
 
 def _like_bert(kind: str, **changes: Any) -> Callable[[], Any]:
     """Return what makes a model whose configuration names its sizes as BERT's does."""
-    return _of(kind, **{**BERT, **changes})
+    return _of(kind, **{**VOCAB, **WIDTH, **changes})
 
 
 def _of(kind: str, /, model: str = "Model", **sizes: Any) -> Callable[[], Any]:
     def factory() -> Any:
-        held = getattr(transformers, f"{kind}Config")(**sizes)
-        return getattr(transformers, f"{kind}{model}")(held)
+        config = getattr(transformers, f"{kind}Config")(**sizes)
+        return getattr(transformers, f"{kind}{model}")(config)
 
     return factory
 
 
 ARCHITECTURES: dict[str, Callable[[], Any]] = {
     "bert": _like_bert("Bert"),
-    "distilbert": _of(
-        "DistilBert",
-        vocab_size=VOCABULARY,
-        dim=32,
-        n_layers=2,
-        n_heads=2,
-        hidden_dim=37,
-        max_position_embeddings=POSITIONS,
-    ),
+    "distilbert": _of("DistilBert", **VOCAB, dim=32, n_layers=2, n_heads=2, hidden_dim=37),
     "roberta": _like_bert("Roberta"),
     "albert": _like_bert("Albert", embedding_size=16),
     "electra": _like_bert("Electra", embedding_size=16),
@@ -53,53 +58,12 @@ ARCHITECTURES: dict[str, Callable[[], Any]] = {
     "deberta-v2": _like_bert(
         "DebertaV2", relative_attention=True, position_buckets=8, pos_att_type=["p2c", "c2p"]
     ),
-    "t5-encoder": _of(
-        "T5",
-        "EncoderModel",
-        vocab_size=VOCABULARY,
-        d_model=32,
-        d_kv=16,
-        d_ff=37,
-        num_layers=2,
-        num_heads=2,
-    ),
+    "t5-encoder": _of("T5", "EncoderModel", vocab_size=VOCABULARY, d_model=32, d_kv=16, d_ff=37, **LAYERS),
     "modernbert": _like_bert("ModernBert", global_attn_every_n_layers=2, local_attention=8, pad_token_id=0),
-    "marian": _of(
-        "Marian",
-        "MTModel",
-        vocab_size=VOCABULARY,
-        d_model=32,
-        encoder_layers=1,
-        decoder_layers=1,
-        encoder_attention_heads=2,
-        decoder_attention_heads=2,
-        encoder_ffn_dim=37,
-        decoder_ffn_dim=37,
-        max_position_embeddings=POSITIONS,
-        pad_token_id=0,
-        decoder_start_token_id=0,
-        use_cache=False,
-    ),
-    "funnel": _of(
-        "Funnel",
-        vocab_size=VOCABULARY,
-        block_sizes=[1, 1],
-        num_decoder_layers=1,
-        d_model=32,
-        n_head=2,
-        d_head=16,
-        d_inner=37,
-        max_position_embeddings=POSITIONS,
-    ),
+    "marian": _of("Marian", "MTModel", **VOCAB, **CODERS, d_model=32, use_cache=False, **START),
+    "funnel": _of("Funnel", **VOCAB, block_sizes=[1, 1], num_decoder_layers=1, **FUNNEL),
     "longformer": _like_bert("Longformer", attention_window=4),
-    "canine": _of(
-        "Canine",
-        **WIDTH,
-        intermediate_size=37,
-        max_position_embeddings=POSITIONS,
-        num_hash_buckets=64,
-        local_transformer_stride=8,
-    ),
+    "canine": _of("Canine", **WIDTH, **CANINE),
 }
 
 

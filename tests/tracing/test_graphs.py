@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import linecache
 from collections.abc import Callable
 from typing import Any
 
@@ -13,29 +13,22 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 import tsnb
 from tests.tracing.architectures import example, make
-from tsnb.artifacts.save import quiet_jit
-from tsnb.models.load import quiet_transformers
 from tsnb.tracing.compare import no_warnings
-from tsnb.tracing.graphs import constants, fixed_devices
+from tsnb.tracing.graphs import constants, fixed_devices, innermost
+from tsnb.tracing.traced import quiet_jit
 
 Forward = Callable[[Any, torch.Tensor], torch.Tensor]
 
 FIXED: dict[str, Forward] = {
-    "zeros on the input's device": lambda _, x: x + torch.zeros(x.shape[1], device=x.device),
     "arange on the input's device": lambda _, x: x + torch.arange(x.shape[1], device=x.device),
     "arange without a device": lambda _, x: x + torch.arange(x.shape[1]),
-    "ones without a device": lambda _, x: x + torch.ones(x.shape[1]),
     "a tensor of four numbers": lambda _, x: x + torch.tensor([1.0, 2, 3, 4], device=x.device),
     "to the weight's device": lambda self, x: x.to(self.weight.device) + self.weight,
-    "to the weight": lambda self, x: x.to(self.weight) + self.weight,
     "to the processor": lambda self, x: x.cpu() + self.weight,
 }
 FREE: dict[str, Forward] = {
     "zeros like the input": lambda _, x: x + torch.zeros_like(x),
-    "new zeros": lambda _, x: x + x.new_zeros(x.shape[1]),
     "a full scalar": lambda _, x: x + torch.full((), 3.0, device=x.device),
-    "a scalar tensor": lambda _, x: x + torch.tensor(1.0, dtype=torch.float64),
-    "a size as a tensor": lambda _, x: x / torch.tensor(x.shape[1] ** 0.5),
     "a scalar to choose from": lambda _, x: torch.where(x > 0, x, torch.tensor(-1e9)),
     "a buffer": lambda self, x: x + self.numbers[: x.shape[1]],
     "another dtype": lambda self, x: x.to(torch.float64) + self.weight,
@@ -69,9 +62,9 @@ def device_of_result(module: torch.jit.ScriptModule, device: str) -> str:
 @pytest.mark.parametrize("name", FIXED)
 def test_what_fails_on_another_device_is_found(name: str) -> None:
     traced = record(FIXED[name])
-    [found] = fixed_devices(traced.module)
-    assert (found.device, traced.contract.devices) == ("cpu", ("cpu",))
-    assert "test_graphs.py:" in found.source
+    [line] = fixed_devices(traced.module)
+    assert (line.device, traced.contract.devices) == ("cpu", ("cpu",))
+    assert "test_graphs.py:" in line.source
     assert device_of_result(traced.module, "cpu") == "cpu"
     with pytest.raises(RuntimeError):
         device_of_result(traced.module, "cuda")
@@ -90,20 +83,18 @@ def test_a_line_that_is_met_twice_is_counted() -> None:
             x = x + torch.arange(4)
         return x
 
-    [(found, count)] = fixed_devices(record(twice).module).items()
-    assert (found.code, count) == ("x = x + torch.arange(4)", 2)
+    [(line, count)] = fixed_devices(record(twice).module).items()
+    assert (line.code, count) == ("x = x + torch.arange(4)", 2)
 
 
 @pytest.mark.parametrize("name", ["bert", "distilbert", "roberta", "albert", "electra"])
 def test_the_usual_encoders_are_free(name: str) -> None:
-    with quiet_transformers(), no_warnings():
-        traced = tsnb.trace(make(name), example(name))
-    assert traced.contract.devices == ()
+    assert tsnb.trace(make(name), example(name)).contract.devices == ()
 
 
 @pytest.mark.parametrize("name", ["mpnet", "t5-encoder", "deberta-v2", "modernbert", "longformer"])
 def test_relative_positions_and_defaults_tie_a_trace_to_its_device(name: str) -> None:
-    with quiet_transformers(), no_warnings():
+    with no_warnings():
         traced = tsnb.trace(make(name), example(name))
     assert traced.contract.devices == ("cpu",)
     lines = [note for note in traced.warnings if note.device]
@@ -112,26 +103,29 @@ def test_relative_positions_and_defaults_tie_a_trace_to_its_device(name: str) ->
 
 
 def test_the_warning_tells_line_and_device() -> None:
-    [note] = [held for held in record(FIXED["arange without a device"]).warnings if held.device]
-    place, code, told = str(note).split("\n    ")
+    [note] = [warning for warning in record(FIXED["arange without a device"]).warnings if warning.device]
+    place, code, message = str(note).split("\n    ")
     assert place.endswith("(1 ×)")
     assert "torch.arange" in code
-    assert told.startswith("The trace puts this tensor on cpu, whatever device it is loaded onto.")
+    assert message.startswith("The trace puts this tensor on cpu, whatever device it is loaded onto.")
 
 
-def test_constants_are_found_in_a_frozen_trace() -> None:
+def test_constants_are_tensors_of_a_frozen_trace() -> None:
     traced = tsnb.trace(nn.Linear(2, 3).eval(), {"input": torch.zeros(1, 2)})
     assert constants(traced.module) == []
-    with quiet_jit() as jit:
-        frozen = jit.freeze(traced.module)
-    assert [tuple(held.shape) for held in constants(frozen)] == [(3, 2), (3,)]
 
-
-def test_numbers_and_texts_are_no_constant_tensors() -> None:
     def branching(x: torch.Tensor, mode: str = "twice") -> torch.Tensor:
         return x * 2 if mode == "twice" else x.sum(0, keepdim=True)
 
-    with quiet_jit() as jit, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        scripted = jit.script(branching)
-    assert constants(scripted) == []
+    with quiet_jit() as jit, no_warnings():
+        assert [tuple(tensor.shape) for tensor in constants(jit.freeze(traced.module))] == [(3, 2), (3,)]
+        assert constants(jit.script(branching)) == []  # numbers and texts are none
+
+
+def test_torch_itself_and_the_callers_of_the_tracer_are_passed_over() -> None:
+    linear = "/x/site-packages/torch/nn/modules/linear.py(1): forward\n"
+    own = f"{__file__}(3): forward\n"
+    assert innermost(linear + own) == (f"{__file__}:3", linecache.getline(__file__, 3).strip())
+    assert innermost(linear)[0].endswith("linear.py:1")
+    assert innermost(f"/x/site-packages/torch/jit/_trace.py(1): trace\n{own}") == ("", "")
+    assert innermost(f"{linear}/x/tsnb/tracing/outputs.py(9): forward\n")[0].endswith("linear.py:1")

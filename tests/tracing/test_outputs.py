@@ -5,63 +5,69 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
-from tsnb.tracing.outputs import flatten, largest_difference, named_outputs
+from tests.tracing.architectures import example, make
+from tsnb.tracing.inputs import parameters
+from tsnb.tracing.outputs import flatten, largest_difference, named_outputs, run, traceable
 
 INF, NAN = float("inf"), float("nan")
 
 
-@pytest.mark.parametrize(
-    ("output", "count"),
-    [
-        (torch.zeros(1), 1),
-        (None, 0),
-        ((torch.zeros(1), None, [torch.zeros(2)]), 2),
-        ({"a": torch.zeros(1), "b": (torch.zeros(1), torch.zeros(1))}, 3),
-        ((), 0),
-    ],
-)
-def test_flatten_counts_tensors_however_nested(output: Any, count: int) -> None:
-    assert len(flatten(output)) == count
-
-
-def test_flatten_keeps_the_order() -> None:
-    held = [torch.full((1,), float(number)) for number in range(4)]
-    nested = OrderedDict(last=held[0], states=(held[1], [held[2]]), other=held[3])
+def test_flatten_keeps_the_order_however_nested() -> None:
+    tensors = [torch.full((1,), float(number)) for number in range(4)]
+    nested = OrderedDict(last=tensors[0], states=(tensors[1], [tensors[2]], None), other=tensors[3])
     assert [float(tensor) for tensor in flatten(nested)] == [0.0, 1.0, 2.0, 3.0]
+    assert flatten(None) == []
+
+
+def test_outputs_beyond_the_names_are_numbered() -> None:
+    output = (torch.zeros(1), torch.ones(1))
+    assert list(named_outputs(output, ("a",))) == ["a", "output_1"]
+    assert list(named_outputs(output, ("a", "b", "c"))) == ["a", "b"]
 
 
 @pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        (("a", "b"), ["a", "b"]),
-        (("a",), ["a", "output_1"]),
-        ((), ["output_0", "output_1"]),
-        (("a", "b", "c"), ["a", "b"]),
-    ],
-)
-def test_outputs_beyond_the_names_are_numbered(names: tuple[str, ...], expected: list[str]) -> None:
-    assert list(named_outputs((torch.zeros(1), torch.ones(1)), names)) == expected
+    "name", ["bert", "modernbert"]
+)  # the first names return_dict, the second's decorator takes it
+@pytest.mark.parametrize("setting", ["return_dict", "torchscript"])
+def test_outputs_have_names_whatever_the_configuration_says(name: str, setting: str) -> None:
+    model, inputs = make(name), example(name)
+    with torch.no_grad():
+        expected = run(model, inputs)
+        setattr(model.config, setting, setting == "torchscript")
+        names = vars(model.config).copy()
+        outputs = run(model, inputs)
+    assert next(iter(outputs)) == "last_hidden_state"
+    assert outputs.keys() == expected.keys()
+    assert torch.equal(outputs["last_hidden_state"], expected["last_hidden_state"])
+    assert vars(model.config) == names
 
 
-def test_the_largest_difference_is_over_all_outputs() -> None:
-    first = [torch.zeros(2, 2), torch.zeros(3)]
-    second = [torch.full((2, 2), 0.5), torch.tensor([0.0, -2.0, 0.0])]
-    assert largest_difference(first, second) == 2.0
+class Listing(nn.Module):
+    def forward(self, x: torch.Tensor, scale: float = 2.0) -> Any:
+        return [x, {"twice": x * scale}]
 
 
-def test_a_difference_in_half_precision_is_taken_in_double() -> None:
-    first, second = (torch.tensor([held], dtype=torch.float16) for held in (60000.0, -60000.0))
-    assert largest_difference([first], [second]) == 120000.0
+def test_what_is_traced_shares_the_models_weights_and_leaves_it_alone() -> None:
+    model, inputs = make("bert"), example("bert")
+    view = traceable(model)
+    with torch.no_grad():
+        assert isinstance(view(**inputs), tuple)
+        assert isinstance(model(**inputs), dict)
+    assert [id(weight) for weight in view.parameters()] == [id(weight) for weight in model.parameters()]
+    positions = [inputs.get(name) for name in parameters(model)]  # as the exporter to ONNX passes them
+    assert isinstance(view(*positions), tuple)
+    assert type(view).__qualname__ == type(model).__name__
+    assert [tensor.tolist() for tensor in traceable(Listing())(torch.ones(1))] == [[1.0], [2.0]]
+    assert isinstance(traceable(nn.Identity())(torch.ones(1)), torch.Tensor)
 
 
 @pytest.mark.parametrize(
     ("first", "second", "difference"),
     [
         ([1.0, 2.0], [1.0, 2.5], 0.5),
-        ([1.0, NAN], [1.0, NAN], 0.0),
         ([1.0, NAN], [3.0, NAN], 2.0),
-        ([1.0, NAN], [1.0, 2.0], INF),
         ([NAN, 1.0], [1.0, NAN], INF),
         ([INF, -INF], [INF, -INF], 0.0),
         ([INF], [-INF], INF),
@@ -72,19 +78,13 @@ def test_a_difference_in_half_precision_is_taken_in_double() -> None:
     ],
 )
 def test_largest_difference(first: list[Any], second: list[Any], difference: float) -> None:
-    assert largest_difference([torch.tensor(first)], [torch.tensor(second)]) == difference
+    same = torch.zeros(3)  # the difference is over all outputs
+    tensors = [[same, torch.tensor(values), same] for values in (first, second)]
+    assert largest_difference(*tensors) == difference
 
 
-def test_largest_difference_of_small_unsigned_numbers() -> None:
-    zero, one = (torch.tensor([held], dtype=torch.uint8) for held in (0, 1))
-    assert largest_difference([zero], [one]) == 1.0
-
-
-def test_largest_difference_where_only_the_first_output_is_undefined() -> None:
-    first = [torch.tensor([1.0]), torch.tensor([NAN])]
-    second = [torch.tensor([1.0]), torch.tensor([2.0])]
-    assert largest_difference(first, second) == INF
-
-
-def test_another_number_of_outputs_is_a_difference() -> None:
+def test_a_difference_is_taken_in_double_and_another_number_of_outputs_is_one() -> None:
+    halves = [[torch.tensor([value], dtype=torch.float16)] for value in (60000.0, -60000.0)]
+    small = [[torch.tensor([value], dtype=torch.uint8)] for value in (0, 1)]
+    assert (largest_difference(*halves), largest_difference(*small)) == (120000.0, 1.0)
     assert largest_difference([torch.zeros(1)], []) == INF

@@ -10,8 +10,8 @@ from tsnb.tracing import subjects
 def texts(model: object) -> torch.Tensor:
     ids = torch.tensor([[5, 6, 7, 8, 9, 0], [11, 12, 0, 39, 39, 39]])
     options = {"num_beams": 1, "do_sample": False, "max_length": 12}
-    found: torch.Tensor = model.generate(ids, attention_mask=(ids != 39).long(), **options)  # type: ignore[attr-defined]
-    return found
+    written: torch.Tensor = model.generate(ids, attention_mask=(ids != 39).long(), **options)  # type: ignore[attr-defined]
+    return written
 
 
 def test_marian_writes_texts_that_differ_with_the_source() -> None:

@@ -11,8 +11,8 @@ from torch import nn
 
 import tsnb
 from tsnb.artifacts.archive import EXTRA, MEMBER, TOKENIZER
-from tsnb.artifacts.save import quiet_jit
 from tsnb.base.words import say
+from tsnb.tracing.traced import quiet_jit
 from tsnb.widgets.artifact_viewer import LISTS, ArtifactViewer
 from tsnb.widgets.artifact_viewer_state import CELLS, PARTS, SHOWN, ArtifactState, _labels, _short
 

@@ -13,7 +13,8 @@ from tsnb.models import tying as tied_weights
 from tsnb.models.load import load
 from tsnb.tracing.compare import compare
 from tsnb.tracing.inputs import dummy_inputs
-from tsnb.tracing.trace import Traced, check_verified, checked_shapes, neighbours, trace
+from tsnb.tracing.trace import check_verified, checked_shapes, neighbours, trace
+from tsnb.tracing.traced import Traced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

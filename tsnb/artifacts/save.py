@@ -31,7 +31,6 @@ import re
 import shutil
 import tempfile
 import warnings
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
@@ -43,11 +42,9 @@ from tsnb.base.errors import ArtifactError, ModelError, NeuronError
 from tsnb.models.load import quiet_transformers, read_tokenizer
 from tsnb.tracing.contract import Contract
 from tsnb.tracing.graphs import constants
-from tsnb.tracing.trace import Traced
+from tsnb.tracing.traced import Traced, quiet_jit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import torch
     from transformers import PreTrainedTokenizerBase
 
@@ -396,16 +393,3 @@ def _warn_of_device(contract: Contract, device: str) -> None:
             f"onto {', '.join(elsewhere)}, or trace on {device}."
         )
         warnings.warn(text, OtherDeviceWarning, stacklevel=3)
-
-
-@contextmanager
-def quiet_jit() -> Iterator[Any]:
-    """Give `torch.jit` within the block, without the note that it is deprecated.
-
-    Notebook 00 says it once, in full, and what to use for new work.
-    """
-    import torch
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
-        yield torch.jit

@@ -1,4 +1,4 @@
-"""One error a kind of mistake, each saying what was given, what was expected and what to do."""
+"""Errors, one a kind of mistake; each sentence says what was passed, what was expected and what to do."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 class TsnbError(Exception):
     """Base of every error that tsnb raises on purpose.
 
-    Its sentence says what was given, what was expected, and what to do.
+    Its sentence says what was passed, what was expected, and what to do.
     """
 
 
 class ModelError(TsnbError, ValueError):
-    """A model could not be loaded as asked."""
+    """A model could not be loaded as requested."""
 
 
 class InputError(TsnbError, ValueError):
@@ -44,7 +44,7 @@ class ExerciseError(TsnbError, ValueError):
     """An exercise, a quiz or a summary of progress that there is not, or that cannot be written."""
 
 
-def suggest(given: str, known: Iterable[str]) -> str:
+def suggest(word: str, known: Iterable[str]) -> str:
     """Return a sentence that names the nearest known word, or all of them where none is near.
 
     >>> suggest("tiny-brt", ["tiny-bert", "bert-mini"])
@@ -53,5 +53,5 @@ def suggest(given: str, known: Iterable[str]) -> str:
     'Known: bert-mini, tiny-bert.'
     """
     known = sorted(known)
-    near = get_close_matches(given, known, n=1)
+    near = get_close_matches(word, known, n=1)
     return f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."

@@ -51,11 +51,8 @@ def usable_cores(cgroup: Path = CGROUP) -> int:
     >>> 1 <= usable_cores() <= os.cpu_count()
     True
     """
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
-    return max(1, math.ceil(min(cores, cpu_quota(cgroup))))
+    scheduled = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(scheduled, cpu_quota(cgroup))))
 
 
 def memory_limit(cgroup: Path = CGROUP) -> float:

@@ -1,7 +1,8 @@
-"""A table of words and numbers, as lines of text and as HTML. Its first row is the head."""
+"""A table of words and numbers, as lines of text and as HTML; its first row is the head. And paragraphs."""
 
 from __future__ import annotations
 
+import textwrap
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     Rows = Sequence[Sequence[str]]
 
 CELL = "padding: 2px 1.2em 2px 0; text-align: left; vertical-align: top"  # of a table of words
+WIDTH = 76  # characters of a cell of output on a page 800 pixels wide
 
 
 def as_text(rows: Rows) -> str:
@@ -23,8 +25,8 @@ def as_text(rows: Rows) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
-            cell.rjust(width) if place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         for row in rows
     )
@@ -41,6 +43,19 @@ def as_html(rows: Rows, notes: Iterable[str] = ()) -> str:
     table = f"<thead>{_row(head, 'th')}</thead><tbody>{lines}</tbody>"
     below = "".join(f"<p>{escape(note)}</p>" for note in notes)
     return f"<div style='overflow-x: auto' tabindex='0'><table>{table}</table></div>{below}"
+
+
+def wrapped(text: str, indent: str = "") -> str:
+    """Return a paragraph in lines that fit a cell's output, where JupyterLab would break inside words.
+
+    Paths and names keep their hyphens on one line. Every line but the first begins with `indent`.
+
+    >>> max(len(line) for line in wrapped("a word " * 40).splitlines()) <= WIDTH
+    True
+    """
+    return textwrap.fill(
+        text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def listed(numbers: Iterable[int]) -> str:

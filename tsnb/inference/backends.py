@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tsnb.base.errors import InputError
 from tsnb.base.words import say
 from tsnb.inference.runner import Runner
-from tsnb.models.load import quiet_transformers, tuple_outputs
+from tsnb.models.load import quiet_transformers
 from tsnb.tracing.compare import no_warnings
-from tsnb.tracing.outputs import flatten
+from tsnb.tracing.outputs import flatten, traceable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from tsnb.tracing.trace import Traced
+    from tsnb.tracing.traced import Traced
 
     Run = Callable[[Sequence[str]], "Answers"]
 
@@ -175,13 +175,13 @@ def int8(setting: Setting) -> Run:
     """A trace with the weights of linear layers in 8 bits; its numbers are others."""
     import torch
 
-    with no_warnings(), torch.no_grad(), tuple_outputs(setting.model):
+    with no_warnings(), torch.no_grad():
         quantized = torch.ao.quantization.quantize_dynamic(
             setting.model, {torch.nn.Linear}, dtype=torch.qint8
         )
         example = setting.tokenizer(["a"], return_tensors="pt")
         inputs = {name: example[name] for name in setting.traced.contract.input_names}
-        module = torch.jit.trace(quantized, example_kwarg_inputs=inputs, check_trace=False)
+        module = torch.jit.trace(traceable(quantized), example_kwarg_inputs=inputs, check_trace=False)
     return _planned(setting, module)
 
 
@@ -264,9 +264,9 @@ def _export(setting: Setting, path: Path) -> None:
         name: {place: axis for place, axis in enumerate(axes) if isinstance(axis, str)}
         for name, axes in (*contract.input_axes.items(), *outputs)
     }
-    with no_warnings(), torch.no_grad(), tuple_outputs(setting.model), _nothing_printed():
+    with no_warnings(), torch.no_grad(), _nothing_printed():
         torch.onnx.export(
-            setting.model,
+            traceable(setting.model),
             (),
             str(path),
             kwargs={name: example[name] for name in contract.input_names},

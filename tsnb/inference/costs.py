@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tsnb.artifacts.save import quiet_jit
 from tsnb.base.errors import InputError
 from tsnb.inference.freezing import freeze
 from tsnb.inference.latency import WARM_UP, timed
 from tsnb.lengths.lengths import DELAY
 from tsnb.tracing.samples import sample_inputs
+from tsnb.tracing.traced import quiet_jit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tsnb.lengths.lengths import Geometry
     from tsnb.tracing.contract import Shape
-    from tsnb.tracing.trace import Traced
+    from tsnb.tracing.traced import Traced
 
 ROWS = 512  # of the matrices that are multiplied: tokens of a batch
 TRIES = 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tsnb.artifacts.save import quiet_jit
+from tsnb.tracing.traced import quiet_jit
 
 if TYPE_CHECKING:
     import torch

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tsnb.tracing.contract import Shape
-    from tsnb.tracing.trace import Traced
+    from tsnb.tracing.traced import Traced
 
 REPEATS = 5
 WARM_UP = 3  # TorchScript profiles its first run at a shape and compiles in its second

@@ -16,7 +16,7 @@ from tsnb.tracing.compare import TOLERANCE
 from tsnb.tracing.graphs import holds
 from tsnb.tracing.inputs import checked_text, positive_int
 from tsnb.tracing.outputs import relative_difference
-from tsnb.tracing.trace import Traced, checked_traced
+from tsnb.tracing.traced import Traced, checked_traced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

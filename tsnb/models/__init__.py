@@ -1,1 +1,4 @@
-"""models."""
+"""Load a model and its tokenizer offline, and see which of its weights are one tensor.
+
+Taught in notebooks 00 and 01. Begin with `load`; `hub` fetches what is not here, `tying` looks at storage.
+"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -32,13 +33,15 @@ def fetch(name: str) -> Path:
     ModelError
         The hub does not answer within `SECONDS`, or does not know the model.
     """
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
     try:
-        return _cached(name) or Path(
-            snapshot_download(name, allow_patterns=[*OTHER_FILES, _weight_pattern(name)])
-        )
+        if (cached := _cached(name)) is not None:
+            return cached
+        listed = _within(SECONDS, lambda: HfApi().list_repo_files(name))
+        weights = SAFE if any(file.endswith(".safetensors") for file in listed) else PICKLED
+        return Path(snapshot_download(name, allow_patterns=[*OTHER_FILES, weights]))
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise ModelError(
             f"The hub knows no public model {name}. Check the spelling (owner/name); "
@@ -53,7 +56,7 @@ def fetch(name: str) -> Path:
 
 
 def has_weights(folder: Path) -> bool:
-    """Tell whether a folder holds weights in a form that transformers loads."""
+    """True if a folder has weights in a form that transformers loads."""
     return any(any(folder.glob(pattern)) for pattern in (SAFE, PICKLED))
 
 
@@ -69,33 +72,18 @@ def _cached(name: str) -> Path | None:
     return folder if has_weights(folder) else None
 
 
-def _weight_pattern(name: str) -> str:
-    """Ask the hub which weights a model has; safetensors are preferred."""
-    from huggingface_hub import HfApi
-
-    held = _within(SECONDS, lambda: HfApi().list_repo_files(name))
-    return SAFE if any(file.endswith(".safetensors") for file in held) else PICKLED
-
-
-def _within(seconds: float, ask: Callable[[], Result]) -> Result:
-    """Return what `ask` returns, or raise TimeoutError where it takes longer than `seconds`.
+def _within(seconds: float, question: Callable[[], Result]) -> Result:
+    """Return what a call returns, or raise TimeoutError where it takes longer than `seconds`.
 
     The timeout of an HTTP library does not bound the look-up of the host's name; this does.
     """
-    answers: list[Result] = []
-    failures: list[Exception] = []
+    answer: Future[Result] = Future()
 
     def run() -> None:
         try:
-            answers.append(ask())
-        except Exception as error:  # noqa: BLE001, handed to the caller below
-            failures.append(error)
+            answer.set_result(question())
+        except Exception as error:  # noqa: BLE001, raised where the answer is waited for
+            answer.set_exception(error)
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if failures:
-        raise failures[0]
-    if not answers:
-        raise TimeoutError
-    return answers[0]
+    threading.Thread(target=run, daemon=True).start()
+    return answer.result(seconds)

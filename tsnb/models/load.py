@@ -1,6 +1,6 @@
 """Load a model and its tokenizer: an embedded one, a folder, or a hub id.
 
-What depends on the `torchscript` flag of transformers 4 is kept in this module and `tied_weights`.
+What depends on the `torchscript` flag of transformers 4 is kept in this module and `tying`.
 """
 
 from __future__ import annotations
@@ -109,10 +109,20 @@ def load(
         raise ModelError(f"There is no attn_implementation called {attn_implementation} here. {near}")
     respect_quota()
     options = {"torchscript": torchscript, "attn_implementation": attn_implementation}
+    folder = _folder(EMBEDDED if name == MINI else name)
+    trained = tiny_bert.FOLDER / head  # heads trained on the embedded model have weights of their own
     with quiet_transformers():
-        mini = name == MINI
-        model = _mini(head, options) if mini else _from_folder(_weights(name, head), head, options)
-        tokenizer = read_tokenizer(_folder(EMBEDDED if name == MINI else name))
+        if name == MINI:
+            from transformers import BertConfig
+
+            vocabulary = _config(folder).vocab_size
+            config = BertConfig(vocab_size=vocabulary, **options, **MINI_GEOMETRY)
+            with seeded():
+                model = _factory(config, head).from_config(config)
+        else:
+            weights = trained if name == EMBEDDED and trained.is_dir() else folder
+            model = _from_folder(weights, head, options)
+        tokenizer = read_tokenizer(folder)
     model.name_or_path = str(name)
     if torchscript:
         verify_flag(model)
@@ -132,8 +142,11 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # a missing file may end in an ImportError, a broken one in any
-        key = "models.custom-code" if _wants_code(error) else "models.no-tokenizer"
-        raise ModelError(key, given=folder) from error
+        _refuse_code(folder, error)
+        raise ModelError(
+            f"The folder {folder} holds no tokenizer that transformers can load. Expected vocab.txt or "
+            "tokenizer.json; save it there with tokenizer.save_pretrained(folder)."
+        ) from error
 
 
 def verify_flag(model: PreTrainedModel) -> None:
@@ -147,8 +160,8 @@ def verify_flag(model: PreTrainedModel) -> None:
     import transformers
 
     ends = [getattr(embeddings(model, side), "weight", None) for side in ("input", "output")]
-    places = [weight.data_ptr() for weight in ends if weight is not None]
-    if len(set(places)) < len(places) or getattr(model.config, "use_return_dict", True):
+    addresses = [weight.data_ptr() for weight in ends if weight is not None]
+    if len(set(addresses)) < len(addresses) or getattr(model.config, "use_return_dict", True):
         raise ModelError(
             f"torchscript=True did nothing: transformers {transformers.__version__} still "
             "ties the embeddings or returns a dict. Install transformers==4.57.6, or use "
@@ -171,26 +184,8 @@ def embeddings(model: nn.Module, side: str) -> Any:
 
 
 @contextmanager
-def tuple_outputs(model: nn.Module) -> Iterator[None]:
-    """Make a Transformers model return tuples within the block; other modules are left alone.
-
-    `torch.jit.trace` refuses a dict. The flag gives tuples too, but also unties weights.
-    """
-    config = getattr(model, "config", None)
-    before = getattr(config, "return_dict", None)
-    if config is None or before is None:
-        yield
-        return
-    config.return_dict = False
-    try:
-        yield
-    finally:
-        config.return_dict = before
-
-
-@contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Silence the log of transformers, whose remarks on loading are said better by ours."""
+    """Silence the log of transformers, whose remarks on loading are better said by ours."""
     from transformers.utils import logging
 
     before = logging.get_verbosity()
@@ -201,7 +196,7 @@ def quiet_transformers() -> Iterator[None]:
         logging.set_verbosity(before)
 
 
-def _folder(name: str | Path) -> Path:
+def _folder(name: object) -> Path:
     """Return the folder that holds a model, fetching it from the hub where `name` is a hub id."""
     if name == EMBEDDED:
         return tiny_bert.FOLDER
@@ -210,7 +205,15 @@ def _folder(name: str | Path) -> Path:
             "Expected the name of an embedded model, a folder or a hub id, such as "
             f'"tiny-bert"; got {type(name).__name__}.'
         )
-    if (folder := _existing(name)) is not None:
+    try:
+        folder = Path(name).expanduser()
+        exists = folder.is_dir()
+    except (OSError, RuntimeError) as error:  # a RuntimeError where ~ has no home
+        raise ModelError(
+            f"The folder {name} cannot be looked into: {_reason(error)}. Check the path, and "
+            "your permissions there."
+        ) from error
+    if exists:
         if not hub.has_weights(folder):
             raise ModelError(
                 f"The folder {folder} holds no weights. Expected *.safetensors or *.bin beside config.json."
@@ -222,38 +225,22 @@ def _folder(name: str | Path) -> Path:
         )
     if name.count("/") != 1:
         raise ModelError(
-            f"There is no embedded model called {name}. {suggest(name, (EMBEDDED, MINI))} A "
-            "folder works too, and so does a hub id with its owner, such as "
-            "google-bert/bert-base-uncased."
+            f"There is no embedded model called {name}. {suggest(name, (EMBEDDED, MINI))} A folder works "
+            "too, and so does a hub id with its owner, such as google-bert/bert-base-uncased."
         )
     return hub.fetch(name)
 
 
-def _existing(name: str | Path) -> Path | None:
-    """Return the folder of a path, if there is one."""
-    try:
-        folder = Path(name).expanduser()
-        return folder if folder.is_dir() else None
-    except (OSError, RuntimeError) as error:  # a RuntimeError where ~ has no home
-        raise ModelError(
-            f"The folder {name} cannot be looked into: {_reason(error)}. Check the path, and "
-            "your permissions there."
-        ) from error
-
-
-def _weights(name: str | Path, head: str) -> Path:
-    """Return the folder of the weights; heads trained on the embedded model have their own."""
-    trained = tiny_bert.FOLDER / head
-    return trained if name == EMBEDDED and trained.is_dir() else _folder(name)
-
-
 def _from_folder(folder: Path, head: str, options: dict[str, Any]) -> PreTrainedModel:
-    """Load a checkpoint; warn of weights that are drawn from `SEED`, and of those left out."""
+    """Load a checkpoint; warn of weights that are drawn from `SEED`, and of those left out.
+
+    Another head's weights, and a part that this head does without, such as a pooler, are no loss.
+    """
     config = _config(folder, **options)
+    factory = _factory(config, head)
     with seeded():
-        factory = _factory(config, head)
         try:
-            model, info = factory.from_pretrained(
+            model, report = factory.from_pretrained(
                 folder, config=config, local_files_only=True, output_loading_info=True
             )
         except Exception as error:  # each file format has errors of its own
@@ -261,19 +248,27 @@ def _from_folder(folder: Path, head: str, options: dict[str, Any]) -> PreTrained
                 f"The weights in {folder} cannot be loaded: {error}. Copy or download them "
                 "again, and check that config.json belongs to them."
             ) from error
-    _warn_of_new_weights(model, info["missing_keys"])
-    _warn_of_unused_weights(model, info["unexpected_keys"])
+    tied = getattr(model.get_output_embeddings(), "weight", None)  # a copy of what was loaded
+    missing = sorted(report["missing_keys"])
+    new = [name for name in missing if model.get_parameter_or_buffer(name) is not tied]
+    if new:
+        message = (
+            f"The checkpoint lacks these weights, so they were drawn at random (seed {SEED}): "
+            f"{', '.join(new)}. Results that depend on them mean nothing until they are trained."
+        )
+        warnings.warn(message, NewWeightsWarning, stacklevel=3)
+    prefix = model.base_model_prefix
+    base = getattr(model, prefix, model)
+    parts = {name: name.removeprefix(f"{prefix}.").partition(".")[0] for name in report["unexpected_keys"]}
+    unused = sorted(name for name, part in parts.items() if getattr(base, part, None) is not None)
+    if unused:
+        message = (
+            f"The checkpoint has {len(unused)} weights for which its config.json leaves no place, so that "
+            f"they were left out; the first is {unused[0]}. Check that config.json belongs to it, the "
+            "number of layers above all."
+        )
+        warnings.warn(message, UnusedWeightsWarning, stacklevel=3)
     return model
-
-
-def _mini(head: str, options: dict[str, Any]) -> PreTrainedModel:
-    """Make the `bert-mini` geometry with random weights from `SEED`."""
-    from transformers import BertConfig
-
-    vocabulary = _config(_folder(EMBEDDED)).vocab_size
-    config = BertConfig(vocab_size=vocabulary, **options, **MINI_GEOMETRY)
-    with seeded():
-        return _factory(config, head).from_config(config)
 
 
 def _config(folder: Path, **options: Any) -> Any:
@@ -281,79 +276,56 @@ def _config(folder: Path, **options: Any) -> Any:
     import transformers
 
     try:
-        if not isinstance(held := json.loads((folder / "config.json").read_bytes()), dict):
-            raise TypeError(f"it holds a value of the type {type(held).__name__}, and no object with names")  # noqa: TRY301
+        if not isinstance(content := json.loads((folder / "config.json").read_bytes()), dict):
+            kind = type(content).__name__
+            raise TypeError(f"it holds a value of the type {kind}, and no object with names")  # noqa: TRY301
         return transformers.AutoConfig.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False, **options
         )
     except Exception as error:  # each kind of model checks its settings in its own way
-        key = "models.custom-code" if _wants_code(error) else "models.no-config"
-        gaps = {"given": folder, "why": _reason(error), "version": transformers.__version__}
-        raise ModelError(key, **gaps) from error
+        _refuse_code(folder, error)
+        raise ModelError(
+            f"The folder {folder} holds no config.json that transformers can read: {_reason(error)}. "
+            "Expected what model.save_pretrained(folder) writes, with a model_type that transformers "
+            f"{transformers.__version__} knows."
+        ) from error
 
 
-def _wants_code(error: Exception) -> bool:
-    """Tell whether transformers would have gone on with the code that a folder brings along."""
-    return "trust_remote_code" in str(error)
+def _refuse_code(folder: Path, error: Exception) -> None:
+    """Raise a ModelError where transformers would have gone on with code that a folder brings along."""
+    if "trust_remote_code" in str(error):
+        raise ModelError(
+            f"The folder {folder} brings Python code of its own (auto_map), which tsnb does not run. Read "
+            "that code first; if you trust it, load model and tokenizer with transformers, and give the "
+            "model to tsnb.trace, which takes any module."
+        ) from error
 
 
 def _reason(error: Exception) -> str:
     """Return what an error says first; transformers goes on with lists and advice."""
-    said = getattr(error, "strerror", None) or str(error)
-    return said.partition("\n")[0].partition(". ")[0].rstrip(".")
+    message = getattr(error, "strerror", None) or str(error)
+    return message.partition("\n")[0].partition(". ")[0].rstrip(".")
 
 
 def _factory(config: Any, head: str) -> Any:
     """Return the Auto class for a head, if this kind of model can have it."""
     import transformers
 
-    fitting = [
-        known
-        for known, factory in CLASSES.items()
-        if type(config) in getattr(transformers, factory)._model_mapping  # noqa: SLF001
-    ]
+    fitting = {
+        known: getattr(transformers, name)
+        for known, name in CLASSES.items()
+        if type(config) in getattr(transformers, name)._model_mapping  # noqa: SLF001
+    }
     if head not in fitting:
         raise ModelError(
             f"A {config.model_type} model cannot have the head {head}. It can have: {', '.join(fitting)}."
         )
-    return getattr(transformers, CLASSES[head])
-
-
-def _warn_of_new_weights(model: PreTrainedModel, missing: list[str]) -> None:
-    """Name the weights that were not in the checkpoint and are no copy of one that was."""
-    output = model.get_output_embeddings()
-    copied = getattr(output, "weight", None)
-    new = [name for name in sorted(missing) if model.get_parameter_or_buffer(name) is not copied]
-    if new:
-        text = (
-            "The checkpoint lacks these weights, so they were drawn at random (seed "
-            f"{SEED}): {', '.join(new)}. Results that depend on them mean nothing until they "
-            "are trained."
-        )
-        warnings.warn(text, NewWeightsWarning, stacklevel=4)
-
-
-def _warn_of_unused_weights(model: PreTrainedModel, unexpected: list[str]) -> None:
-    """Count the weights that the checkpoint has for a part of the base model, and the model not.
-
-    Another head's weights, and a part that this head does without, such as a pooler, are no loss.
-    """
-    prefix = model.base_model_prefix
-    base = getattr(model, prefix, model)
-    inner = {name: name.removeprefix(f"{prefix}.").partition(".")[0] for name in sorted(unexpected)}
-    unused = [name for name, part in inner.items() if getattr(base, part, None) is not None]
-    if unused:
-        text = (
-            f"The checkpoint has {len(unused)} weights for which its config.json leaves no "
-            f"place, so that they were left out; the first is {unused[0]}. Check that "
-            "config.json belongs to it, the number of layers above all."
-        )
-        warnings.warn(text, UnusedWeightsWarning, stacklevel=4)
+    return fitting[head]
 
 
 @contextmanager
 def seeded(seed: int = SEED) -> Iterator[None]:
-    """Draw from a seed within the block and leave the reader's own random state as it was."""
+    """Draw from a seed within the block; the reader's own random state is put back after it."""
     import torch
 
     with torch.random.fork_rng(devices=[]):

@@ -7,7 +7,6 @@ from html import escape
 from typing import TYPE_CHECKING, TypeVar
 
 from tsnb.base.palette import BLUE, ORANGE
-from tsnb.base.words import say
 from tsnb.models.load import embeddings
 
 if TYPE_CHECKING:
@@ -43,8 +42,9 @@ class TiedPair:
     bytes: int
 
     def __str__(self) -> str:
-        key = "tying.tied" if self.tied else "tying.apart"
-        return say(key, first=self.first, second=self.second, bytes=f"{self.bytes:,}")
+        if self.tied:
+            return f"tied   {self.first} = {self.second} ({self.bytes:,} bytes, held once)"
+        return f"apart  {self.first} | {self.second} ({self.bytes:,} bytes, held twice)"
 
 
 @dataclass(frozen=True)
@@ -132,16 +132,18 @@ def tying(model: nn.Module) -> TyingReport:
     Taught in notebook 01.
     """
     named = dict(model.named_parameters(remove_duplicate=False))
-    shared = [(names[0], name) for names in _by_storage(named) for name in names[1:]]
-    found = dict.fromkeys(shared, True)
-    for pair in _embedding_pair(model, named):
-        found.setdefault(pair, False)
+    pairs = {(names[0], name): True for names in _by_storage(named) for name in names[1:]}
+    ends = [getattr(embeddings(model, side), "weight", None) for side in ("input", "output")]
+    names = [[name for name, weight in named.items() if weight is end] for end in ends]
+    first, last = names[0][:1], names[1][-1:]
+    if first and last and first != last:
+        pairs.setdefault((first[0], last[0]), False)
     return TyingReport(
         tuple(
             TiedPair(*pair, tied, named[pair[0]].numel(), named[pair[0]].nbytes)
-            for pair, tied in found.items()
+            for pair, tied in pairs.items()
         ),
-        {name: named[name].untyped_storage().data_ptr() for pair in found for name in pair},
+        {name: named[name].untyped_storage().data_ptr() for pair in pairs for name in pair},
     )
 
 
@@ -170,11 +172,15 @@ def untie(model: Module) -> Module:
 
     Taught in notebook 01.
     """
-    named = dict(model.named_parameters(remove_duplicate=False))
-    for names in _by_storage(named):
+    from torch import nn
+
+    for names in _by_storage(dict(model.named_parameters(remove_duplicate=False))):
         for name in names[1:]:
             if name.endswith("weight"):
-                _replace_by_copy(model, name)
+                owner, _, attribute = name.rpartition(".")
+                module = model.get_submodule(owner)
+                weight = module.get_parameter(attribute)
+                setattr(module, attribute, nn.Parameter(weight.detach().clone(), weight.requires_grad))
     return model
 
 
@@ -184,21 +190,3 @@ def _by_storage(named: Named) -> list[list[str]]:
     for name, parameter in named.items():
         groups.setdefault(parameter.untyped_storage().data_ptr(), []).append(name)
     return [names for address, names in groups.items() if address and len(names) > 1]
-
-
-def _embedding_pair(model: nn.Module, named: Named) -> list[tuple[str, str]]:
-    """Return the names of a language model's input and output embeddings, where it has both."""
-    ends = [embeddings(model, side) for side in ("input", "output")]
-    names = [name for end in ends for name, held in named.items() if held is getattr(end, "weight", None)]
-    first, last = names[:1], names[-1:]
-    return list(zip(first, last, strict=True)) if None not in ends and first != last else []
-
-
-def _replace_by_copy(model: nn.Module, name: str) -> None:
-    """Put a copy of a parameter in its place."""
-    from torch import nn
-
-    owner, _, attribute = name.rpartition(".")
-    module = model.get_submodule(owner)
-    held = module.get_parameter(attribute)
-    setattr(module, attribute, nn.Parameter(held.detach().clone(), held.requires_grad))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tsnb.neuron.operators import Operators
     from tsnb.neuron.targets import Target
     from tsnb.tracing.contract import Contract, Shape
-    from tsnb.tracing.trace import Traced
+    from tsnb.tracing.traced import Traced
 
 EMBEDDING = "aten::embedding"
 SDPA = "aten::scaled_dot_product_attention"

@@ -12,9 +12,9 @@ from tsnb.neuron.checks import gap_before
 from tsnb.neuron.detection import Detection, detect_one
 from tsnb.neuron.operators import is_compiled
 from tsnb.neuron.targets import target as find_target
-from tsnb.tracing.axes import batch_and_length
+from tsnb.tracing.contract import batch_and_length
 from tsnb.tracing.inputs import in_forward_order
-from tsnb.tracing.outputs import flatten, relative_difference
+from tsnb.tracing.outputs import flatten, relative_difference, run, traceable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tsnb.neuron.targets import Target
-    from tsnb.tracing.trace import Traced
+    from tsnb.tracing.traced import Traced
 
     Tensors = Mapping[str, torch.Tensor]
 
@@ -75,7 +75,9 @@ def convert(
 
     Taught in notebook 05.
     """
-    from tsnb.tracing.trace import Traced, checked_tensors, trace
+    from tsnb.tracing.inputs import checked_tensors
+    from tsnb.tracing.trace import trace
+    from tsnb.tracing.traced import Traced
 
     found = _ready(model, target)
     ordered = in_forward_order(model, checked_tensors(inputs))
@@ -122,16 +124,13 @@ def _ready(model: object, target: str) -> Detection:
 
 def _compile(model: nn.Module, inputs: Tensors, found: Detection, options: dict[str, Any]) -> Any:
     """Call the generation's own trace function."""
-    from tsnb.models.load import tuple_outputs
-
     name = found.target.name
     if name == "inf2" and found.state == "no-device":
         options = {"cpu_backend": True, **options, **_with_target(options.get("compiler_args"))}
     tensors = list(inputs.values()) if found.target.inputs == "list" else tuple(inputs.values())
     try:
         package = importlib.import_module(found.target.package)
-        with tuple_outputs(model):
-            return package.trace(_by_position(model, tuple(inputs)), tensors, **options)
+        return package.trace(_by_position(traceable(model), tuple(inputs)), tensors, **options)
     except Exception as error:  # whatever a compiler raises
         key = "neuron.failed-inf1" if name == "inf1" else "neuron.failed-inf2"
         raise NeuronError(key, why=error) from error
@@ -169,11 +168,9 @@ def _compare(model: nn.Module, module: Any, inputs: Tensors, target: Target, tol
     """Run the compiled graph and the model on the inputs, and raise where they differ too much."""
     import torch
 
-    from tsnb.models.load import tuple_outputs
-
     allowed = target.tolerance if tolerance is None else tolerance
-    with torch.no_grad(), tuple_outputs(model):
-        eager = flatten(model(**inputs))
+    with torch.no_grad():
+        eager = list(run(model, inputs).values())
         try:
             found = flatten(module(*inputs.values()))
         except Exception as error:  # whatever a runtime raises

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tsnb.artifacts.save import quiet_jit
 from tsnb.base.errors import NeuronError
 from tsnb.neuron.inspection import check_plain
 from tsnb.neuron.targets import STAND_IN
-from tsnb.tracing.axes import resolve
-from tsnb.tracing.trace import Traced
+from tsnb.tracing.contract import resolve
+from tsnb.tracing.traced import Traced, quiet_jit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

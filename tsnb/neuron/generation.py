@@ -19,8 +19,9 @@ from transformers import (
 )
 
 from tsnb.base.errors import InputError
-from tsnb.tracing.inputs import in_forward_order, is_positive_int
-from tsnb.tracing.trace import Traced, checked_tensors, trace
+from tsnb.tracing.inputs import checked_tensors, in_forward_order, is_positive_int
+from tsnb.tracing.trace import trace
+from tsnb.tracing.traced import Traced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

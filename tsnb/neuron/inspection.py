@@ -13,7 +13,7 @@ from tsnb.neuron.targets import STAND_IN
 from tsnb.neuron.targets import target as find_target
 from tsnb.tracing.graphs import nodes
 from tsnb.tracing.probe import check_belongs
-from tsnb.tracing.trace import Traced, check_eval
+from tsnb.tracing.traced import Traced, check_eval
 
 if TYPE_CHECKING:
     from torch import nn
@@ -82,7 +82,7 @@ def preflight(
     found, known = find_target(target), fit.checked_task(task, model)
     check_plain(traced)
     if model is not None:
-        check_eval(model, "shapes.training")
+        check_eval(model)
         check_belongs(traced, model)
     held, names = operators_of(traced.module, target), traced.contract.input_names
     size = weights(traced.module)

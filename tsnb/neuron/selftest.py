@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import torch
 
     from tsnb.neuron.detection import Detection
-    from tsnb.tracing.trace import Traced
+    from tsnb.tracing.traced import Traced
 
 PASSED, FAILED, CANNOT = 0, 1, 2
 LENGTHS = (32, 64)

@@ -34,7 +34,7 @@ def grammar() -> dict[str, Any]:
 
 
 def held_out(first: str, last: str) -> bool:
-    """Tell whether a name is kept from training: about one pair of names in ten, and Jim Henson.
+    """True if a name is kept from training: about one pair of names in ten, and Jim Henson.
 
     >>> held_out("jim", "henson")
     True
@@ -60,14 +60,14 @@ def person(rng: random.Random, *, unseen: bool) -> tuple[str, str]:
 
 
 def fill(rng: random.Random, template: str, chosen: dict[str, str]) -> str:
-    """Put a random word into each gap of a template that `chosen` does not fill, and note it there.
+    """Put a random word into each field of a template that `chosen` does not fill, and note it there.
 
     >>> from random import Random
     >>> fill(Random(0), "{first} was a {job}", {"first": "jim"})
     'jim was a charioteer'
     """
-    gaps = {name for _, name, _, _ in string.Formatter().parse(template) if name}
-    for name in sorted(gaps - chosen.keys()):
+    fields = {name for _, name, _, _ in string.Formatter().parse(template) if name}
+    for name in sorted(fields - chosen.keys()):
         chosen[name] = rng.choice(grammar()[name])
     return template.format(**chosen)
 
@@ -139,9 +139,9 @@ def texts(count: int = 1000, seed: int = 0, longest: int = 128) -> list[str]:
     """
     least = SPECIAL_TOKENS + min(map(most_pieces, _templates()))
     sizes: tuple[tuple[str, Any, int], ...] = (("count", count, 1), ("longest", longest, least))
-    for name, given, lowest in sizes:
-        if not isinstance(given, int) or given < lowest:
-            raise InputError(f"{name} must be a whole number of at least {lowest}; got {given}.")
+    for name, size, lowest in sizes:
+        if not isinstance(size, int) or size < lowest:
+            raise InputError(f"{name} must be a whole number of at least {lowest}; got {size}.")
     rng = random.Random(seed)
     aims = (round(rng.lognormvariate(*SPREAD)) for _ in range(count))
     rooms = (min(max(aim, least), longest) - SPECIAL_TOKENS for aim in aims)
@@ -178,7 +178,7 @@ def _templates() -> tuple[str, ...]:
 
 
 def sentences(rng: random.Random, room: int, *, unseen: bool = False) -> list[tuple[str, str]]:
-    """Draw sentences about one person until none fits; none twice before all were told.
+    """Draw sentences about one person until none fits; none twice before all were drawn.
 
     Parameters
     ----------
@@ -201,12 +201,12 @@ def sentences(rng: random.Random, room: int, *, unseen: bool = False) -> list[tu
     [('who was {first} {last} ?', 'who was ella fisher ?')]
     """
     first, last = person(rng, unseen=unseen)
-    told: list[tuple[str, str]] = []
+    drawn: list[tuple[str, str]] = []
     left = list(_templates())
     while fitting := [template for template in left if most_pieces(template) <= room]:
         template = rng.choice(fitting)
-        told.append((template, fill(rng, template, {"first": first, "last": last})))
-        room -= pieces(told[-1][1])
+        drawn.append((template, fill(rng, template, {"first": first, "last": last})))
+        room -= pieces(drawn[-1][1])
         left.remove(template)
         left = left or list(_templates())
-    return told
+    return drawn

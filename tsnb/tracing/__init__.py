@@ -1,1 +1,5 @@
-"""tracing."""
+"""From a model to a trace with its contract, and what can be trusted of it. Taught in notebook 02.
+
+`inputs` come by name, `trace` prepares, records, compares and writes the `contract`; `probe` compares trace
+and model at many shapes, `explain` takes an error apart. Begin with `trace`.
+"""

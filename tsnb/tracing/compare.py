@@ -7,18 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from tsnb.base.words import say
-from tsnb.models.load import quiet_transformers, tuple_outputs
-from tsnb.tracing.outputs import flatten, largest_difference
+from tsnb.models.load import quiet_transformers
+from tsnb.tracing.outputs import flatten, largest_difference, run
 from tsnb.tracing.samples import sample_inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    import torch
     from torch import nn
 
-    from tsnb.tracing.trace import Traced
+    from tsnb.tracing.contract import Shape
+    from tsnb.tracing.traced import Traced
 
 Kind = Literal["same", "raises", "wrong", "unsupported"]
 SYMBOLS: dict[Kind, str] = {"same": "✓", "raises": "✗", "wrong": "≠", "unsupported": "·"}
@@ -55,78 +54,63 @@ class Verdict:
         return SYMBOLS[self.kind]
 
     def __str__(self) -> str:
+        reason = (self.error.strip().splitlines() or [""])[-1]
+        if self.kind == "same":
+            return f"same as the model (largest difference {self.difference or 0:.2g})"
+        if self.kind == "raises":
+            return f"the trace raises: {reason}"
+        if self.kind == "unsupported":
+            return f"the model itself cannot run it: {reason}"
         if self.difference == float("inf"):
             return "runs, and differs from the model in shape, or in what is NaN or infinite"
-        last = self.error.strip().splitlines()[-1:] or [""]
-        return say(f"shapes.verdict-{self.kind}", difference=f"{self.difference or 0:.2g}", error=last[0])
+        return f"runs, and differs from the model by {self.difference or 0:.2g}"
 
 
-def compare(
-    traced: Traced, model: nn.Module, shape: tuple[int, int], tolerance: float = TOLERANCE
-) -> Verdict:
+def compare(traced: Traced, model: nn.Module, shape: Shape, tolerance: float = TOLERANCE) -> Verdict:
     """Run a trace and its model on the same seeded inputs of one shape and compare.
 
-    The inputs have a padded row and a full one; for a batch of one that takes two runs.
+    The inputs have a padded row and a full one; for a batch of one that takes two runs. Runs quietly,
+    and leaves torch's random state as it was.
 
     Parameters
     ----------
     traced
         The trace and its contract.
+    model
+        The model it was made from.
     shape
         `(batch, length)`.
     tolerance
         Largest absolute difference that counts as the same.
     """
+    import torch
+
     ways = (True, False) if shape[0] == 1 else (True,)
-    verdicts = [_judge_once(traced, model, shape, tolerance, padded=way) for way in ways]
-    return max(verdicts, key=lambda found: (ORDER.index(found.kind), found.difference or 0.0))
+    with torch.inference_mode(), torch.random.fork_rng(devices=[]), quiet_transformers(), no_warnings():
+        verdicts = [_compare_once(traced, model, shape, tolerance, padded=way) for way in ways]
+    return max(verdicts, key=lambda verdict: (ORDER.index(verdict.kind), verdict.difference or 0.0))
 
 
-def _judge_once(
-    traced: Traced, model: nn.Module, shape: tuple[int, int], tolerance: float, *, padded: bool
+def _compare_once(
+    traced: Traced, model: nn.Module, shape: Shape, tolerance: float, *, padded: bool
 ) -> Verdict:
     inputs = sample_inputs(traced.contract, model, shape, padded=padded)
     shapes = tuple((name, tuple(tensor.shape)) for name, tensor in inputs.items())
-    with _judging(model):
-        eager = _try(lambda: flatten(model(**inputs)))
-        if isinstance(eager, Exception):
-            return Verdict("unsupported", error=_message(eager), shapes=shapes)
-        found = _try(lambda: flatten(traced.module(*inputs.values())))
-    if isinstance(found, Exception):
-        return Verdict("raises", error=_message(found), shapes=shapes)
-    difference = largest_difference(eager, found)
+    try:
+        expected = list(run(model, inputs).values())
+    except Exception as error:  # noqa: BLE001, a shape may raise anything; it is the result
+        return Verdict("unsupported", error=str(error) or type(error).__name__, shapes=shapes)
+    try:
+        actual = flatten(traced.module(*inputs.values()))
+    except Exception as error:  # noqa: BLE001, as above
+        return Verdict("raises", error=str(error) or type(error).__name__, shapes=shapes)
+    difference = largest_difference(expected, actual)
     return Verdict("same" if difference <= tolerance else "wrong", difference, shapes=shapes)
 
 
 @contextmanager
-def _judging(model: nn.Module) -> Iterator[None]:
-    """Run quietly, without gradients, and leave the model and torch's random state as they were."""
-    import torch
-
-    with (
-        torch.inference_mode(),
-        torch.random.fork_rng(devices=[]),
-        tuple_outputs(model),
-        quiet_transformers(),
-        no_warnings(),
-    ):
-        yield
-
-
-def _try(run: Callable[[], list[torch.Tensor]]) -> list[torch.Tensor] | Exception:
-    try:
-        return run()
-    except Exception as error:  # noqa: BLE001, a shape may raise anything; it is the result
-        return error
-
-
-@contextmanager
 def no_warnings() -> Iterator[None]:
-    """Keep what a model warns of from being said again for every shape."""
+    """Drop warnings within the block: what a model warns of is not repeated for every shape."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-def _message(error: Exception) -> str:
-    return str(error) or type(error).__name__

@@ -1,18 +1,25 @@
-"""What a trace promises: the names, shapes and versions that belong to it, as data."""
+"""What a trace promises: the names, shapes and versions that belong to it, as data.
+
+An axis is a fixed size, or what a dimension follows: the batch size or the sequence length.
+"""
 
 from __future__ import annotations
 
 import json
+import platform
 from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from torch import nn
+    import torch
 
 Axis = int | str  # a fixed size, or what it follows: "batch", "length" or "other"
 Shape = tuple[int, int]
+MATRIX = 2  # dimensions of a batch of token ids
+FOREIGN = "This file was not made by tsnb: only its input names are known, which were read off the graph."
 
 
 @dataclass(frozen=True)
@@ -105,16 +112,8 @@ class Contract:
         return [(name, _readable(value)) for name, value in fields if name != "known"]
 
     def __str__(self) -> str:
-        note = (
-            ""
-            if self.known
-            else "\n"
-            + (
-                "This file was not made by tsnb: its input names were read off the graph, and "
-                "nothing else about it is known."
-            )
-        )
-        return "\n".join(f"{name:<13} {value}" for name, value in self.rows()) + note
+        lines = [f"{name:<13} {value}" for name, value in self.rows()]
+        return "\n".join(lines if self.known else [*lines, FOREIGN])
 
 
 def versions() -> dict[str, str]:
@@ -123,28 +122,59 @@ def versions() -> dict[str, str]:
     >>> sorted(versions())
     ['python', 'torch', 'transformers', 'tsnb']
     """
-    import platform
-    from importlib.metadata import version
-
     packages = {name: version(name) for name in ("torch", "transformers", "tsnb")}
     return {"python": platform.python_version(), **packages}
 
 
-def model_id(model: nn.Module) -> str:
-    """Return what a model was loaded from, or the name of its class."""
-    return str(getattr(model, "name_or_path", "") or type(model).__name__)
+def batch_and_length(inputs: Mapping[str, torch.Tensor]) -> tuple[int | None, int | None]:
+    """Return the size of the first two dimensions, read off the first input that has them.
+
+    >>> import torch
+    >>> batch_and_length({"input_ids": torch.zeros(2, 7)})
+    (2, 7)
+    """
+    shapes = [tensor.shape for tensor in inputs.values()]
+    batch = next((shape[0] for shape in shapes if shape), None)
+    return next(((shape[0], shape[1]) for shape in shapes if len(shape) >= MATRIX), (batch, None))
+
+
+def input_axes(inputs: Mapping[str, torch.Tensor]) -> dict[str, tuple[Axis, ...]]:
+    """Return what each dimension of each input follows.
+
+    The first dimension follows the batch where it has its size, the second the length.
+
+    >>> import torch
+    >>> input_axes({"input_ids": torch.zeros(2, 7), "scale": torch.zeros(5)})
+    {'input_ids': ('batch', 'length'), 'scale': (5,)}
+    """
+    batch, length = batch_and_length(inputs)
+    following: dict[tuple[int, int | None], Axis] = {(0, batch): "batch", (1, length): "length"}
+    return {
+        name: tuple(following.get(dimension, dimension[1]) for dimension in enumerate(tensor.shape))
+        for name, tensor in inputs.items()
+    }
+
+
+def resolve(axes: Sequence[Axis], batch: int, length: int) -> tuple[int, ...]:
+    """Return the shape that axes have at a batch size and a length.
+
+    >>> resolve(("batch", "length", 128), 2, 9)
+    (2, 9, 128)
+    """
+    sizes = {"batch": batch, "length": length}
+    return tuple(sizes[axis] if isinstance(axis, str) else axis for axis in axes)
 
 
 def _tuples(value: Any) -> Any:
     """Turn JSON's lists into tuples, at every depth."""
     if isinstance(value, dict):
-        return {name: _tuples(held) for name, held in value.items()}
+        return {name: _tuples(item) for name, item in value.items()}
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _readable(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_shape(held)}" for name, held in value.items()) or "-"
+        return ", ".join(f"{name} {_shape(item)}" for name, item in value.items()) or "-"
     if isinstance(value, (tuple, list)):
         return ", ".join(map(_shape, value)) or "-"
     return str(value) if value not in (None, "") else "-"

@@ -9,8 +9,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from tsnb.base.words import say, wrapped
-from tsnb.tracing.sources import innermost
+from tsnb.base.tables import wrapped
+from tsnb.tracing.graphs import innermost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
 
     from tsnb.tracing.contract import Contract
-    from tsnb.tracing.trace import Traced
+    from tsnb.tracing.traced import Traced
 
     Shapes = Mapping[str, tuple[int, ...]]
 
@@ -30,7 +30,12 @@ TABLES = {  # what the line of code says of the embedding that an index ran out 
     "vocabulary": ("input_ids", "word_embeddings", "embed_tokens", "wte"),
 }
 VALUES = {"embedding", *TABLES}  # families about what tensors hold, not about their shapes
-LIMITED = {"expand", "mismatch", "embedding", "position-limit"}  # beyond the position limit
+LIMITED = {"expand", "mismatch", *VALUES}  # what an input beyond the position limit may raise
+SIDES = {"batch": "the batch size", "length": "the sequence length"}
+FROZEN = (
+    "If the model itself runs this input, the trace is at fault: Python fixed a size, or took a branch, "
+    "while it was recorded."
+)
 
 
 @dataclass(frozen=True)
@@ -107,9 +112,9 @@ def explain(
 
     Examples
     --------
-    >>> told = explain("The expanded size of the tensor (3) must match the existing size (7) "
-    ...                "at non-singleton dimension 2")
-    >>> told.op, told.dimension, told.traced_size, told.given_size
+    >>> error = explain("The expanded size of the tensor (3) must match the existing size (7) "
+    ...                 "at non-singleton dimension 2")
+    >>> error.op, error.dimension, error.traced_size, error.given_size
     ('expand', 2, 7, 3)
 
     Taught in notebook 02.
@@ -121,51 +126,51 @@ def explain(
 
 def dissect(text: str, contract: Contract | None, shapes: Shapes) -> ShapeError:
     """Do what `explain` does, on the text and the shapes of the inputs."""
-    lines = text.strip().splitlines() or [""]
-    message = re.sub(r"^[\w.]*(Error|Exception): ", "", lines[-1])
-    family, numbers = _matched(message)
+    message = re.sub(r"^[\w.]*(Error|Exception): ", "", (text.strip().splitlines() or [""])[-1])
+    family, groups = _matched(message)
     source, code = innermost(text)
-    found = ShapeError(
+    if family == "embedding":  # which one, where the line of code names just one
+        named = [table for table, words in TABLES.items() if any(word in code for word in words)]
+        family = named[0] if len(named) == 1 else family
+    error = ShapeError(
         family=family,
-        op=_recorded_op(text) or _families().get(family, {}).get("op", ""),
-        dimension=numbers.get("dimension"),
-        traced_size=numbers.get("traced"),
-        given_size=numbers.get("given"),
+        op=_recorded_op(text) or _catalogue()[family].get("op", ""),
+        dimension=groups.get("dimension"),
+        traced_size=groups.get("traced"),
+        given_size=groups.get("given"),
         input_dimension=None,
         source=source,
         code=code,
         cause="",
         advice="",
-        message=message if family in _families() else text.strip(),
+        message=text.strip() if family == "unknown" else message,
     )
-    traced, entries = IN_A_TRACE in text, _entries(numbers)
-    found, told = _by_inputs(_by_table(found), contract, shapes, entries, traced=traced)
-    if found.family in _families().keys() - VALUES and (traced or contract is None):
-        told = [
-            (
-                "If the model itself runs this input, the trace is at fault: Python fixed a "
-                "size, or took a branch, while it was recorded."
-            ),
-            *told,
-        ]
-    return _in_words(found, numbers, told)
+    traced = IN_A_TRACE in text
+    notes: list[str] = []
+    if contract is not None and family not in {"unknown", "no-error"}:
+        error, notes = _by_inputs(error, contract, shapes, groups, traced=traced)
+    entry = _catalogue()[error.family]
+    if "patterns" in entry and error.family not in VALUES and (traced or contract is None):
+        notes = [FROZEN, *notes]
+    cause = " ".join([entry["cause"].format(**groups), *notes])
+    return replace(error, cause=cause, advice=entry["advice"].format(**groups))
 
 
 @cache
-def _families() -> dict[str, dict[str, Any]]:
-    """Return the kinds of messages, in the order in which they are tried."""
+def _catalogue() -> dict[str, dict[str, Any]]:
+    """Return the families of messages, in the order in which they are tried."""
     path = files("tsnb.tracing") / "shape_errors.toml"
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
 def _matched(message: str) -> tuple[str, dict[str, Any]]:
-    """Find the family of a message, and read out what it says."""
-    for family, rule in _families().items():
-        for pattern in rule["patterns"]:
-            if found := re.search(pattern, message):
+    """Return the family of a message, and what its pattern reads out of it."""
+    for family, entry in _catalogue().items():
+        for pattern in entry.get("patterns", ()):
+            if match := re.search(pattern, message):
                 return family, {
                     name: int(text) if re.fullmatch(r"-?\d+", text) else text
-                    for name, text in found.groupdict().items()
+                    for name, text in match.groupdict().items()
                 }
     return ("unknown" if message else "no-error"), {}
 
@@ -175,102 +180,57 @@ def _recorded_op(text: str) -> str:
     lines = text.splitlines()
     marks = [number for number, line in enumerate(lines) if "<--- HERE" in line]
     for number in marks[-1:]:
-        found = CALL.match(lines[number - 1][lines[number].index("~") :])
-        return found[1].rstrip("_") if found else ""
+        call = CALL.match(lines[number - 1][lines[number].index("~") :])
+        return call[1].rstrip("_") if call else ""
     return ""
 
 
-def _by_table(found: ShapeError) -> ShapeError:
-    """Tell from the line of code which embedding an index ran out of, if it names just one."""
-    if found.family != "embedding":
-        return found
-    named = [family for family, held in TABLES.items() if any(word in found.code for word in held)]
-    return replace(found, family=named[0]) if len(named) == 1 else found
-
-
 def _by_inputs(
-    found: ShapeError,
-    contract: Contract | None,
-    shapes: Shapes,
-    entries: int | None,
-    *,
-    traced: bool,
+    error: ShapeError, contract: Contract, shapes: Shapes, groups: Mapping[str, Any], *, traced: bool
 ) -> tuple[ShapeError, list[str]]:
     """Tell, where contract and inputs allow it, which side of the input is to blame, in words too.
 
-    The message's two sizes, or the one that it gives, tell the side; otherwise, in a trace, a side
+    The message's two sizes, or the one that it names, tell the side; otherwise, in a trace, a side
     that alone differs from the inputs that were traced is to blame.
     """
-    given = next((shape for shape in shapes.values() if len(shape) > 1), None)
-    if contract is None or given is None or found.family not in {*_families(), *VALUES}:
-        return found, []
-    if _over_limit(found, contract, given[1]):
-        return _limited(found, contract.max_positions, given[1])
-    if found.family in VALUES:
-        return found, []
-    for side in ("batch", "length"):
-        if len(_sizes(found)) > 1 and _sizes(found) <= set(_sides(side, contract, shapes).values()):
-            return _differing(found, side, _sides(side, contract, shapes))
-    sides = {"batch": (contract.batch_size, given[0]), "length": (contract.length, given[1])}
-    changed = {side: (old, new) for side, (old, new) in sides.items() if old and old != new}
-    stems = [side for side, sizes in changed.items() if _sizes(found) == set(sizes)]
-    stems = stems or [side for side, (_, new) in changed.items() if new == entries]
-    stems = stems or (list(changed) if traced else [])
-    return _stemming(found, stems[0], *changed[stems[0]]) if len(stems) == 1 else (found, [])
-
-
-def _entries(numbers: Mapping[str, Any]) -> int | None:
-    """Return how many entries a message says there are in the dimension that it names."""
-    if "shape" in numbers and "dimension" in numbers:
-        return int(str(numbers["shape"]).split(", ")[numbers["dimension"]])
-    return numbers.get("entries")
-
-
-def _sizes(found: ShapeError) -> set[int]:
-    """Return the two sizes that did not fit; nothing where the message names none."""
-    return {size for size in (found.traced_size, found.given_size) if size is not None}
-
-
-def _sides(side: str, contract: Contract, shapes: Shapes) -> dict[str, int]:
-    """Return how large a side is in each input that has it; a decoder's may be its own."""
-    return {
-        name: shapes[name][axes.index(side)]
-        for name, axes in contract.input_axes.items()
-        if side in axes[: len(shapes.get(name, ()))] and not name.startswith("decoder_")
-    }
-
-
-def _over_limit(found: ShapeError, contract: Contract, length: int) -> bool:
-    """Tell whether a length is beyond the position limit, and the error the one that this gives."""
+    batch, length = next((shape[:2] for shape in shapes.values() if len(shape) > 1), (None, None))
+    if batch is None or length is None:
+        return error, []
+    sizes = {size for size in (error.traced_size, error.given_size) if size is not None}
     limit = contract.max_positions
-    if limit is None or length <= limit or found.family not in LIMITED:
-        return False
-    return found.family in VALUES or (
-        length in _sizes(found) and any(limit <= size < length for size in _sizes(found))
-    )
-
-
-def _limited(found: ShapeError, limit: int | None, length: int) -> tuple[ShapeError, list[str]]:
-    told = f"The limit is {limit} positions; this input has {length}."
-    found = replace(found, traced_size=limit, given_size=length, input_dimension="length")
-    return replace(found, family="position-limit"), [told]
-
-
-def _differing(found: ShapeError, side: str, sizes: Mapping[str, int]) -> tuple[ShapeError, list[str]]:
-    named = ", ".join(f"{name} {size}" for name, size in sizes.items())
-    told = f"Inputs that belong together differ in {say(f'explain.side-{side}')}: {named}."
-    return replace(found, family="inputs", input_dimension=side), [told]
-
-
-def _stemming(found: ShapeError, side: str, recorded: int, given: int) -> tuple[ShapeError, list[str]]:
-    told = f"The trace was recorded with {recorded} as {say(f'explain.side-{side}')}; this input has {given}."
-    if _sizes(found) in (set(), {recorded, given}):
-        found = replace(found, traced_size=recorded, given_size=given)
-    return replace(found, input_dimension=side), [told]
-
-
-def _in_words(found: ShapeError, numbers: Mapping[str, Any], told: list[str]) -> ShapeError:
-    """Add the sentences for the family."""
-    cause = say(f"explain.{found.family}-cause", **numbers)
-    advice = say(f"explain.{found.family}-advice", **numbers)
-    return replace(found, cause=" ".join([cause, *told]), advice=advice)
+    if limit is not None and length > limit and error.family in LIMITED:
+        beyond = length in sizes and any(limit <= size < length for size in sizes)
+        if error.family in VALUES or beyond:
+            note = f"The limit is {limit} positions; this input has {length}."
+            error = replace(error, traced_size=limit, given_size=length, input_dimension="length")
+            return replace(error, family="position-limit"), [note]
+    if error.family in VALUES:
+        return error, []
+    for (
+        side,
+        words,
+    ) in SIDES.items():  # inputs that differ among themselves; a decoder's may have sizes of their own
+        own = {
+            name: shapes[name][axes.index(side)]
+            for name, axes in contract.input_axes.items()
+            if side in axes[: len(shapes.get(name, ()))] and not name.startswith("decoder_")
+        }
+        if len(sizes) > 1 and sizes <= set(own.values()):
+            named = ", ".join(f"{name} {size}" for name, size in own.items())
+            note = f"Inputs that belong together differ in {words}: {named}."
+            return replace(error, family="inputs", input_dimension=side), [note]
+    entries = groups.get("entries")
+    if "shape" in groups and "dimension" in groups:
+        entries = int(str(groups["shape"]).split(", ")[groups["dimension"]])
+    pairs = {"batch": (contract.batch_size, batch), "length": (contract.length, length)}
+    changed = {side: pair for side, pair in pairs.items() if pair[0] and pair[0] != pair[1]}
+    blamed = [side for side, pair in changed.items() if sizes == set(pair)]
+    blamed = blamed or [side for side, (_, size) in changed.items() if size == entries]
+    blamed = blamed or (list(changed) if traced else [])
+    if len(blamed) != 1:
+        return error, []
+    recorded, size = changed[blamed[0]]
+    if not sizes or sizes == {recorded, size}:
+        error = replace(error, traced_size=recorded, given_size=size)
+    note = f"The trace was recorded with {recorded} as {SIDES[blamed[0]]}; this input has {size}."
+    return replace(error, input_dimension=blamed[0]), [note]

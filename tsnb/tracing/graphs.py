@@ -1,16 +1,21 @@
-"""What the graph of a trace holds besides weights: nodes, constant tensors, and fixed devices."""
+"""The graph of a trace: nodes, constant tensors, fixed devices, and the lines of source they come from."""
 
 from __future__ import annotations
 
+import linecache
+import re
 from collections import Counter
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-from tsnb.tracing.sources import innermost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import torch
+
+FRAME = re.compile(r"^(?P<file>\S.*?)\((?P<line>\d+)\): (?P<function>\S+)$", re.MULTILINE)
+TORCH = re.compile(r"-packages[/\\]torch[/\\]")
+CALLERS = re.compile(r"[/\\](torch[/\\]jit[/\\]_trace|tsnb[/\\]tracing[/\\]outputs)\.py$")  # of a model
 
 
 class FixedDevice(NamedTuple):
@@ -30,7 +35,7 @@ def nodes(block: Any) -> Iterator[Any]:
 
 
 def holds(module: Any, operators: str) -> bool:
-    """Tell whether a graph holds operators of a kind, told by how their names begin.
+    """True if a graph has operators of a kind, by the beginning of their names.
 
     >>> import torch, tsnb
     >>> traced = tsnb.trace(torch.nn.Linear(2, 2).eval(), {"input": torch.zeros(1, 2)})
@@ -61,14 +66,14 @@ def fixed_devices(module: torch.jit.ScriptModule) -> Counter[FixedDevice]:
 
     `torch.arange(n, device=x.device)` and `x.to(other.device)` are recorded with the device as a
     constant. Tensors without dimensions are left out: torch combines them with tensors of any
-    device. After loading, a graph no longer knows dimensions; ask the contract then.
+    device. After loading, a graph no longer knows dimensions; the contract does.
 
     >>> import torch, tsnb
     >>> class Positions(torch.nn.Module):
     ...     def forward(self, x):
     ...         return x + torch.arange(x.shape[1], device=x.device)
     >>> traced = tsnb.trace(Positions().eval(), {"x": torch.zeros(1, 2)})
-    >>> [(found.device, count) for found, count in fixed_devices(traced.module).items()]
+    >>> [(line.device, count) for line, count in fixed_devices(traced.module).items()]
     [('cpu', 1)]
     """
     graph: Any = module.inlined_graph
@@ -77,9 +82,19 @@ def fixed_devices(module: torch.jit.ScriptModule) -> Counter[FixedDevice]:
         for node in graph.findAllNodes("prim::Constant")
         if node.output().type().kind() == "DeviceObjType"
         for use in node.output().uses()
-        if any(_has_dimensions(output) for output in use.user.outputs())
+        if any(value.type().kind() == "TensorType" and value.type().dim() for value in use.user.outputs())
     )
 
 
-def _has_dimensions(value: Any) -> bool:
-    return value.type().kind() == "TensorType" and bool(value.type().dim())
+def innermost(text: str) -> tuple[str, str]:
+    """Return the innermost line of the model's own code in a traceback of TorchScript, and that line of code.
+
+    >>> innermost("no traceback")
+    ('', '')
+    """
+    frames = list(takewhile(lambda frame: not CALLERS.search(frame["file"]), FRAME.finditer(text)))
+    own = [frame for frame in frames if not TORCH.search(frame["file"])]
+    for frame in own[:1] or frames[:1]:
+        line = linecache.getline(frame["file"], int(frame["line"])).strip()
+        return f"{frame['file']}:{frame['line']}", line
+    return "", ""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tsnb.base.errors import InputError, suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     import torch
     from torch import nn
@@ -67,28 +68,39 @@ def dummy_inputs(
 
     Taught in notebook 02.
     """
-    texts = _checked_texts(EXAMPLE if text is None else text)
-    max_length, batch_size = _checked_sizes(model, max_length, batch_size)
+    example: Any = EXAMPLE if text is None else text
+    checked = checked_text(None, tuple(example) if isinstance(example, list) else example)
+    texts = checked if isinstance(checked, tuple) else (checked,)
+    if not all(part.strip() for part in texts):
+        raise InputError("The text is empty. Give at least one word to make inputs from.")
+    max_length, batch_size = positive_int("max_length", max_length), positive_int("batch_size", batch_size)
+    limit = max_positions(model)
+    if limit is not None and max_length > limit:
+        raise InputError(
+            f"max_length={max_length} is over the model's position limit: it has embeddings for "
+            f"{limit} positions. Use at most {limit}."
+        )
     needed = len(tokenizer(*texts, verbose=False)["input_ids"])
     if needed > max_length:
         raise InputError(
-            f"The text makes {needed} tokens, special tokens included, and max_length is "
-            f"{max_length}. Raise max_length to {needed} or more, or shorten the text; "
-            "nothing is cut without being asked."
+            f"The text makes {needed} tokens, special tokens included, and max_length is {max_length}. Raise "
+            f"max_length to {needed} or more, or shorten the text; nothing is cut without being asked."
         )
     if needed < max_length and tokenizer.pad_token is None:
         raise InputError(
-            f"The tokenizer has no pad token, and {needed} tokens must be padded to "
-            f"{max_length}. Set one (tokenizer.pad_token = tokenizer.eos_token), or ask for "
-            f"max_length={needed}."
+            f"The tokenizer has no pad token, and {needed} tokens must be padded to {max_length}. Set one "
+            f"(tokenizer.pad_token = tokenizer.eos_token), or ask for max_length={needed}."
         )
     padding = {"padding": "max_length", "max_length": max_length} if needed < max_length else {}
     rows = tokenizer(*texts, return_tensors="pt", **padding)
     taken = parameters(model)
     kept = {name: rows[name].repeat(batch_size, 1) for name in rows if name in taken}
     if not kept:
-        gaps = {"made": ", ".join(rows), "taken": ", ".join(taken)}
-        raise InputError("inputs.none-kept", **gaps)
+        raise InputError(
+            f"The model's forward takes nothing that this tokenizer makes ({', '.join(rows)}); it takes "
+            f"{', '.join(taken)}. Give tsnb.trace tensors of your own by these names, such as "
+            '{"pixel_values": torch.rand(1, 3, 224, 224)} for pictures.'
+        )
     return in_forward_order(model, kept)
 
 
@@ -117,25 +129,28 @@ def in_forward_order(model: nn.Module, named: Mapping[str, Value]) -> dict[str, 
     {'input1': 1, 'input2': 2}
     """
     known = parameters(model)
-    plain = [name for name, found in known.items() if found.kind not in REST]
-    for name in named:
-        _check_name(name, plain)
+    plain = [name for name, parameter in known.items() if parameter.kind not in REST]
+    if named and not plain:
+        raise InputError(
+            f"The model's forward names no inputs (it takes *args or **kwargs), so {next(iter(named))} has "
+            "no place there. Give the module inside the wrapper, or wrap the model in one whose forward "
+            "names them."
+        )
     required = [name for name in plain if known[name].default is inspect.Parameter.empty]
-    missing = [name for name in required if name not in named]
-    if missing:
-        raise InputError(f"These inputs are missing: {', '.join(missing)}. Given: {', '.join(named)}.")
+    check_names(named, plain, required)
     return {name: named[name] for name in plain if name in named}
 
 
-def _check_name(name: object, known: list[str]) -> None:
-    if not known:
-        raise InputError(
-            f"The model's forward names no inputs (it takes *args or **kwargs), so {name} "
-            "has no place there. Give the module inside the wrapper, or wrap the model in "
-            "one whose forward names them."
-        )
-    if name not in known:
-        raise InputError(f"The model's forward has no input called {name}. {suggest(str(name), known)}")
+def check_names(names: Iterable[str], known: Iterable[str], required: Iterable[str]) -> None:
+    """Raise an InputError where a name is not known, or a required one is missing."""
+    names, known = list(names), list(known)
+    for name in names:
+        if name not in known:
+            near = suggest(str(name), known)
+            raise InputError(f"The model's forward has no input called {name}. {near}")
+    missing = [name for name in required if name not in names]
+    if missing:
+        raise InputError(f"These inputs are missing: {', '.join(missing)}. Given: {', '.join(names)}.")
 
 
 def check_both_ways(model: nn.Module, names: Iterable[str]) -> None:
@@ -179,48 +194,48 @@ def max_positions(model: nn.Module) -> int | None:
     return None
 
 
-def is_positive_int(given: object) -> bool:
-    """Tell whether something is a positive whole number, numpy's too.
+def is_positive_int(value: object) -> bool:
+    """True if something is a positive whole number, numpy's too.
 
     >>> is_positive_int(8), is_positive_int(8.0), is_positive_int(0), is_positive_int(True)
     (True, False, False, False)
     """
-    return not isinstance(given, bool) and isinstance(given, Integral) and int(given) >= 1
+    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= 1
 
 
-def positive_int(name: str, given: object) -> int:
+def positive_int(name: str, value: object) -> int:
     """Return a positive whole number as an int, or raise an InputError that names it.
 
     >>> positive_int("max_length", 128)
     128
     """
-    if not is_positive_int(given):
-        raise InputError(f"{name} must be a whole number of at least 1; got {given}.")
-    return int(given)  # type: ignore[call-overload, no-any-return]  # is_positive_int says so
+    if not is_positive_int(value):
+        raise InputError(f"{name} must be a whole number of at least 1; got {value}.")
+    return int(value)  # type: ignore[call-overload, no-any-return]  # is_positive_int says so
 
 
-def checked_text(index: int, text: Any) -> Text:
-    """Return a text or a pair of them, or raise an InputError that names its index.
+def checked_text(index: int | None, text: Any) -> Text:
+    """Return a text or a pair of them, or raise an InputError that names its index among several.
 
     >>> checked_text(0, "who was jim henson ?")
     'who was jim henson ?'
     """
+    name = "The text" if index is None else f"Text {index}"
     parts = text if isinstance(text, tuple) and len(text) == PAIR else (text,)
     if not all(isinstance(part, str) for part in parts):
         raise InputError(
-            f"Text {index} is a {type(text).__name__}; expected a text, or a pair of texts as a tuple."
+            f"{name} is a {type(text).__name__}; expected a text, or a pair of texts as a tuple."
         )
     if not all(map(is_unicode, parts)):
         raise InputError(
-            f"Text {index} holds half of a surrogate pair, which is no character. Repair the "
-            'text where it was decoded, or write text.encode("utf-8", '
-            '"replace").decode().'
+            f"{name} holds half of a surrogate pair, which is no character. Repair it where it was "
+            'decoded, or write text.encode("utf-8", "replace").decode().'
         )
     return text  # type: ignore[no-any-return]  # a str, or a tuple of them
 
 
 def is_unicode(text: str) -> bool:
-    r"""Tell whether a text holds characters only, no half of a surrogate pair.
+    r"""True if a text has characters only, no half of a surrogate pair.
 
     >>> is_unicode("안녕"), is_unicode("\ud83d")
     (True, False)
@@ -232,26 +247,27 @@ def is_unicode(text: str) -> bool:
     return True
 
 
-def _checked_texts(text: object) -> tuple[str, ...]:
-    texts = tuple(text) if isinstance(text, (tuple, list)) else (text,)
-    if len(texts) not in (1, PAIR) or not all(isinstance(part, str) for part in texts):
-        raise InputError(f"Expected a text, or a pair of texts as a tuple; got {type(text).__name__}.")
-    if not all(part.strip() for part in texts):
-        raise InputError("The text is empty. Give at least one word to make inputs from.")
-    if not all(map(is_unicode, texts)):
+def checked_tensors(inputs: object) -> Mapping[str, torch.Tensor]:
+    """Return inputs if they are tensors by name and none is empty, or raise an InputError."""
+    if not isinstance(inputs, Mapping) or not inputs:
         raise InputError(
-            "The text holds half of a surrogate pair, which is no character. Repair it "
-            'where it was decoded, or write text.encode("utf-8", "replace").decode().'
+            f'Expected inputs by name, such as {{"input_ids": tensor}}; got {type(inputs).__name__}. '
+            "Names keep tensors from landing in the wrong place."
         )
-    return texts
+    check_tensors(inputs)
+    for name, tensor in inputs.items():
+        if 0 in tensor.shape:
+            raise InputError(
+                f"The input {name} is empty: its shape is {tuple(tensor.shape)}. Give at least "
+                "one row of at least one token."
+            )
+    return inputs
 
 
-def _checked_sizes(model: nn.Module, max_length: int, batch_size: int) -> tuple[int, int]:
-    length, batch = positive_int("max_length", max_length), positive_int("batch_size", batch_size)
-    limit = max_positions(model)
-    if limit is not None and length > limit:
-        raise InputError(
-            f"max_length={length} is over the model's position limit: it has embeddings for "
-            f"{limit} positions. Use at most {limit}."
-        )
-    return length, batch
+def check_tensors(inputs: Mapping[str, object]) -> None:
+    """Raise an InputError that names the first input that is no tensor."""
+    import torch
+
+    for name, tensor in inputs.items():
+        if not isinstance(tensor, torch.Tensor):
+            raise InputError(f"The input {name} is a {type(tensor).__name__}; expected a torch.Tensor.")

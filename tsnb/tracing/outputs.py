@@ -1,13 +1,84 @@
-"""A model's outputs as named tensors, and how far two of them are apart."""
+"""A model's outputs as tensors by name, whatever its configuration says, and how far two are apart."""
 
 from __future__ import annotations
 
+import inspect
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from tsnb.base.errors import TraceError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import torch
+    from torch import nn
+
+
+def run(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Run a model on inputs by name and return its tensors by name.
+
+    A Transformers model is asked for a dict by the call's own argument, so that its outputs have names
+    with and without the `torchscript` flag; nothing of the model is changed. Outputs that have no name
+    each are numbered.
+
+    Examples
+    --------
+    >>> import tsnb
+    >>> model, tokenizer = tsnb.load("tiny-bert")
+    >>> list(run(model, tokenizer("who was jim henson ?", return_tensors="pt")))
+    ['logits']
+    """
+    output = model(**inputs, **asking_for_a_dict(model))
+    pairs = output.items() if isinstance(output, dict) else ()
+    names = tuple(str(name) for name, value in pairs for _ in flatten(value))
+    return named_outputs(output, names if len(names) == len(set(names)) else ())
+
+
+def asking_for_a_dict(model: nn.Module) -> dict[str, bool]:
+    """Return `return_dict=True` as an argument for a model whose forward takes it.
+
+    Where a decorator of transformers takes it, the signature does not show that; it is needed there only
+    for a model whose configuration asks for tuples.
+    """
+    named = inspect.signature(model.forward).parameters
+    passed_on = inspect.signature(model.forward, follow_wrapped=False).parameters.values()
+    tuples = getattr(getattr(model, "config", None), "return_dict", True) is False
+    if "return_dict" in named or (tuples and any(item.kind is item.VAR_KEYWORD for item in passed_on)):
+        return {"return_dict": True}
+    return {}
+
+
+def traceable(model: nn.Module) -> Any:
+    """Return a view of a model whose forward returns a tuple where the model's returns a dict or a list.
+
+    The tracer takes tensors and tuples only. The view is of a subclass and shares all that the model
+    has, so that class, arguments and weights keep their names in a trace; the model itself stays as it is.
+
+    Examples
+    --------
+    >>> import tsnb
+    >>> model, tokenizer = tsnb.load("tiny-bert")
+    >>> type(traceable(model)(**tokenizer("who was jim henson ?", return_tensors="pt")))
+    <class 'tuple'>
+    """
+    import torch
+
+    kind: Any = type(model)
+    request, names = asking_for_a_dict(model), list(inspect.signature(model.forward).parameters)
+
+    @wraps(kind.forward)
+    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if request:  # by name, because an exporter may pass every argument by position
+            args, kwargs = (), {**dict(zip(names, args, strict=False)), **kwargs, **request}
+        output = kind.forward(self, *args, **kwargs)
+        return output if isinstance(output, (torch.Tensor, tuple)) else tuple(flatten(output))
+
+    view: Any = object.__new__(
+        type(kind.__name__, (kind,), {"__module__": kind.__module__, "forward": forward})
+    )
+    vars(view).update(vars(model))
+    return view
 
 
 def flatten(output: Any) -> list[torch.Tensor]:
@@ -25,9 +96,16 @@ def flatten(output: Any) -> list[torch.Tensor]:
     if output is None:
         return []
     if not isinstance(output, (list, tuple, dict)):
-        given = type(output).__name__
-        key = "tracing.a-cache" if given.endswith("Cache") else "tracing.not-tensors"
-        raise TraceError(key, given=given)
+        kind = type(output).__name__
+        if kind.endswith("Cache"):
+            raise TraceError(
+                f"The model returns a {kind}, keys and values to go on with, which a trace cannot hold. "
+                "Set model.config.use_cache = False, and trace again."
+            )
+        raise TraceError(
+            f"The model returns a {kind}. A trace holds tensors only, alone or in tuples, lists and "
+            "dicts: leave the rest out of what forward returns, or wrap the model."
+        )
     parts = output.values() if isinstance(output, dict) else output
     return [tensor for part in parts for tensor in flatten(part)]
 
@@ -50,13 +128,19 @@ def largest_difference(first: list[torch.Tensor], second: list[torch.Tensor]) ->
     >>> largest_difference([torch.zeros(2)], [torch.ones(2)])
     1.0
     """
+    import torch
+
     if [tensor.shape for tensor in first] != [tensor.shape for tensor in second]:
         return float("inf")
-    pairs = zip(first, second, strict=True)
-    return max((_difference(a, b) for a, b in pairs if a.numel()), default=0.0)
+    differences = []
+    for left, right in zip(first, second, strict=True):
+        wide = torch.promote_types(left.dtype, torch.float64)  # holds bool and uint8 without overflow
+        apart = (left.to(wide) - right.to(wide)).abs().masked_fill(equal(left, right), 0.0)
+        differences.append(apart.nan_to_num(nan=float("inf"), posinf=float("inf")).flatten())
+    return max((float(apart.max()) for apart in differences if apart.numel()), default=0.0)
 
 
-def relative_difference(expected: list[torch.Tensor], found: list[torch.Tensor]) -> float:
+def relative_difference(expected: list[torch.Tensor], actual: list[torch.Tensor]) -> float:
     """Return the largest difference of two outputs, as a part of the largest number expected.
 
     >>> import torch
@@ -65,7 +149,7 @@ def relative_difference(expected: list[torch.Tensor], found: list[torch.Tensor])
     """
     tops = (float(tensor.double().abs().max()) for tensor in expected if tensor.numel())
     largest = max(tops, default=0.0)
-    return largest_difference(expected, found) / (largest or 1.0)
+    return largest_difference(expected, actual) / (largest or 1.0)
 
 
 def equal(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
@@ -76,12 +160,3 @@ def equal(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     [False, True]
     """
     return (first == second) | (first.isnan() & second.isnan())
-
-
-def _difference(first: torch.Tensor, second: torch.Tensor) -> float:
-    """Return the largest absolute difference of two tensors; NaN equals NaN at the same place."""
-    import torch
-
-    wide = torch.promote_types(first.dtype, torch.float64)  # holds bool and uint8 without overflow
-    apart = (first.to(wide) - second.to(wide)).abs().masked_fill(equal(first, second), 0.0)
-    return float(apart.nan_to_num(nan=float("inf"), posinf=float("inf")).max())

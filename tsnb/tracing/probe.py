@@ -11,28 +11,25 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tsnb.base.errors import InputError, TraceError
-from tsnb.base.words import say
+from tsnb.base.tables import as_html, as_text
 from tsnb.tracing.compare import SYMBOLS, TOLERANCE, Verdict, compare
 from tsnb.tracing.explain import ShapeError, dissect
 from tsnb.tracing.inputs import is_positive_int
 from tsnb.tracing.outputs import equal
-from tsnb.tracing.trace import check_eval, checked_module, checked_traced
+from tsnb.tracing.traced import check_eval, checked_module, checked_traced
 
 if TYPE_CHECKING:
-    import torch
-    from matplotlib.figure import Figure
     from torch import nn
 
     from tsnb.tracing.contract import Contract, Shape
-    from tsnb.tracing.trace import Traced
+    from tsnb.tracing.traced import Traced
 
-PRE = "white-space: pre-wrap"  # keeps the gaps of the legend
 SHOW_AFTER = 2.0  # seconds until the progress bar appears
 
 
 @dataclass(frozen=True, repr=False)
 class ShapeMap(Mapping[tuple[int, int], Verdict]):
-    """Verdicts by `(batch, length)`; prints as text, shows as a table, draws as a figure.
+    """Verdicts by `(batch, length)`; prints as text and shows as a table.
 
     Attributes
     ----------
@@ -94,59 +91,36 @@ class ShapeMap(Mapping[tuple[int, int], Verdict]):
 
     def rows(self) -> list[list[str]]:
         """Return the table: a row a batch size, a symbol a length; the traced one in brackets."""
-        head = ["batch \\ length", *map(str, self.lengths)]
+
+        def symbol(shape: Shape) -> str:
+            text = self.cells[shape].symbol if shape in self.cells else " "
+            return f"[{text}]" if shape == self.traced else text
+
         body = [
-            [str(batch), *(self._symbol((batch, length)) for length in self.lengths)]
-            for batch in self.batch_sizes
+            [str(batch), *(symbol((batch, length)) for length in self.lengths)] for batch in self.batch_sizes
         ]
-        return [head, *body]
+        return [["batch \\ length", *map(str, self.lengths)], *body]
 
-    def figure(self) -> Figure:
-        """Return the map as a Matplotlib figure."""
-        from tsnb.figures.plots import shape_map
+    def legend(self) -> str:
+        """Return what the symbols mean, with the number of shapes of each kind."""
+        counts = {kind: len(self.of_kind(kind)) for kind in SYMBOLS}
+        return ", ".join(f"{symbol} {kind} {counts[kind]}" for kind, symbol in SYMBOLS.items())
 
-        return shape_map(self)
+    def notes(self) -> list[str]:
+        """Return what stands below the table: the legend, and the position limit where it matters."""
+        limit = self.contract.max_positions
+        if limit is None or all(length <= limit for _, length in self.of_kind("unsupported")):
+            return [self.legend()]
+        note = f"The model has embeddings for {limit} positions; it cannot run longer texts itself."
+        return [self.legend(), note]
 
     def __str__(self) -> str:
-        columns = zip(*self.rows(), strict=True)
-        widths = [max(map(len, column)) for column in columns]
-        lines = [
-            "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-            for row in self.rows()
-        ]
-        return "\n".join([*lines, self.legend(), *self._limit()])
+        return "\n".join([as_text(self.rows()), *self.notes()])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head, *body = self.rows()
-        columns = "".join(f"<th scope='col'>{text}</th>" for text in head)
-        cells = ["".join(f"<td>{text}</td>" for text in row[1:]) for row in body]
-        rows = "".join(
-            f"<tr><th scope='row'>{row[0]}</th>{marks}</tr>" for row, marks in zip(body, cells, strict=True)
-        )
-        notes = "<br>".join([self.legend(), *self._limit()])
-        return f"<table><tr>{columns}</tr>{rows}</table><p style='{PRE}'>{notes}</p>"
-
-    def legend(self) -> str:
-        """Return what the symbols mean, with the number of shapes of each kind."""
-        return "   ".join(
-            f"{symbol} {say(f'shapes.name-{kind}')} {len(self.of_kind(kind))}"
-            for kind, symbol in SYMBOLS.items()
-        )
-
-    def _symbol(self, shape: Shape) -> str:
-        symbol = self.cells[shape].symbol if shape in self.cells else " "
-        return f"[{symbol}]" if shape == self.traced else symbol
-
-    def _limit(self) -> list[str]:
-        limit = self.contract.max_positions
-        over = limit is not None and any(length > limit for _, length in self.of_kind("unsupported"))
-        return (
-            [(f"The model has embeddings for {limit} positions; it cannot run longer texts itself.")]
-            if over
-            else []
-        )
+        return as_html(self.rows(), self.notes())
 
 
 def probe(
@@ -190,8 +164,8 @@ def probe(
     >>> traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
     >>> print(tsnb.probe(traced, model, lengths=[8, 16, 600], batch_sizes=[1]))
     batch \ length  8   16  600
-                 1  ✓  [✓]    ·
-    ✓ same 2   ✗ raises 0   ≠ wrong 0   · unsupported 1
+    1               ✓  [✓]    ·
+    ✓ same 2, ✗ raises 0, ≠ wrong 0, · unsupported 1
     The model has embeddings for 512 positions; it cannot run longer texts itself.
 
     Taught in notebook 02.
@@ -215,7 +189,7 @@ def probe_each(
     checked_module(model)
     if not tolerance or not tolerance > 0:
         raise InputError(f"The tolerance must be a number above zero, such as 1e-4; got {tolerance}.")
-    check_eval(model, "shapes.training")
+    check_eval(model)
     check_belongs(traced, model, tolerance)
     for shape in shapes:
         yield shape, compare(traced, model, shape, tolerance)
@@ -244,9 +218,12 @@ def check_belongs(traced: Traced, model: nn.Module, tolerance: float = TOLERANCE
     Their weights are compared by name; a frozen trace holds none, so its results at the traced
     shape are compared.
     """
-    held, own = (dict(part.named_parameters(remove_duplicate=False)) for part in (traced.module, model))
-    if held:
-        belongs = held.keys() == own.keys() and all(_same(held[name].cpu(), own[name].cpu()) for name in held)
+    weights, own = (dict(part.named_parameters(remove_duplicate=False)) for part in (traced.module, model))
+    if weights:
+        belongs = weights.keys() == own.keys() and all(
+            weight.shape == own[name].shape and bool(equal(weight.cpu(), own[name].cpu()).all())
+            for name, weight in weights.items()
+        )
     else:
         shape = (traced.contract.batch_size or 1, traced.contract.length or 1)
         belongs = compare(traced, model, shape, max(tolerance, TOLERANCE)).kind == "same"
@@ -257,18 +234,13 @@ def check_belongs(traced: Traced, model: nn.Module, tolerance: float = TOLERANCE
         )
 
 
-def _same(first: torch.Tensor, second: torch.Tensor) -> bool:
-    """Tell whether two weights hold the same numbers, or none at the same places."""
-    return first.shape == second.shape and bool(equal(first, second).all())
-
-
 def _rising(name: str, sizes: Any) -> list[int]:
     """Return a list of sizes as `int`s, if they are positive and rise."""
-    held = list(sizes) if isinstance(sizes, Iterable) else []
-    whole = all(map(is_positive_int, held))
-    if not (held and whole and all(first < second for first, second in pairwise(held))):
+    values = list(sizes) if isinstance(sizes, Iterable) else []
+    rising = all(map(is_positive_int, values)) and all(first < second for first, second in pairwise(values))
+    if not values or not rising:
         raise InputError(
             f"{name} must be a list of positive whole numbers that rise, such as [8, 16, "
-            f"32]; got {(held or sizes)}."
+            f"32]; got {(values or sizes)}."
         )
-    return [int(size) for size in held]
+    return [int(size) for size in values]

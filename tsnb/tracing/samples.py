@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tsnb.tracing.axes import resolve
+from tsnb.tracing.contract import resolve
 
 if TYPE_CHECKING:
     import torch
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tsnb.tracing.contract import Contract, Shape
 
 IDS_AND_MASK = ("batch", "length")
+QUARTERED = 4  # tokens from which on a quarter of the first row is padding
 
 
 def sample_inputs(
@@ -55,54 +56,39 @@ def sample_inputs(
 
     batch, length = shape
     generator = torch.Generator().manual_seed(seed)
-    real = _real_lengths(batch, length, generator) if padded else torch.full((batch,), length)
+    real = torch.full((batch,), length)  # tokens of each row
+    if padded:
+        real = torch.randint((length + 1) // 2, length + 1, (batch,), generator=generator)
+        real[-1] = length
+        real[0] = length - length // 4 if length >= QUARTERED else max(1, length - 1)
     beyond = torch.arange(length).expand(batch, length) >= real.unsqueeze(-1)
-    draw = _Draw(contract, model, beyond, generator)
-    return {name: draw(name, batch, length) for name in contract.input_names}
 
-
-class _Draw:
-    """Draws one input by what its name and dtype say it is."""
-
-    def __init__(
-        self, contract: Contract, model: nn.Module, padded: torch.Tensor, generator: torch.Generator
-    ) -> None:
-        self.contract, self.model = contract, model
-        self.padded, self.generator = padded, generator
-        self.masked = any(name.endswith("attention_mask") for name in contract.input_names)
-
-    def __call__(self, name: str, batch: int, length: int) -> torch.Tensor:
-        import torch
-
-        axes = self.contract.input_axes.get(name, IDS_AND_MASK)
-        shape = resolve(axes, batch, length)
-        dtype = getattr(torch, self.contract.dtypes.get(name, "int64"))
+    def draw(name: str) -> torch.Tensor:
+        axes = contract.input_axes.get(name, IDS_AND_MASK)
+        sizes = resolve(axes, batch, length)
+        dtype = getattr(torch, contract.dtypes.get(name, "int64"))
         if name.endswith("mask") and axes == IDS_AND_MASK:
-            return (~self.padded).to(dtype)
+            return (~beyond).to(dtype)
         if dtype.is_floating_point:
-            return torch.randn(shape, dtype=dtype, generator=self.generator)
+            return torch.randn(sizes, dtype=dtype, generator=generator)
         if name.endswith("position_ids"):
-            return torch.arange(shape[-1]).expand(shape).to(dtype)
-        return self._integers(name, shape).to(dtype)
-
-    def _integers(self, name: str, shape: tuple[int, ...]) -> torch.Tensor:
-        """Draw token types, or token ids with the pad id where the mask is zero."""
-        import torch
-
+            return torch.arange(sizes[-1]).expand(sizes).to(dtype)
         if name.endswith("token_type_ids"):
-            types = max(1, getattr(getattr(self.model, "config", None), "type_vocab_size", 1) or 1)
-            return torch.randint(types, shape, generator=self.generator)
-        pad, known = self.contract.pad_token_id, vocabulary(self.model)
+            types = max(1, getattr(getattr(model, "config", None), "type_vocab_size", 1) or 1)
+            return torch.randint(types, sizes, generator=generator).to(dtype)
+        pad, known = contract.pad_token_id, vocabulary(model)
         if pad is None:
-            return torch.randint(known, shape, generator=self.generator)
-        ids = torch.randint(max(1, known - 1), shape, generator=self.generator)
+            return torch.randint(known, sizes, generator=generator).to(dtype)
+        ids = torch.randint(max(1, known - 1), sizes, generator=generator)
         ids = ids + (ids >= pad).long()  # skips the pad id
-        fits = self.masked and ids.shape == self.padded.shape
-        return ids.masked_fill(self.padded, pad) if fits else ids
+        masked = any(each.endswith("attention_mask") for each in contract.input_names)
+        return (ids.masked_fill(beyond, pad) if masked and sizes == shape else ids).to(dtype)
+
+    return {name: draw(name) for name in contract.input_names}
 
 
 def vocabulary(model: nn.Module) -> int:
-    """Return how many token ids a model knows: its configuration's word, or its smallest embedding.
+    """Return how many token ids a model knows: what its configuration says, or its smallest embedding.
 
     >>> from torch import nn
     >>> vocabulary(nn.Embedding(20, 4))
@@ -110,16 +96,6 @@ def vocabulary(model: nn.Module) -> int:
     """
     from torch import nn
 
-    said = getattr(getattr(model, "config", None), "vocab_size", None)
+    configured = getattr(getattr(model, "config", None), "vocab_size", None)
     tables = [part.num_embeddings for part in model.modules() if isinstance(part, nn.Embedding)]
-    return said or min(tables, default=2)
-
-
-def _real_lengths(batch: int, length: int, generator: torch.Generator) -> torch.Tensor:
-    """Return each row's tokens: three quarters in the first, all in the last of several."""
-    import torch
-
-    real = torch.randint((length + 1) // 2, length + 1, (batch,), generator=generator)
-    real[-1] = length
-    real[0] = length - length // 4 if length > 3 else max(1, length - 1)  # noqa: PLR2004, a quarter
-    return real
+    return configured or min(tables, default=2)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tsnb.artifacts.save import quiet_jit
-from tsnb.models.load import quiet_transformers, seeded
+from tsnb.models.load import load, quiet_transformers, seeded
 from tsnb.tracing.compare import no_warnings
-from tsnb.tracing.trace import Traced, trace
+from tsnb.tracing.inputs import dummy_inputs, parameters
+from tsnb.tracing.trace import trace
+from tsnb.tracing.traced import Traced, quiet_jit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,10 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import MarianMTModel
 
-TINY = {
-    "vocab_size": 99,
-    "max_position_embeddings": 64,
-}
+TINY = {"vocab_size": 99, "max_position_embeddings": 64}
 
 
 @dataclass(frozen=True)
@@ -37,37 +35,18 @@ class Subject:
 
 def bert() -> Subject:
     """Return the embedded BERT, traced at one row of 24."""
-    from tsnb.models.load import load
-    from tsnb.tracing.inputs import dummy_inputs
-
     model, tokenizer = load("tiny-bert")
     traced = trace(model, dummy_inputs(tokenizer, model, max_length=24))
     return Subject(traced, model, (8, 16, 24, 32, 64, 128, 512, 513), (1, 2))
-
-
-def int_mask() -> Subject:
-    """Return the trap with an int in its mask, traced at one row of 7."""
-    from tsnb.tracing.traps import IntMask, make
-
-    return _of_ids(make(IntMask), 1, 7, (3, 5, 7, 9, 16))
-
-
-def position_loop() -> Subject:
-    """Return the trap with a loop over positions, traced at one row of 7."""
-    from tsnb.tracing.traps import PositionLoop, make
-
-    return _of_ids(make(PositionLoop), 1, 7, (3, 5, 7, 9, 16))
 
 
 def baked_dropout() -> Subject:
     """Return the trap with dropout, traced in training mode by plain torch."""
     import torch
 
-    from tsnb.tracing.traps import BakedDropout, make
-
-    subject = _of_ids(make(BakedDropout), 1, 7, (3, 5, 7, 9, 16))
-    ids = torch.ones(1, 7, dtype=torch.int64)
+    subject = _trap("BakedDropout")
     with quiet_jit() as jit:
+        ids = torch.ones(1, 7, dtype=torch.int64)
         baked = jit.trace(subject.model.train(), ids, check_trace=False)
     subject.model.eval()
     return replace(subject, traced=replace(subject.traced, module=baked))
@@ -77,15 +56,8 @@ def funnel() -> Subject:
     """Return a small Funnel transformer with random weights, traced at two rows of 16."""
     from transformers import FunnelConfig, FunnelModel
 
-    config = FunnelConfig(
-        block_sizes=[1, 1],
-        num_decoder_layers=1,
-        d_model=32,
-        n_head=2,
-        d_head=16,
-        d_inner=37,
-        **TINY,
-    )
+    sizes = {"d_model": 32, "n_head": 2, "d_head": 16, "d_inner": 37}
+    config = FunnelConfig(block_sizes=[1, 1], num_decoder_layers=1, **sizes, **TINY)
     return _of_ids(_seeded(lambda: FunnelModel(config)), 2, 16, (4, 8, 15, 16, 24, 32))
 
 
@@ -93,14 +65,8 @@ def longformer() -> Subject:
     """Return a small Longformer with random weights, traced at two rows of 16."""
     from transformers import LongformerConfig, LongformerModel
 
-    config = LongformerConfig(
-        attention_window=4,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=37,
-        **TINY,
-    )
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 37}
+    config = LongformerConfig(attention_window=4, **sizes, **TINY)
     return _of_ids(_seeded(lambda: LongformerModel(config)), 2, 16, (4, 8, 15, 16, 24, 32))
 
 
@@ -115,34 +81,32 @@ def marian() -> MarianMTModel:
     for part in ("encoder", "decoder"):
         sizes |= {f"{part}_layers": 1, f"{part}_attention_heads": 2}
     tokens = {"vocab_size": 40, "pad_token_id": 39, "decoder_start_token_id": 39}
-    config = MarianConfig(
-        **sizes,
-        **tokens,
-        max_position_embeddings=32,
-        init_std=0.5,
-        scale_embedding=True,
-        tie_word_embeddings=False,
-        attn_implementation="eager",
-    )
+    others = {"max_position_embeddings": 32, "tie_word_embeddings": False, "attn_implementation": "eager"}
+    config = MarianConfig(**sizes, **tokens, **others, init_std=0.5, scale_embedding=True)
     model: MarianMTModel = _seeded(lambda: MarianMTModel(config))
     return model
 
 
 SUBJECTS: dict[str, Callable[[], Subject]] = {
     "bert": bert,
-    "int-mask": int_mask,
-    "position-loop": position_loop,
+    "int-mask": lambda: _trap("IntMask"),
+    "position-loop": lambda: _trap("PositionLoop"),
     "baked-dropout": baked_dropout,
     "funnel": funnel,
     "longformer": longformer,
 }
 
 
+def _trap(name: str) -> Subject:
+    """Return one of the traps, traced at one row of 7."""
+    from tsnb.tracing import traps
+
+    return _of_ids(traps.make(getattr(traps, name)), 1, 7, (3, 5, 7, 9, 16))
+
+
 def _of_ids(model: nn.Module, batch: int, length: int, lengths: tuple[int, ...]) -> Subject:
     """Trace a model on token ids, and on a mask where it takes one."""
     import torch
-
-    from tsnb.tracing.inputs import parameters
 
     ids = torch.arange(2, 2 + length).repeat(batch, 1)
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}

@@ -72,8 +72,8 @@ class BakedDropout(nn.Module):
     def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
         """Return one vector a token, `(batch, length, 16)`, float32."""
         hidden: torch.Tensor = self.embedding(input_ids)
-        kept: torch.Tensor = self.dropout(hidden)
-        return kept
+        dropped: torch.Tensor = self.dropout(hidden)
+        return dropped
 
 
 def make(trap: Callable[[], nn.Module], seed: int = 0) -> nn.Module:

@@ -19,7 +19,7 @@ from tsnb.figures import bucket_plan, length_histogram, svg
 from tsnb.inference.latency import Latency, latency_steps
 from tsnb.lengths.lengths import Geometry, checked, length_report, plan_buckets, presets
 from tsnb.tracing.inputs import is_positive_int, max_positions
-from tsnb.tracing.trace import checked_module, checked_traced
+from tsnb.tracing.traced import checked_module, checked_traced
 from tsnb.widgets.base import View, WholeNumber, figures, number_control, row
 from tsnb.widgets.steps import Steps
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from tsnb.lengths.lengths import Lengths
     from tsnb.tracing.contract import Shape
-    from tsnb.tracing.trace import Traced
+    from tsnb.tracing.traced import Traced
 
     Measure = Callable[[Shape], Generator[None, None, Latency]]
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from traitlets import HasTraits
 
     from tsnb.lengths.lengths import Lengths
-    from tsnb.tracing.trace import Traced
+    from tsnb.tracing.traced import Traced
     from tsnb.widgets.neuron_planner_state import Plan
 
 CHANGED = {"+": "rgba(0, 158, 115, 0.25)", "-": "rgba(213, 94, 0, 0.25)"}

@@ -26,7 +26,8 @@ from tsnb.neuron.targets import TARGETS, facts
 from tsnb.neuron.targets import target as find_target
 from tsnb.tiny_bert import corpus
 from tsnb.tracing.inputs import dummy_inputs, positive_int
-from tsnb.tracing.trace import checked_module, checked_traced, trace
+from tsnb.tracing.trace import trace
+from tsnb.tracing.traced import checked_module, checked_traced
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from tsnb.lengths.lengths import LengthReport, Lengths
     from tsnb.neuron.detection import Detection
     from tsnb.neuron.findings import Finding, Preflight
-    from tsnb.tracing.trace import Traced
+    from tsnb.tracing.traced import Traced
 
 YOURS = "yours"
 CHOICES = ("subject", "task", "target", "attention", "value", "buckets")

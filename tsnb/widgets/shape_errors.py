@@ -18,7 +18,7 @@ from tsnb.figures import difference_bar, shape_boxes, svg
 from tsnb.tracing.compare import TOLERANCE
 from tsnb.tracing.probe import ShapeMap, grid, probe_each
 from tsnb.tracing.subjects import SUBJECTS, Subject
-from tsnb.tracing.trace import checked_module, checked_traced
+from tsnb.tracing.traced import checked_module, checked_traced
 from tsnb.widgets.base import LABELS, RestingButton, View, live_region, row
 from tsnb.widgets.steps import Steps
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tsnb.tracing.contract import Shape
-    from tsnb.tracing.trace import Traced
+    from tsnb.tracing.traced import Traced
 
 LENGTHS, BATCH_SIZES = (8, 16, 32, 64, 128), (1, 2, 3)
 YOURS = "yours"

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import tsnb
-from tsnb.artifacts.save import quiet_jit
+from tsnb.tracing.traced import quiet_jit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

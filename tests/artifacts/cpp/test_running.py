@@ -11,8 +11,8 @@ from torch import nn
 
 import tsnb
 from tsnb.artifacts.cpp.running import _environment, as_line
-from tsnb.artifacts.save import quiet_jit
 from tsnb.models.load import Head
+from tsnb.tracing.traced import quiet_jit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tsnb.lengths.lengths import Lengths
-    from tsnb.tracing.trace import Traced
+    from tsnb.tracing.traced import Traced
 
     Shape = tuple[int, int]
 
@@ -132,7 +132,7 @@ def _traced_snippet(answer: Callable[..., Any]) -> Facts:
     """Let the reader trace; run the trace by name, with a mask that hides nothing."""
     import torch
 
-    from tsnb.tracing.trace import Traced
+    from tsnb.tracing.traced import Traced
 
     model, (tokens, segments) = embedded()[0], _snippet()
     facts: Facts = {"kind": "", "names": [], "dict": False, "shape": ""}

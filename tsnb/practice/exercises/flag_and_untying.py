@@ -184,11 +184,11 @@ def _saved(model: nn.Module, inputs: dict[str, Tensor]) -> BytesIO:
     """Trace a model and save the trace, in memory."""
     import torch
 
-    from tsnb.models.load import tuple_outputs
+    from tsnb.tracing.outputs import traceable
 
-    with tuple_outputs(model), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        traced = torch.jit.trace(model, example_kwarg_inputs=inputs, check_trace=False)
+        traced = torch.jit.trace(traceable(model), example_kwarg_inputs=inputs, check_trace=False)
         torch.jit.save(traced, file := BytesIO())
     return file
 

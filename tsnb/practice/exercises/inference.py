@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tsnb.practice.exercises.warm_machine import Machine
-    from tsnb.tracing.trace import Traced
+    from tsnb.tracing.traced import Traced
 
     Pair = tuple[str, str]
     Filled = tuple[str, float]

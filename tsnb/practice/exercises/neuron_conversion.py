@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tsnb.tracing.contract import Shape
-    from tsnb.tracing.trace import Traced
+    from tsnb.tracing.traced import Traced
 
     Tensors = Mapping[str, Tensor]
 
@@ -241,8 +241,8 @@ def _graph(model: nn.Module) -> list[str]:
     """Return the operators outside the list for Inf1, but for the embedding."""
     import torch
 
-    from tsnb.artifacts.save import quiet_jit
     from tsnb.neuron import operators_of
+    from tsnb.tracing.traced import quiet_jit
 
     with quiet_jit() as jit, torch.no_grad():
         warnings.simplefilter("ignore", jit.TracerWarning)

@@ -54,7 +54,7 @@ def _travels() -> dict[str, bool]:
     """Save a trace by plain torch, and look for each thing in the members of the file."""
     import transformers
 
-    from tsnb.artifacts.save import quiet_jit
+    from tsnb.tracing.traced import quiet_jit
 
     model, tokenizer = embedded()
     path = Path(_folder().name) / "plain.pt"
@@ -277,7 +277,7 @@ def _first_to_notice(copy: Path, expected: Tensor) -> str:
     import torch
 
     from tsnb import ArtifactError, load_traced
-    from tsnb.artifacts.save import quiet_jit
+    from tsnb.tracing.traced import quiet_jit
 
     try:
         with quiet_jit() as jit:
