@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
 
     Rows = Sequence[Sequence[str]]
 
+WIDTH = 76  # characters of a line of output, on a page 800 pixels wide
 CELL = "padding: 2px 1.2em 2px 0; text-align: left; vertical-align: top"  # of a table of words
 
 
@@ -50,6 +52,19 @@ def listed(numbers: Iterable[int]) -> str:
     '600, 25,304'
     """
     return ", ".join(f"{number:,}" for number in numbers)
+
+
+def wrapped(text: str, indent: str = "") -> str:
+    """Return a paragraph in lines that fit a cell's output; JupyterLab would break inside words.
+
+    Paths and names keep their hyphens on one line. Every line but the first begins with `indent`.
+
+    >>> max(len(line) for line in wrapped("a word " * 40).splitlines()) <= WIDTH
+    True
+    """
+    return textwrap.fill(
+        text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _row(cells: Sequence[str], tag: str = "td") -> str:
