@@ -38,7 +38,6 @@ TUTORIAL_DTYPES = {"int64", "float32"}  # AWS's tutorials compile with these
 WRITING = ("causal-lm", "seq2seq-lm")
 GRAPH, COMPARED = "read off the trace", "trace and model run side by side"
 GIVE_MODEL = "Give the model: tsnb.neuron.preflight(traced, target, model=model)."
-TRY_FIRST = "Try it on one instance before you plan with it."
 ok, attention, blocker = (partial(Finding, kind) for kind in ("ok", "attention", "blocker"))
 
 
@@ -214,20 +213,19 @@ def _graph(case: Case) -> Findings:
 
 
 def _operators(case: Case) -> Findings:
-    yield from _inf1_operators(case) if case.target.name == "inf1" else _inf2_operators(case)
+    yield from (_inf1_operators if case.target.name == "inf1" else _inf2_operators)(case)
 
 
 def _inf1_operators(case: Case) -> Findings:
     operators, place = case.operators, source("inf1-operators")
-    total = sum(operator.count for operator in operators if operator.arithmetic)
-    listed = total - sum(
-        operator.count for operator in operators.of("cpu", "unlisted") if operator.arithmetic
-    )
+    counted = [operator for operator in operators if operator.arithmetic]
+    total = sum(operator.count for operator in counted)
+    listed = sum(operator.count for operator in counted if operator.support in ("supported", "limited"))
     yield (ok if set(operators.outside) <= {EMBEDDING} else attention)(
         "operators",
-        f"Estimate: {listed} of {total} aten:: nodes ({listed / max(total, 1):.1%}) are on torch-neuron's list. It is an estimate, because the list is made from a change log that ends "
-        "in 2023, and the real toolchain traces with torch 1.13, this trace with torch "
-        f"{case.traced.contract.versions.get('torch', '?')}. Constants, attributes and lists do not count.",
+        f"Estimate: {listed} of {total} aten:: nodes ({listed / max(total, 1):.1%}) are on torch-neuron's "
+        "list, which is made from a change log that ends in 2023. The real toolchain traces with torch 1.13, "
+        f"this trace is of torch {case.traced.contract.versions.get('torch', '?')}. Constants do not count.",
         "On a host with the compiler, torch.neuron.analyze_model says it for certain.",
         place,
     )
@@ -283,8 +281,8 @@ def _inputs(case: Case) -> Findings:
     else:
         yield attention(
             "shapes",
-            f"A compiled graph takes its traced shape alone: {contract.batch_size} × {contract.length}. Another "
-            "is an error; only dynamic batching frees the batch size.",
+            f"A compiled graph takes its traced shape alone: {contract.batch_size} × {contract.length}. "
+            "Another is an error; only dynamic batching frees the batch size.",
             "Choose the length by your texts (tsnb.widgets.MaxLengthChooser), pad with a mask, cut what "
             "is longer, or compile several. tsnb.neuron.fixed_shape lets you practise on the CPU.",
             source("buckets") if case.target.name == "inf1" else place,
@@ -298,14 +296,12 @@ def _inputs(case: Case) -> Findings:
         yield attention("dtypes", why, todo, place)
     if case.target.weight_size:
         why = "On Inf1 FP32 is cast to BF16 by default, so that results differ from the model's."
-        todo = (
-            "Compare both on your own texts. Rounded to BF16 on a CPU, small BERTs moved by up to 2 % here."
-        )
+        todo = "Compare both on your own texts. Rounded to BF16 on a CPU, small BERTs moved by up to 2 %."
         yield attention("dtypes", why, todo, place)
 
 
 def _weights(case: Case) -> Findings:
-    module: Any = case.model or case.traced.module
+    module: Any = case.traced.module if case.model is None else case.model
     if list(module.parameters()):  # of a frozen graph nothing is known
         pairs = "; ".join(f"{pair.first} = {pair.second}" for pair in tying(module).tied)
         why = f"Tied, and counted once: {pairs}. They trace; whether compiled twice, AWS does not say."
@@ -322,9 +318,7 @@ def _weights(case: Case) -> Findings:
         yield attention("size", f"Too much for a NeuronCore: {why}", todo, place)
     else:
         yield ok("size", why, source=place)
-    todo = (
-        "tsnb.plan_buckets finds the best lengths for your texts; watch the device's memory as you load them."
-    )
+    todo = "tsnb.plan_buckets finds the best lengths for your texts; watch the memory as you load them."
     allowed = case.target.buckets(count)
     if allowed is not None:
         why = f"By AWS's rule, round(1e9 / weights), about {allowed:,} compiled lengths fit on a NeuronCore."
@@ -340,18 +334,14 @@ def _flow(case: Case) -> Findings:
     Where the trace was not verified at another length and batch size, and the model is there, two
     smaller shapes are run, because they are quick.
     """
-    contract, batch, length = (
-        case.traced.contract,
-        case.traced.contract.batch_size,
-        case.traced.contract.length,
-    )
-    same = set(contract.verified)
-    other: set[Shape] = set()
+    contract = case.traced.contract
+    batch, length = contract.batch_size, contract.length
+    same, other = list(contract.verified), []
     if case.model is not None and batch and length and not is_dynamic(contract):
-        for shape in ((batch, max(1, length // 2)), (batch + 1, max(1, length // 2))):
-            kind = compare(case.traced, case.model, shape).kind
-            if kind != "unsupported":
-                (same if kind == "same" else other).add(shape)
+        shapes = [(size, max(1, length // 2)) for size in (batch, batch + 1)]
+        kinds = {shape: compare(case.traced, case.model, shape).kind for shape in shapes}
+        same += [shape for shape in shapes if kinds[shape] == "same" and shape not in same]
+        other = [shape for shape in shapes if kinds[shape] in ("wrong", "raises")]
     lines = ", ".join(warning.source for warning in case.traced.warnings if warning.harmless is False)
     if other or lines:
         where = "; ".join(filter(None, [_listed(other), lines]))
@@ -365,8 +355,8 @@ def _flow(case: Case) -> Findings:
         yield attention("flow", why, GIVE_MODEL, COMPARED)
 
 
-def _listed(shapes: set[Shape]) -> str:
-    return ", ".join(f"{batch} × {length}" for batch, length in sorted(shapes))
+def _listed(shapes: list[Shape]) -> str:
+    return ", ".join(f"{batch} × {length}" for batch, length in shapes)
 
 
 def _fit(case: Case) -> Findings:
@@ -375,12 +365,9 @@ def _fit(case: Case) -> Findings:
     row = next((row for row in facts()["fit"] if kind in (*row["named"], *row["like"])), None)
     table = "AWS's table of May 2023; its page was deleted in 2024"
     if row is None:
-        why = (
-            f"AWS's table has no row for {kind}."
-            if kind
-            else "It is unknown without the model's configuration."
-        )
-        yield attention("architecture", why, TRY_FIRST if kind else GIVE_MODEL, table)
+        why = f"AWS's table has no row for {kind}." if kind else "Without the model it is unknown."
+        todo = "Try it on one instance before you plan with it." if kind else GIVE_MODEL
+        yield attention("architecture", why, todo, table)
     else:
         rating = facts()["rating"][row[case.target.name]]
         named = f"{row['family']}s ({', '.join(row['named'])}) {rating['means']} for {case.target.name}"
