@@ -244,7 +244,7 @@ def test_what_cannot_be_converted_here_is_refused(traced: Traces, tiny: Any) -> 
 
 def test_inf1_is_refused_with_the_call_that_writes_its_program(tiny: Any) -> None:
     with pytest.raises(tsnb.NeuronError, match="too old for tsnb") as caught:
-        tsnb.neuron.convert(*tiny, "inf1")
+        tsnb.neuron.convert(model=tiny[0], inputs=tiny[1], target="inf1")
     call = str(caught.value).partition(": ")[2].partition(" writes")[0]
     assert call == "tsnb.neuron.code(['input_ids', 'attention_mask', 'token_type_ids'], \"inf1\")"
     assert "torch_neuron.trace" in eval(call)

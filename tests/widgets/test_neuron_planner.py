@@ -129,7 +129,7 @@ def test_the_reader_s_trace_has_its_own_attention(own: tuple[tsnb.Traced, Any]) 
 
 @pytest.mark.parametrize("through_control", [False, True])
 def test_a_choice_without_a_plan_is_taken_back_everywhere(*, through_control: bool) -> None:
-    long = tsnb.trace(torch.nn.ReLU().eval(), {"x": torch.ones(1, 600)})
+    long = tsnb.trace(torch.nn.ReLU().eval(), {"input": torch.ones(1, 600)})
     view = NeuronPlanner(long, lengths=LENGTHS)
     before = view.plan
     place, name = (view.controls["subject"], "value") if through_control else (view, "subject")

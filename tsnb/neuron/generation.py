@@ -170,7 +170,7 @@ def trace_seq2seq(
     Parameters
     ----------
     model
-        A `MarianMTModel` in eval mode; for Inf1 load it with `attn_implementation="eager"`.
+        A `MarianMTModel` in eval mode.
     inputs
         `input_ids` and `attention_mask`, int64 `(batch, source length)`. Their shape is the only
         one that `generate` accepts.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ipywidgets import HTML, Dropdown, Layout
 from traitlets import Any as AnyTrait
-from traitlets import link, validate
+from traitlets import validate
 
 from tsnb.base.errors import InputError
 from tsnb.models.load import EMBEDDED, MINI
@@ -132,7 +133,8 @@ class NeuronPlanner(View):
         self.note, self.numbers, self.sections = said(), HTML(), HTML()
         super().__init__(self, row(*self.controls.values()), self.note, self.numbers, self.sections)
         for name, control in self.controls.items():
-            link((control, "value"), (self, name))
+            setattr(self, name, control.value)
+            control.observe(partial(self._choose, name), "value")
         self.observe(self._follow, list(CONTROLS))
         self._show(first)
 
@@ -146,14 +148,17 @@ class NeuronPlanner(View):
             raise InputError(f"{name} must be one of {', '.join(map(str, self.options[name]))}; got {value}.")
         return value
 
+    def _choose(self, name: str, change: Any) -> None:  # `link` would raise where a choice is taken back
+        setattr(self, name, change.new)
+
     def _follow(self, change: Any) -> None:
         """Plan for a new choice; where that fails, say so and take the choice back."""
+        self.controls[change.name].value = change.new
         self._say("Tracing and looking through the graph…")
         try:
             self._show(self._planned(**{name: getattr(self, name) for name in CONTROLS}))
         except Exception as error:  # noqa: BLE001, a model that is traced may raise anything
             setattr(self, change.name, change.old)
-            self.controls[change.name].value = change.old
             why = str(error) or type(error).__name__
             self._say(f"With {change.name} {change.new} there is no plan, and the choice is as it was: {why}")
 
