@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -13,9 +13,7 @@ from torch import nn
 import tsnb
 from tests.neuron.stand_ins import THIRD, TRACING, WORKING, environment, install
 from tsnb.artifacts.save import quiet_jit
-from tsnb.models.load import Head
 from tsnb.neuron.targets import STAND_IN, target
-from tsnb.tiny_bert import corpus
 from tsnb.tracing.outputs import relative_difference
 
 if TYPE_CHECKING:
@@ -337,28 +335,6 @@ def test_saved_it_still_refuses_with_tsnb_and_without(
     assert first.startswith("(1, 16, ")
     assert ["Stand-in for a Neuron graph, on the CPU" in line for line in refusals] == [True] * 3
     assert imported == "False"
-
-
-def test_the_probe_shows_one_shape_that_works(fixed: tsnb.Traced, load: Callable[..., Any]) -> None:
-    shapes = tsnb.probe(fixed, load()[0], lengths=[8, 16, 24], batch_sizes=[1, 2])
-    assert shapes.of_kind("same") == [(1, 16)]
-    assert len(shapes.of_kind("raises")) == 5
-
-
-@pytest.mark.parametrize("head", get_args(Head))
-def test_a_runner_with_buckets_equals_the_model_for_every_head(
-    head: str, load: Callable[..., Any], traced: Traces
-) -> None:
-    model, tokenizer = load(head=head)
-    runner = tsnb.Runner(
-        [tsnb.neuron.fixed_shape(traced(head, length, 4)) for length in (32, 64, 128)], tokenizer
-    )
-    texts = corpus.texts(30, seed=5)
-    for text, result in zip(texts, runner(texts), strict=True):
-        with torch.no_grad():
-            eager = model(**tokenizer(text, return_tensors="pt"), return_dict=True)
-        for name, tensor in result.items():
-            assert torch.allclose(tensor, eager[name][0], atol=1e-4), name
 
 
 def test_inputs_without_a_length_and_with_fixed_axes() -> None:

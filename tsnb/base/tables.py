@@ -1,4 +1,4 @@
-"""A table of words and numbers, as lines of text and as HTML. Its first row is the head."""
+"""A table of words and numbers, as lines of text and as HTML; its first row is the head. And paragraphs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     Rows = Sequence[Sequence[str]]
 
-WIDTH = 76  # characters of a line of output, on a page 800 pixels wide
 CELL = "padding: 2px 1.2em 2px 0; text-align: left; vertical-align: top"  # of a table of words
+WIDTH = 76  # characters of a cell of output on a page 800 pixels wide
 
 
 def as_text(rows: Rows) -> str:
@@ -25,8 +25,8 @@ def as_text(rows: Rows) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
-            cell.rjust(width) if place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         for row in rows
     )
@@ -45,17 +45,8 @@ def as_html(rows: Rows, notes: Iterable[str] = ()) -> str:
     return f"<div style='overflow-x: auto' tabindex='0'><table>{table}</table></div>{below}"
 
 
-def listed(numbers: Iterable[int]) -> str:
-    """Return numbers as text, thousands apart as everywhere else.
-
-    >>> listed([600, 25304])
-    '600, 25,304'
-    """
-    return ", ".join(f"{number:,}" for number in numbers)
-
-
 def wrapped(text: str, indent: str = "") -> str:
-    """Return a paragraph in lines that fit a cell's output; JupyterLab would break inside words.
+    """Return a paragraph in lines that fit a cell's output, where JupyterLab would break inside words.
 
     Paths and names keep their hyphens on one line. Every line but the first begins with `indent`.
 
@@ -65,6 +56,15 @@ def wrapped(text: str, indent: str = "") -> str:
     return textwrap.fill(
         text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
+
+
+def listed(numbers: Iterable[int]) -> str:
+    """Return numbers as text, thousands apart as everywhere else.
+
+    >>> listed([600, 25304])
+    '600, 25,304'
+    """
+    return ", ".join(f"{number:,}" for number in numbers)
 
 
 def _row(cells: Sequence[str], tag: str = "td") -> str:
