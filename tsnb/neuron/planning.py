@@ -172,8 +172,8 @@ def plan(  # noqa: PLR0913, a plan has as many choices
 
     Examples
     --------
-    >>> found = plan(lengths=[5, 9, 12, 30], buckets=2, attention="eager")
-    >>> found.edges, found.report.ok
+    >>> small = plan(lengths=[5, 9, 12, 30], buckets=2, attention="eager")
+    >>> small.edges, small.report.ok
     ((12, 30), True)
 
     Taught in notebook 05.

@@ -154,20 +154,20 @@ class NeuronPlanner(View):
     def _follow(self, change: Any) -> None:
         """Plan for a new choice; where that fails, say so and take the choice back."""
         self.controls[change.name].value = change.new
-        self._say("Tracing and looking through the graph…")
+        self._announce("Tracing and looking through the graph…")
         try:
             self._show(self._planned(**{name: getattr(self, name) for name in CONTROLS}))
         except Exception as error:  # noqa: BLE001, a model that is traced may raise anything
             setattr(self, change.name, change.old)
             why = str(error) or type(error).__name__
-            self._say(f"With {change.name} {change.new} there is no plan, and the choice is as it was: {why}")
+            self._announce(f"With {change.name} {change.new} there is no plan; it is as it was: {why}")
 
     def _planned(self, subject: str, value: int | None = None, **choices: Any) -> Plan:
         if subject == YOURS:
             return plan(**self.sources, max_length=value, **choices)
         return plan(**self.sources | {"traced": None}, subject=subject, max_length=value, **choices)
 
-    def _say(self, note: str) -> None:
+    def _announce(self, note: str) -> None:
         self.note.layout.display = "" if note else "none"  # first: what is hidden is not said
         self.note.value = escape(note, quote=False)
 
@@ -189,4 +189,4 @@ class NeuronPlanner(View):
             f"<div style='margin-top: 8px'><b>{escape(heading)}</b>{body}</div>"
             for heading, body in zip(planned.sections, bodies, strict=True)
         )
-        self._say("")
+        self._announce("")
