@@ -15,7 +15,7 @@ import tsnb
 from tsnb.neuron.operators import operators_of
 from tsnb.neuron.targets import TARGETS, facts
 from tsnb.tiny_bert import corpus
-from tsnb.widgets.neuron_planner_state import NeuronPlannerState
+from tsnb.widgets.neuron_planner import NeuronPlanner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -191,12 +191,12 @@ def test_encoder_and_decoder_apart_generate_what_the_model_does() -> None:
 
 @pytest.mark.claim("eager-takes-two-findings-away")
 def test_in_the_planner_eager_attention_takes_two_findings_away() -> None:
-    state = NeuronPlannerState(lengths=[32])
-    before = state.plan.report
-    state.attention = "eager"
-    after = state.plan.report
+    planner = NeuronPlanner(lengths=[32])
+    before = planner.plan.report
+    planner.attention = "eager"
+    after = planner.plan.report
     assert len(before.of("attention")) - len(after.of("attention")) == 2
-    assert "eager attention" in " ".join(held.todo for held in before.of("attention"))
+    assert "eager attention" in " ".join(finding.todo for finding in before.of("attention"))
 
 
 # Facts that nobody can measure here: their date, and the data that they are from

@@ -1,9 +1,9 @@
-"""The call of each generation, against stand-ins in a process of its own."""
+"""The documented call, against stand-ins in a process of its own; and one shape, on the CPU."""
 
 from __future__ import annotations
 
 import json
-from importlib.metadata import PackageNotFoundError
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,15 +12,16 @@ from torch import nn
 
 import tsnb
 from tests.neuron.stand_ins import THIRD, TRACING, WORKING, environment, install
-from tsnb.neuron.conversion import versions
-from tsnb.neuron.targets import TARGETS, target
+from tsnb.neuron.targets import STAND_IN, target
 from tsnb.tracing.outputs import relative_difference
+from tsnb.tracing.traced import quiet_jit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     Outcome = dict[str, Any]
+    Traces = Callable[..., tsnb.Traced]
 
 FAILING = "def trace(*arguments, **options):\n    raise ValueError('boom')"
 LATE = """
@@ -33,105 +34,94 @@ class Late(torch.nn.Module):
         raise RuntimeError("stand-in: no core")
 """
 NO_CORE = WORKING["torch_neuronx"].replace("torch.jit.trace(Compiled", "Late(Compiled") + LATE
-
-# What is installed, by the name of its folder: packages, sources, and whether there is a device.
-MACHINES: dict[str, list[tuple[str, str, dict[str, bool]]]] = {
-    "inf1": [("torch_neuron", "", {"device": True})],
-    "inf2": [("torch_neuronx", "", {"device": True})],
-    "inf1-host": [("torch_neuron", "", {})],
-    "inf2-host": [("torch_neuronx", "", {})],
-    "both": [("torch_neuron", "", {}), ("torch_neuronx", "", {})],
-    "third": [("torch_neuronx", THIRD, {"device": True})],
-    "exits": [("torch_neuronx", "raise SystemExit('no licence')", {})],
-    "half": [("torch_neuronx", "import libneuronxla_missing", {})],
-    "no-compiler": [("torch_neuronx", TRACING, {"compiler": False})],
-    "failing": [("torch_neuron", FAILING, {}), ("torch_neuronx", FAILING, {})],
-    "no-core": [("torch_neuronx", NO_CORE, {"device": True})],
+# What is installed, by the name of its folder: the package's source, and the options of `install`.
+MACHINES: dict[str, tuple[str, dict[str, bool]]] = {
+    "device": ("", {"device": True}),
+    "host": ("", {}),
+    "third": (THIRD, {"device": True}),
+    "exits": ("raise SystemExit('no licence')", {}),
+    "no-compiler": (TRACING, {"compiler": False}),
+    "failing": (FAILING, {}),
+    "no-core": (NO_CORE, {"device": True}),
 }
 # What is converted where; `without` leaves an input out, `off_by` spoils the graph's output.
 CONVERSIONS: dict[str, tuple[str, dict[str, Any]]] = {
-    "inf1": ("inf1", {"target": "inf1"}),
-    "inf1-gap": ("inf1", {"target": "inf1", "without": ["attention_mask"]}),
-    "inf1-off": ("inf1", {"target": "inf1", "off_by": 5}),
-    "inf2": ("inf2", {"target": "inf2"}),
-    "inf2-gap": ("inf2", {"target": "inf2", "without": ["attention_mask"]}),
-    "inf2-off": ("inf2", {"target": "inf2", "off_by": 5}),
-    "inf2-off-allowed": ("inf2", {"target": "inf2", "off_by": 5, "tolerance": 0.9}),
-    "inf2-arguments": ("inf2", {"target": "inf2", "compiler_args": "--auto-cast none"}),
-    "inf1-host": (
-        "inf1-host",
-        {"target": "inf1", "compiler_args": ["-O2"], "fallback": False},
-    ),
-    "inf2-host": ("inf2-host", {"target": "inf2"}),
-    "inf2-text": ("inf2-host", {"target": "inf2", "compiler_args": "--auto-cast none"}),
-    "inf2-trn1": ("inf2-host", {"target": "inf2", "compiler_args": "--target trn1"}),
-    "inf2-list": ("inf2-host", {"target": "inf2", "compiler_args": ["--auto-cast", "none"]}),
-    "inf2-list-trn1": ("inf2-host", {"target": "inf2", "compiler_args": ["--target=trn1"]}),
-    "inf2-unknown-option": ("inf2-host", {"target": "inf2", "fallback": True}),
-    "both-inf1": ("both", {"target": "inf1"}),
-    "both-inf2": ("both", {"target": "inf2"}),
-    "third": ("third", {"target": "inf2"}),
-    "exits": ("exits", {"target": "inf2"}),
-    "half": ("half", {"target": "inf2"}),
-    "no-compiler": ("no-compiler", {"target": "inf2"}),
-    "failing-inf1": ("failing", {"target": "inf1"}),
-    "failing-inf2": ("failing", {"target": "inf2"}),
-    "no-core": ("no-core", {"target": "inf2"}),
+    "device": ("device", {}),
+    "gap": ("device", {"without": ["attention_mask"]}),
+    "off": ("device", {"off_by": 5}),
+    "off-allowed": ("device", {"off_by": 5, "tolerance": 0.9}),
+    "arguments": ("device", {"compiler_args": "--auto-cast none"}),
+    "host": ("host", {}),
+    "text": ("host", {"compiler_args": "--auto-cast none"}),
+    "trn1": ("host", {"compiler_args": "--target trn1"}),
+    "list": ("host", {"compiler_args": ["--auto-cast", "none"]}),
+    "list-trn1": ("host", {"compiler_args": ["--target=trn1"]}),
+    "unknown-option": ("host", {"fallback": True}),
+    **{name: (name, {}) for name in ("third", "exits", "no-compiler", "failing", "no-core")},
 }
 CONVERT = """
 import importlib, json, os, pathlib, sys
 import torch, tsnb
 from tsnb.neuron import detection
 from tsnb.tracing.outputs import relative_difference
+from tsnb.tracing.traced import quiet_jit
 
-PACKAGES = {"inf1": "torch_neuron", "inf2": "torch_neuronx"}
 root = pathlib.Path(sys.argv[1])
 model, tokenizer = tsnb.load("tiny-bert")
 all_inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16)
 
-def convert(target, without=(), off_by=0, **options):
+def convert(without=(), off_by=0, **options):
     os.environ["STAND_IN_OFF_BY"] = str(off_by)
     inputs = {name: tensor for name, tensor in all_inputs.items() if name not in without}
-    told = {}
+    outcome = {}
     try:
         backwards = dict(reversed(inputs.items()))
-        check(tsnb.neuron.convert(model, backwards, target, **options), inputs, target, told)
+        check(tsnb.neuron.convert(model, backwards, "inf2", **options), inputs, outcome)
     except tsnb.TsnbError as error:
-        told |= {"error": str(error), "key": error.key}
-    called = getattr(sys.modules.get(PACKAGES[target]), "CALLS", [])
-    told["call"] = called[-1] if called else None
-    told["loaded"] = sorted(set(PACKAGES.values()) & set(sys.modules))
-    return told
+        outcome["error"] = str(error)
+    called = getattr(sys.modules.get("torch_neuronx"), "CALLS", [])
+    return outcome | {"call": called[-1] if called else None, "loaded": "torch_neuronx" in sys.modules}
 
-def check(converted, inputs, target, told):
+def check(converted, inputs, outcome):
     with torch.no_grad():
         eager = model(**inputs).logits
-    told["difference"] = relative_difference([eager], [converted(**inputs)["logits"]])
-    told["contract"] = json.loads(converted.contract.to_json())
+    outcome["difference"] = relative_difference([eager], [converted(**inputs)["logits"]])
+    outcome["contract"] = json.loads(converted.contract.to_json())
     for case, call in {
         "names": lambda: converted(inputs_ids=inputs["input_ids"]),
         "dtype": lambda: converted(**{**inputs, "input_ids": inputs["input_ids"].int()}),
-        "shape": lambda: converted(**{name: held[:, :8] for name, held in inputs.items()}),
-        "again": lambda: tsnb.neuron.convert(converted, inputs, target),
-        "again-module": lambda: tsnb.neuron.convert(converted.module, inputs, target),
-        "preflight": lambda: tsnb.neuron.preflight(converted, target),
+        "shape": lambda: converted(**{name: tensor[:, :8] for name, tensor in inputs.items()}),
+        "again": lambda: tsnb.neuron.convert(converted, inputs),
+        "again-module": lambda: tsnb.neuron.convert(converted.module, inputs),
+        "preflight": lambda: tsnb.neuron.preflight(converted, "inf2"),
         "fixed": lambda: tsnb.neuron.fixed_shape(converted),
     }.items():
         try:
             call()
         except tsnb.TsnbError as error:
-            told[case] = error.key
+            outcome[case] = str(error)
 
 outcomes, before = {}, ""
 for name, (machine, options) in json.loads(sys.argv[2]).items():
     if machine != before:
-        for package in PACKAGES.values():
-            sys.modules.pop(package, None)
+        sys.modules.pop("torch_neuronx", None)
         sys.path[:] = [entry for entry in sys.path if not entry.startswith(str(root))]
         sys.path.insert(0, str(root / machine))
         detection.DEVICES, before = root / machine / "dev", machine
     outcomes[name] = convert(**options)
 print(json.dumps(outcomes))
+"""
+ALONE = """
+import sys, torch
+module = torch.jit.load(sys.argv[1])
+ones = torch.ones(1, 16, dtype=torch.int64)
+print(*(tuple(tensor.shape) for tensor in module(ones, ones, ones)))
+for wrong in (ones[:, :8], ones.repeat(2, 1), ones.int()):
+    try:
+        module(wrong, wrong, wrong)
+    except torch.jit.Error as error:
+        print(str(error).strip().splitlines()[-1])
+print("tsnb" in sys.modules)
 """
 
 
@@ -139,13 +129,12 @@ print(json.dumps(outcomes))
 def outcomes(python: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     """Make every conversion, in one fresh Python that finds one machine's packages at a time."""
     root = tmp_path_factory.mktemp("machines")
-    for machine, packages in MACHINES.items():
+    for machine, (source, options) in MACHINES.items():
         (root / machine).mkdir()
-        for package, source, options in packages:
-            install(root / machine, package, source, **options)
+        install(root / machine, "torch_neuronx", source, **options)
     printed = python(CONVERT, root, json.dumps(CONVERSIONS), **environment(root))
-    told: dict[str, Outcome] = json.loads(printed)
-    return told
+    results: dict[str, Outcome] = json.loads(printed)
+    return results
 
 
 @pytest.fixture
@@ -154,211 +143,227 @@ def tiny(load: Callable[..., Any]) -> tuple[Any, dict[str, torch.Tensor]]:
     return model, tsnb.dummy_inputs(tokenizer, model, max_length=16)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("inf1", "list"), ("inf2", "tuple")])
 def test_with_a_device_the_documented_call_is_made_and_the_graph_compared(
-    name: str, kind: str, outcomes: dict[str, Outcome]
+    outcomes: dict[str, Outcome],
 ) -> None:
-    call, contract = outcomes[name]["call"], outcomes[name]["contract"]
-    assert (call["type"], call["args"], call["model"]) == (kind, None, "BertForMaskedLM")
-    assert not call.get("cpu")
-    assert (contract["target"], contract["fixed_shape"]) == (name, True)
+    call, contract = outcomes["device"]["call"], outcomes["device"]["contract"]
+    assert (call["type"], call["args"], call["cpu"]) == ("tuple", None, False)
+    assert (contract["target"], contract["fixed_shape"]) == ("inf2", True)
     assert contract["input_names"] == ["input_ids", "attention_mask", "token_type_ids"]
-    assert contract["output_names"] == ["logits"]
-    assert contract["verified"] == [[1, 16]]
-    assert outcomes[name]["difference"] < 1e-5
-    assert outcomes[name]["loaded"] == [target(name).package]
+    assert (contract["output_names"], contract["verified"]) == (["logits"], [[1, 16]])
+    assert outcomes["device"]["difference"] < 1e-5
 
 
-@pytest.mark.parametrize("name", ["inf1", "inf2"])
 @pytest.mark.parametrize(
-    ("case", "key"),
+    ("case", "sentence"),
     [
-        ("names", "inputs.misnamed"),
-        ("dtype", "inputs.wrong-dtype"),
-        ("shape", "inputs.wrong-shape"),
-        ("again", "neuron.already-converted"),
-        ("again-module", "neuron.already-converted"),
-        ("preflight", "neuron.already-converted"),
-        ("fixed", "neuron.already-converted"),
+        ("names", "no input called inputs_ids"),
+        ("dtype", "is int32"),
+        ("shape", "and no other"),
+        ("again", "compiled for Neuron already"),
+        ("again-module", "compiled for Neuron already"),
+        ("preflight", "compiled for Neuron already"),
+        ("fixed", "compiled for Neuron already"),
     ],
 )
 def test_what_a_compiled_graph_does_not_take_is_told_apart(
-    name: str, case: str, key: str, outcomes: dict[str, Outcome]
+    case: str, sentence: str, outcomes: dict[str, Outcome]
 ) -> None:
-    assert outcomes[name][case] == key
-
-
-def test_inf1_without_a_device_compiles_and_compares_nothing(outcomes: dict[str, Outcome]) -> None:
-    call = outcomes["inf1-host"]["call"]
-    assert (call["type"], call["args"], call["fallback"]) == ("list", ["-O2"], False)
-    assert outcomes["inf1-host"]["contract"]["verified"] == []
+    assert sentence in outcomes["device"][case]
 
 
 @pytest.mark.parametrize(
-    ("name", "passed"),
+    ("name", "passed", "cpu"),
     [
-        ("inf2-host", "--target inf2"),
-        ("inf2-text", "--auto-cast none --target inf2"),
-        ("inf2-trn1", "--target trn1"),
-        ("inf2-list", ["--auto-cast", "none", "--target", "inf2"]),
-        ("inf2-list-trn1", ["--target=trn1"]),
+        ("host", "--target inf2", True),
+        ("text", "--auto-cast none --target inf2", True),
+        ("trn1", "--target trn1", True),
+        ("list", "--auto-cast none --target inf2", True),
+        ("list-trn1", ["--target=trn1"], True),
+        ("arguments", "--auto-cast none", False),
     ],
 )
-def test_inf2_without_a_device_is_told_its_target(
-    name: str, passed: Any, outcomes: dict[str, Outcome]
+def test_without_a_device_the_compiler_gets_its_target(
+    name: str,
+    passed: Any,
+    cpu: Any,
+    outcomes: dict[str, Outcome],
 ) -> None:
     call = outcomes[name]["call"]
-    assert (call["type"], call["args"], call["cpu"]) == ("tuple", passed, True)
-    assert outcomes[name]["contract"]["verified"] == []
+    assert (call["type"], call["args"], call["cpu"]) == ("tuple", passed, cpu)
+    assert outcomes[name]["contract"]["verified"] == ([] if cpu else [[1, 16]])
 
 
-def test_inf2_with_a_device_gets_the_reader_s_arguments_alone(outcomes: dict[str, Outcome]) -> None:
-    call = outcomes["inf2-arguments"]["call"]
-    assert (call["args"], call["cpu"]) == ("--auto-cast none", False)
+def test_names_that_leave_a_gap_do_not_land_in_the_wrong_place(outcomes: dict[str, Outcome]) -> None:
+    assert outcomes["gap"]["contract"]["input_names"] == ["input_ids", "token_type_ids"]
+    assert outcomes["gap"]["difference"] < 1e-5
 
 
-@pytest.mark.parametrize("name", ["inf1-gap", "inf2-gap"])
-def test_names_that_leave_a_gap_do_not_land_in_the_wrong_place(
-    name: str, outcomes: dict[str, Outcome]
+def test_a_graph_that_disagrees_is_refused_unless_the_reader_s_tolerance_allows_it(
+    outcomes: dict[str, Outcome],
 ) -> None:
-    assert outcomes[name]["call"]["model"] == "ByPosition"
-    assert outcomes[name]["contract"]["input_names"] == ["input_ids", "token_type_ids"]
-    assert outcomes[name]["difference"] < 1e-5
-
-
-@pytest.mark.parametrize("name", ["inf1-off", "inf2-off"])
-def test_a_graph_that_disagrees_with_its_model_is_refused(name: str, outcomes: dict[str, Outcome]) -> None:
-    assert outcomes[name]["key"] == "neuron.disagrees"
-    assert name.partition("-")[0] in outcomes[name]["error"]
-
-
-def test_the_reader_s_tolerance_decides(outcomes: dict[str, Outcome]) -> None:
-    assert 0.1 < outcomes["inf2-off-allowed"]["difference"] < 0.9
-
-
-@pytest.mark.parametrize("name", ["inf1", "inf2"])
-def test_the_target_decides_where_both_packages_are_installed(
-    name: str, outcomes: dict[str, Outcome]
-) -> None:
-    assert outcomes[f"both-{name}"]["contract"]["target"] == name
-    assert target(name).package in outcomes[f"both-{name}"]["loaded"]
+    assert "differs from the model by" in outcomes["off"]["error"]
+    assert "0.01 is allowed" in outcomes["off"]["error"]
+    assert 0.1 < outcomes["off-allowed"]["difference"] < 0.9
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "sentence", "loaded"),
     [
-        ("third", "has no function trace"),
-        ("exits", "no licence"),
-        ("half", "libneuronxla_missing"),
-        ("no-compiler", "its compiler neuronxcc is not"),
+        ("third", "has no function trace", False),
+        ("exits", "no licence", False),
+        ("no-compiler", "its compiler neuronxcc is not", False),
+        ("failing", "torch_neuronx.trace failed: boom", True),
+        ("unknown-option", "unexpected keyword argument 'fallback'", True),
+        ("no-core", "no core", True),
     ],
 )
-def test_what_is_missing_is_named(name: str, said: str, outcomes: dict[str, Outcome]) -> None:
-    assert outcomes[name]["key"] == "neuron.cannot-convert"
-    assert said in outcomes[name]["error"]
-    assert outcomes[name]["loaded"] == []
+def test_what_is_missing_or_fails_is_named(
+    name: str,
+    sentence: str,
+    loaded: Any,
+    outcomes: dict[str, Outcome],
+) -> None:
+    assert sentence in outcomes[name]["error"]
+    assert outcomes[name]["loaded"] == loaded
+
+
+def test_what_cannot_be_converted_here_is_refused(traced: Traces, tiny: Any) -> None:
+    model, inputs = tiny
+    refusals: dict[str, Callable[[], Any]] = {
+        "torch_neuronx is not installed here": lambda: tsnb.neuron.convert(model, inputs),
+        "Did you mean inf2": lambda: tsnb.neuron.convert(model, inputs, "inf22"),
+        "the compiler needs the model itself": lambda: tsnb.neuron.convert(traced(), inputs),  # type: ignore[arg-type]
+        "needs the model itself": lambda: tsnb.neuron.convert(traced().module, inputs),
+    }
+    for sentence, call in refusals.items():
+        with pytest.raises(tsnb.NeuronError, match=sentence):
+            call()
+
+
+def test_inf1_is_refused_with_the_call_that_writes_its_program(tiny: Any) -> None:
+    with pytest.raises(tsnb.NeuronError, match="too old for tsnb") as caught:
+        tsnb.neuron.convert(model=tiny[0], inputs=tiny[1], target="inf1")
+    call = str(caught.value).partition(": ")[2].partition(" writes")[0]
+    assert call == "tsnb.neuron.code(['input_ids', 'attention_mask', 'token_type_ids'], \"inf1\")"
+    assert "torch_neuron.trace" in eval(call)
 
 
 @pytest.mark.parametrize(
-    ("name", "key", "said"),
+    ("inputs", "sentence"),
     [
-        ("failing-inf1", "neuron.failed-inf1", "torch_neuron.trace failed: boom"),
-        ("failing-inf2", "neuron.failed-inf2", "torch_neuronx.PartitionerConfig"),
-        ("inf2-unknown-option", "neuron.failed-inf2", "fallback"),
-        ("no-core", "neuron.not-run", "no core"),
+        ([torch.zeros(1, 2)], "Expected inputs by name"),
+        ({"input": [1, 2]}, "input is a list"),
+        ({"inputs": torch.zeros(1, 2)}, "no input called inputs"),
     ],
 )
-def test_what_fails_in_the_sdk_is_quoted(
-    name: str, key: str, said: str, outcomes: dict[str, Outcome]
-) -> None:
-    assert outcomes[name]["key"] == key
-    assert said in outcomes[name]["error"]
-
-
-@pytest.mark.parametrize("name", [item.name for item in TARGETS])
-def test_without_the_package_it_is_named(name: str, tiny: Any) -> None:
-    with pytest.raises(tsnb.NeuronError, match="is not installed here"):
-        tsnb.neuron.convert(tiny[0], tiny[1], target=name)
-
-
-def test_an_unknown_target_comes_before_everything(tiny: Any) -> None:
-    with pytest.raises(tsnb.NeuronError, match="Did you mean inf2"):
-        tsnb.neuron.convert(tiny[0], tiny[1], target="inf22")
-
-
-@pytest.mark.parametrize("part", ["traced", "module"])
-def test_a_trace_is_not_what_the_compiler_takes(
-    part: str, traced: Callable[..., tsnb.Traced], tiny: Any
-) -> None:
-    given: Any = traced() if part == "traced" else traced().module
-    with pytest.raises(tsnb.NeuronError) as caught:
-        tsnb.neuron.convert(given, tiny[1])
-    assert caught.value.key == "neuron.not-a-model"
-
-
-@pytest.mark.parametrize(
-    ("inputs", "key"),
-    [
-        ([torch.zeros(1, 2)], "inputs.not-named"),
-        ({"input": [1, 2]}, "inputs.not-tensor"),
-        ({"inputs": torch.zeros(1, 2)}, "inputs.misnamed"),
-    ],
-)
-def test_inputs_are_checked(inputs: Any, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(tmp_path, "torch_neuronx", "def trace(): ...")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(tsnb.InputError) as caught:
+def test_inputs_are_checked(inputs: Any, sentence: str) -> None:
+    with pytest.raises(tsnb.InputError, match=sentence):
         tsnb.neuron.convert(nn.Linear(2, 2).eval(), inputs)
-    assert caught.value.key == key
 
 
-def test_a_model_in_training_mode_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(tmp_path, "torch_neuronx", "def trace(): ...")
+def test_what_is_no_model_or_in_training_mode_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing: Any = 5
+    with pytest.raises(tsnb.InputError, match=r"Expected a torch\.nn\.Module"):
+        tsnb.neuron.convert(nothing, {"input": torch.zeros(1, 2)})
+    install(tmp_path, "torch_neuronx", TRACING)
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(tsnb.TraceError, match="training mode"):
         tsnb.neuron.convert(nn.Linear(2, 2), {"input": torch.zeros(1, 2)})
 
 
-def test_the_versions_of_installed_packages_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert versions(target("inf2")) == {}
-    known = {"torch-neuronx": "2.9.0.2.15.32035", "neuron-cc": "1.24"}
-
-    def look(name: str) -> str:
-        if name not in known:
-            raise PackageNotFoundError(name)
-        return known[name]
-
-    monkeypatch.setattr("tsnb.neuron.conversion.version", look)
-    assert versions(target("inf2")) == {"torch-neuronx": "2.9.0.2.15.32035"}
-    assert versions(target("inf1")) == {"neuron-cc": "1.24"}
-
-
-@pytest.mark.parametrize(
-    ("expected", "found", "part"),
-    [
-        ([[4.0, -8.0]], [[4.0, -6.0]], 0.25),
-        ([[0.0]], [[0.5]], 0.5),
-        ([[1.0], [10.0]], [[2.0], [10.0]], 0.1),
-        ([[1.0]], [[1.0, 1.0]], float("inf")),
-        ([[1.0]], [[float("nan")]], float("inf")),
-        ([], [], 0.0),
-    ],
-)
-def test_a_difference_as_a_part_of_the_largest_output(
-    expected: list[list[float]], found: list[list[float]], part: float
-) -> None:
-    tensors = [[torch.tensor(row) for row in rows] for rows in (expected, found)]
-    assert relative_difference(tensors[0], tensors[1]) == pytest.approx(part)
-
-
-def test_small_berts_in_bfloat16_stay_within_what_is_allowed_for_inf1(
-    load: Callable[..., Any],
-) -> None:
+def test_small_berts_in_bfloat16_stay_within_what_is_to_be_expected_of_inf1(load: Callable[..., Any]) -> None:
     for name in ("tiny-bert", "bert-mini"):
         model, tokenizer = load(name)
         inputs = tsnb.dummy_inputs(tokenizer, model, max_length=32)
         rounded, _ = tsnb.load(name)
         with torch.no_grad():
-            found = rounded.to(torch.bfloat16)(**inputs).logits.float()
-            part = relative_difference([model(**inputs).logits], [found])
+            logits = rounded.to(torch.bfloat16)(**inputs).logits.float()
+            part = relative_difference([model(**inputs).logits], [logits])
         assert 0 < part <= 0.02 < target("inf1").tolerance
+
+
+# The stand-in for a compiled graph: one shape, on the CPU
+
+
+@pytest.fixture(scope="module")
+def fixed(traced: Traces) -> tsnb.Traced:
+    return tsnb.neuron.fixed_shape(traced("masked-lm", 16, 1))
+
+
+def inputs(shape: tuple[int, ...], dtype: torch.dtype = torch.int64) -> dict[str, torch.Tensor]:
+    names = ("input_ids", "attention_mask", "token_type_ids")
+    return dict.fromkeys(names, torch.ones(shape, dtype=dtype))
+
+
+def test_it_equals_the_trace_at_its_shape_and_keeps_the_contract(fixed: tsnb.Traced, traced: Traces) -> None:
+    plain, contract = traced("masked-lm", 16, 1), fixed.contract
+    assert torch.allclose(fixed(**inputs((1, 16)))["logits"], plain(**inputs((1, 16)))["logits"], atol=1e-5)
+    assert (contract.target, contract.fixed_shape, contract.verified) == (STAND_IN, True, ((1, 16),))
+    assert replace(contract, target="", fixed_shape=False, verified=plain.contract.verified) == plain.contract
+
+
+@pytest.mark.parametrize("shape", [(1, 15), (1, 17), (2, 16), (16,), (0, 16)])
+def test_every_other_shape_is_refused_by_name_and_by_graph(
+    shape: tuple[int, ...], fixed: tsnb.Traced
+) -> None:
+    with pytest.raises(tsnb.InputError, match="this graph takes"):
+        fixed(**inputs(shape))
+    with pytest.raises(torch.jit.Error, match="Stand-in for a Neuron graph, on the CPU"):
+        fixed.module(*inputs(shape).values())
+
+
+def test_one_input_of_another_shape_or_dtype_is_enough(fixed: tsnb.Traced) -> None:
+    for tensor in (torch.ones(1, 15, dtype=torch.int64), torch.ones(1, 16, dtype=torch.int32)):
+        mixed = inputs((1, 16)) | {"attention_mask": tensor}
+        with pytest.raises(tsnb.InputError, match="attention_mask"):
+            fixed(**mixed)
+        with pytest.raises(torch.jit.Error, match=r"the input attention_mask must have .* and be int64"):
+            fixed.module(*mixed.values())
+
+
+def test_saved_it_still_refuses_with_tsnb_and_without(
+    fixed: tsnb.Traced, python: Callable[..., str], tmp_path: Path
+) -> None:
+    path = tsnb.save(fixed, tmp_path / "fixed.pt")
+    loaded = tsnb.load_traced(path)
+    assert loaded.contract == fixed.contract
+    with pytest.raises(tsnb.InputError):
+        loaded(**inputs((1, 8)))
+    first, *refusals, imported = python(ALONE, path).splitlines()
+    assert first.startswith("(1, 16, ")
+    assert ["Stand-in for a Neuron graph, on the CPU" in line for line in refusals] == [True] * 3
+    assert imported == "False"
+
+
+def test_inputs_without_a_length_and_with_fixed_axes() -> None:
+    model = nn.Bilinear(2, 3, 4).eval()
+    tensors = {"input1": torch.ones(1, 2), "input2": torch.ones(1, 3)}
+    fixed = tsnb.neuron.fixed_shape(tsnb.trace(model, tensors))
+    assert torch.allclose(fixed(**tensors)["output_0"], model(**tensors))
+    with pytest.raises(tsnb.InputError, match=r"input2 has the shape \[1, 4\]"):
+        fixed(**(tensors | {"input2": torch.ones(1, 4)}))
+
+
+@pytest.mark.parametrize("name", ["list", "torch", "ValueError"])
+def test_an_input_may_have_a_name_that_torchscript_uses(name: str) -> None:
+    scope: dict[str, Any] = {"nn": nn}
+    exec(f"class Model(nn.Module):\n    def forward(self, {name}): return 2 * {name}", scope)
+    fixed = tsnb.neuron.fixed_shape(tsnb.trace(scope["Model"]().eval(), {name: torch.ones(1, 3)}))
+    assert fixed(**{name: torch.ones(1, 3)})["output_0"].tolist() == [[2, 2, 2]]
+    with pytest.raises(torch.jit.Error, match=f"the input {name} must have"):
+        fixed.module(torch.ones(1, 4))
+
+
+def test_what_has_no_shape_or_is_a_stand_in_already_is_refused(fixed: tsnb.Traced) -> None:
+    with quiet_jit() as jit:
+        module = jit.trace(nn.ReLU().eval(), torch.ones(1, 2))
+    foreign = tsnb.Traced(module, tsnb.Contract(("input",), known=False))
+    flat = tsnb.trace(nn.ReLU().eval(), {"input": torch.ones(3)})
+    for traced in (foreign, flat):
+        with pytest.raises(tsnb.NeuronError, match="does not say its shape"):
+            tsnb.neuron.fixed_shape(traced)
+    with pytest.raises(tsnb.NeuronError, match="a stand-in that fixed_shape made"):
+        tsnb.neuron.fixed_shape(fixed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from tests.neuron.stand_ins import environment, install
 from tsnb.models.load import CLASSES
 from tsnb.neuron.snippets import analyze_code, code, load_code
 from tsnb.neuron.targets import TARGETS
+from tsnb.tiny_bert import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,29 +23,27 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 NAMES = ["input_ids", "attention_mask", "token_type_ids"]
 RUN = """
-import json, os, sys, importlib, tsnb
-from tsnb.neuron.snippets import analyze_code, code
-names = ["input_ids", "attention_mask", "token_type_ids"]
-model, tokenizer = tsnb.load("tiny-bert", torchscript=True)
-inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16)
+import importlib, json, os, sys, warnings
+from tsnb.tiny_bert import FOLDER
+warnings.simplefilter("ignore")
 os.chdir(sys.argv[1])
 calls = []
-for target, package in (("inf1", "torch_neuron"), ("inf2", "torch_neuronx")):
-    for program in (
-        code(names, target), code(names, target, device=False), analyze_code(names, target)
-    ):
-        exec(program, {"model": model, "inputs": inputs})
-        calls.append(importlib.import_module(package).CALLS[-1])
+for package, program in json.loads(sys.argv[2]):
+    scope = scope if program.startswith("import") else {}
+    exec(program.replace("my-model", str(FOLDER)), scope)
+    calls.append(importlib.import_module(package).CALLS[-1])
 print(json.dumps(calls))
 """
 
 
-def test_plain_torch(load: Callable[..., Any], tmp_path: Path, monkeypatch: Any) -> None:
+@pytest.mark.parametrize("head", ["", "masked-lm"])
+def test_plain_torch(head: str, load: Callable[..., Any], tmp_path: Path, monkeypatch: Any) -> None:
     model, tokenizer = load(torchscript=True)
     inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16)
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"model": model, "inputs": inputs}
-    exec(code(NAMES), names)
+    exec(code(NAMES, head=head, length=16).replace("my-model", str(FOLDER)), names)
+    assert names["inputs"]["input_ids"].shape == (1, 16)
     with torch.no_grad():
         expected = model(**inputs)[0]
     assert torch.allclose(torch.jit.load("model.pt")(*inputs.values())[0], expected, atol=1e-4)
@@ -52,33 +52,61 @@ def test_plain_torch(load: Callable[..., Any], tmp_path: Path, monkeypatch: Any)
 def test_neuron_s_programs_make_the_documented_calls(python: Callable[..., str], tmp_path: Path) -> None:
     for target in TARGETS:
         install(tmp_path, target.package)
-    inf1, inf1_host, inf1_asks, inf2, inf2_host, inf2_asks = json.loads(
-        python(RUN, tmp_path, **environment(tmp_path))
-    )
-    assert inf1 == inf1_host
-    assert (inf1["type"], inf1["args"]) == ("list", None)
+    programs = [
+        ("torch_neuron", code(NAMES, "inf1", length=16)),
+        ("torch_neuron", analyze_code(NAMES, "inf1")),
+        ("torch_neuronx", code(NAMES, "inf2", head="question-answering", attention="eager", length=16)),
+        ("torch_neuronx", code(NAMES, "inf2", device=False)),
+        ("torch_neuronx", analyze_code(NAMES, "inf2")),
+    ]
+    printed = python(RUN, tmp_path, json.dumps(programs), **environment(tmp_path))
+    inf1, inf1_analyzed, inf2, inf2_host, inf2_analyzed = json.loads(printed.splitlines()[-1])
+    assert (inf1["type"], inf1["args"], inf1["model"]) == ("list", None, "BertForMaskedLM")
+    assert inf1_analyzed == {"analyzed": 3}
     assert (inf2["type"], inf2["args"], inf2["cpu"]) == ("tuple", None, False)
+    assert inf2["model"] == "BertForQuestionAnswering"
     assert (inf2_host["args"], inf2_host["cpu"]) == ("--target inf2", True)
-    assert inf1_asks == {"analyzed": 3}
-    assert inf2_asks == {"analyzed": 3, "hf": True}
-
-
-@pytest.mark.parametrize("write", [code, analyze_code])
-def test_an_unknown_target(write: Callable[..., str]) -> None:
-    with pytest.raises(tsnb.NeuronError, match="Did you mean inf2"):
-        write(NAMES, "inf22")
-
-
-@pytest.mark.parametrize("target", ["", "inf1", "inf2"])
-def test_programs_are_plain_python(target: str) -> None:
-    compile(code(NAMES, target), "program", "exec")
-    assert "token_type_ids" in code(NAMES, target)
+    assert inf2_analyzed == {"analyzed": 3, "hf": True}
 
 
 @pytest.mark.parametrize("head", CLASSES)
-def test_the_lines_before_load_the_class_of_the_head(head: str) -> None:
-    lines = load_code(head, "eager", 48)
-    compile(lines, "<load>", "exec")
-    assert f"model = {CLASSES[head]}.from_pretrained(" in lines
-    assert 'torchscript=True, attn_implementation="eager"' in lines
-    assert "max_length=48, truncation=True" in lines
+def test_the_program_for_inf1_is_whole_and_of_its_python(head: str) -> None:
+    program = code(NAMES, "inf1", head=head, attention="sdpa", length=48)
+    tree = ast.parse(program, feature_version=(3, 9))
+    imported = {name.name for node in tree.body if isinstance(node, ast.Import) for name in node.names}
+    assert imported == {"torch", "torch_neuron"}
+    assert f"model = {CLASSES[head]}.from_pretrained(folder, return_dict=False).eval()" in program
+    assert "max_length=48, truncation=True" in program
+    assigned = {
+        name.id for name in ast.walk(tree) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)
+    }
+    used = {name.id for name in ast.walk(tree) if isinstance(name, ast.Name)} - assigned
+    assert used == {
+        "torch",
+        "torch_neuron",
+        "Path",
+        "AutoTokenizer",
+        CLASSES[head],
+        "any",
+        "dict",
+        "zip",
+        "print",
+    }
+
+
+def test_the_program_for_inf1_compares_where_there_is_a_device(
+    tmp_path: Path, python: Callable[..., str]
+) -> None:
+    install(tmp_path, "torch_neuron", device=True)
+    program = code(NAMES, "inf1", length=16).replace('"/dev"', repr(str(tmp_path / "dev")))
+    printed = python(RUN, tmp_path, json.dumps([("torch_neuron", program)]), **environment(tmp_path))
+    assert "of the largest number; BF16 alone may be off by 0.05" in printed
+    assert 0 <= float(printed.split()[2]) < 1e-4
+
+
+def test_an_unknown_target_or_head_is_refused() -> None:
+    for write in (code, analyze_code):
+        with pytest.raises(tsnb.NeuronError, match="Did you mean inf2"):
+            write(NAMES, "inf22")
+    with pytest.raises(tsnb.NeuronError, match="Did you mean masked-lm"):
+        load_code("masked", "eager", 48)

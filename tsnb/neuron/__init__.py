@@ -1,7 +1,7 @@
-"""AWS Neuron: what this machine has, what a compiler would make of a trace, and the conversion.
+"""AWS Neuron: what is installed, what a compiler would make of a trace, a plan, a conversion, the code.
 
-Taught in notebook 05. What AWS says is data, with its date and sources: `facts.toml` and
-`inf1_operators.toml`. The public names are listed in `__init__.pyi`.
+Taught in notebook 05. What AWS says is data, with its date and sources: `facts.toml`, `inf1_operators.toml`.
+Begin with `checks.preflight`; then `planning.plan` and `conversion.convert`.
 """
 
 import lazy_loader

@@ -1,19 +1,24 @@
-"""The single checks of a preflight. Each yields what it found. Taught in notebook 05."""
+"""What a Neuron compiler would make of a trace, without the compiler. Taught in notebook 05."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tsnb.base.words import say
+from tsnb.base.errors import NeuronError, suggest
 from tsnb.inference.runner import is_dynamic
 from tsnb.models.tying import tying
-from tsnb.neuron.findings import Finding
-from tsnb.neuron.snippets import analyze_code
-from tsnb.neuron.targets import source
+from tsnb.neuron.operators import is_compiled, operators_of, weights
+from tsnb.neuron.report import Finding, Preflight
+from tsnb.neuron.snippets import analyze_code, code
+from tsnb.neuron.targets import STAND_IN, SUITED, facts, source
+from tsnb.neuron.targets import target as find_target
 from tsnb.tracing.compare import compare
 from tsnb.tracing.graphs import nodes
 from tsnb.tracing.inputs import parameters
+from tsnb.tracing.probe import check_belongs
+from tsnb.tracing.traced import Traced, check_eval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,13 +27,18 @@ if TYPE_CHECKING:
 
     from tsnb.neuron.operators import Operators
     from tsnb.neuron.targets import Target
-    from tsnb.tracing.contract import Contract, Shape
-    from tsnb.tracing.traced import Traced
+    from tsnb.tracing.contract import Shape
+
+    Findings = Iterator[Finding]
 
 EMBEDDING = "aten::embedding"
 SDPA = "aten::scaled_dot_product_attention"
 SIZED_BY_DATA = ("aten::nonzero", "aten::masked_select", "aten::unique", "aten::_unique2")
 TUTORIAL_DTYPES = {"int64", "float32"}  # AWS's tutorials compile with these
+WRITING = ("causal-lm", "seq2seq-lm")
+GRAPH, COMPARED = "read off the trace", "trace and model run side by side"
+GIVE_MODEL = "Give the model: tsnb.neuron.preflight(traced, target, model=model)."
+ok, attention, blocker = (partial(Finding, kind) for kind in ("ok", "attention", "blocker"))
 
 
 @dataclass(frozen=True)
@@ -46,9 +56,9 @@ class Case:
     weights
         Each weight once, as `(number, bytes)`.
     model
-        The model it was made from, where it is given.
+        The model it was made from, if the reader has it.
     task
-        The name of a task in `facts.toml`, where it is known.
+        The name of a task in `facts.toml`, if it is known.
     """
 
     traced: Traced
@@ -58,345 +68,320 @@ class Case:
     model: nn.Module | None = None
     task: str = ""
 
-    @property
-    def contract(self) -> Contract:
-        """The trace's contract."""
-        return self.traced.contract
 
+def preflight(
+    traced: Traced, target: str = "inf1", model: nn.Module | None = None, task: str | None = None
+) -> Preflight:
+    """Look through a trace for what a generation of Neuron takes, and what it does not.
 
-def contract(case: Case) -> Iterator[Finding]:
-    """Say what is missing where tsnb did not make the trace."""
-    if not case.contract.known:
-        names = ", ".join(case.contract.input_names)
-        yield Finding(
-            "attention",
-            "contract",
-            (
-                f"tsnb did not make this trace. Its inputs ({names}) were read off the graph; "
-                "their shapes and dtypes, and whether it agrees with its model, are unknown."
-            ),
-            "Trace the model with tsnb.trace, which writes them down.",
-            "read off the trace",
-        )
+    Needs no SDK and starts no compiler: it reads the graph, the contract and AWS's documentation
+    as `facts.toml` and `inf1_operators.toml` have it. What it says of operators is an estimate.
 
+    Parameters
+    ----------
+    traced
+        What `tsnb.trace` or `tsnb.load_traced` returned; of a file that tsnb did not make, the
+        findings say what is unknown.
+    target
+        `"inf1"`, or `"inf2"` (Trn1 is the same).
+    model
+        The model it was traced from: tells the architecture, the task and the order of inputs, and
+        is run at two smaller shapes where the trace was verified at one only.
+    task
+        Such as `"question-answering"`; by default what the class of the model is named for.
 
-def operators(case: Case) -> Iterator[Finding]:
-    """Compare with the list of torch-neuron; for Inf2, where none is valid, name the operators."""
-    yield from _inf1_operators(case) if case.target.name == "inf1" else _inf2_operators(case)
+    Returns
+    -------
+    Preflight
+        A `Finding` for each thing looked at; `.ok` where there is no blocker.
 
+    Raises
+    ------
+    NeuronError
+        Unknown target or task, no trace, or a graph that is compiled already.
+    TraceError
+        The trace was not made from this model, or the model is in training mode.
 
-def _inf1_operators(case: Case) -> Iterator[Finding]:
-    yield _estimate(case)
-    for operator in case.operators.of("cpu"):
-        if operator.kind == EMBEDDING:
-            why = (
-                f"aten::embedding ({operator.count} times) runs on the CPU on Inf1, by design: "
-                "AWS took it off the list for its performance. Leave fallback=True, the "
-                "default."
-            )
-            yield Finding("ok", "operators", why, source=source("inf1-operators"))
-    if SDPA in case.operators.outside:
-        why, todo = (
-            (
-                "aten::scaled_dot_product_attention is not on the list; torch 1.13, which Inf1 "
-                "needs, does not have it."
-            ),
-            (
-                "Load with eager attention and trace again: tsnb.load(name, "
-                'attn_implementation="eager"), and the same option of from_pretrained.'
-            ),
-        )
-        yield Finding("attention", "operators", why, todo, source("inf1-operators"))
-    rest = [kind for kind in case.operators.outside if kind not in (EMBEDDING, SDPA)]
-    if rest:
-        why, todo = (
-            (
-                f"Not on the list: {', '.join(rest)}. On Inf1 they run on the CPU, and the graph "
-                "is cut before and after each."
-            ),
-            (
-                "If they are many, write them with operators on the list. fallback=False makes "
-                "the compiler refuse them instead."
-            ),
-        )
-        yield Finding("attention", "operators", why, todo, source("inf1-trace"))
-    limited = [f"{held.kind}: {held.condition}" for held in case.operators.of("limited")]
-    if limited:
-        why = f"On the list under a condition: {'; '.join(limited)}."
-        todo = "Compare the condition with the call in the model."
-        yield Finding("attention", "operators", why, todo, source("inf1-operators"))
+    Examples
+    --------
+    >>> import tsnb
+    >>> model, tokenizer = tsnb.load("tiny-bert", attn_implementation="eager")
+    >>> traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
+    >>> report = preflight(traced, "inf1", model)
+    >>> report.ok, report.operators.outside
+    (True, ('aten::embedding',))
 
-
-def _estimate(case: Case) -> Finding:
-    """Return the share of the operators that are on the list, and why that is an estimate."""
-    found = case.operators
-    why = (
-        f"Estimate: {found.listed} of {found.arithmetic} aten:: nodes "
-        f"({found.share or 0:.1%}) are on the list of torch-neuron's operators. It is an "
-        "estimate because the list is made from a change log that ends in 2023, and "
-        "because the real toolchain traces with torch 1.13, this trace with torch "
-        f"{case.contract.versions.get('torch', '?')}. Constants, attributes and lists do "
-        "not count."
+    Taught in notebook 05.
+    """
+    generation, task = find_target(target), checked_task(task, model)
+    check_plain(traced)
+    if model is not None:
+        check_eval(model)
+        check_belongs(traced, model)
+    operators, size = operators_of(traced.module, target), weights(traced.module)
+    case = Case(traced, generation, operators, size, model, task)
+    names = traced.contract.input_names
+    return Preflight(
+        target=generation,
+        input_names=names,
+        findings=tuple(finding for check in CHECKS for finding in check(case)),
+        operators=operators,
+        weights=size[0],
+        buckets=generation.buckets(size[0]),
+        code=code(names, target, device=False),
+        analyze=analyze_code(names, target),
     )
-    todo = "On a host with the compiler, torch.neuron.analyze_model says it for certain."
-    known = set(found.outside) <= {EMBEDDING}
-    return Finding("ok" if known else "attention", "operators", why, todo, source("inf1-operators"))
 
 
-def _inf2_operators(case: Case) -> Iterator[Finding]:
-    kinds = [held.kind for held in case.operators if held.arithmetic]
-    why = (
-        "For Inf2 no valid list of operators exists: the published one dates from "
-        "October 2022 and lacks linear, layer_norm and gelu. So there is no estimate. "
-        f"The trace holds {len(kinds)} kinds: {', '.join(kinds)}."
-    )
-    command = analyze_code(case.contract.input_names, "inf2").splitlines()[-1]
-    todo = f"On a host with the compiler, with the inputs as a tuple: {command}"
-    yield Finding("attention", "operators", why, todo, source("inf2-analyze"))
-    sized = [kind for kind in kinds if kind in SIZED_BY_DATA]
-    if sized:
-        why = (
-            f"The size of what {', '.join(sized)} returns depends on the data; the compiler "
-            "does not take that."
+def check_plain(traced: object) -> None:
+    """Raise a NeuronError where something is no trace, or one that is compiled already."""
+    if not isinstance(traced, Traced):
+        raise NeuronError(
+            f"Expected a trace, as tsnb.trace(model, inputs) returns it; got {type(traced).__name__}."
         )
-        todo = "Replace it by a mask over all places, such as torch.where."
-        yield Finding("blocker", "operators", why, todo, source("inf2-trace"))
-
-
-def order(case: Case) -> Iterator[Finding]:
-    """Say that Neuron takes inputs by position, and whether the names leave a gap."""
-    names = case.contract.input_names
-    place = source(f"{case.target.name}-trace")
-    gap = gap_before(case.model, names)
-    if gap:
-        why = (
-            f"Neuron takes inputs by position, and forward has {gap} before the last of "
-            f"{', '.join(names)}. By position they would land in the wrong places."
+    if traced.contract.target == STAND_IN:
+        raise NeuronError(
+            "This is a stand-in that fixed_shape made; its check of shapes is in the graph. Give the trace "
+            "it was made from."
         )
-        yield Finding(
-            "attention",
-            "order",
-            why,
-            f"tsnb.neuron.convert wraps the model; in your own code, give {gap} too.",
-            place,
+    if is_compiled(traced.module):
+        raise NeuronError(
+            "This graph is compiled for Neuron already: it has neuron:: operators. Give the model, or a "
+            "plain trace of it."
         )
-    else:
-        why = f"Neuron takes inputs by position, as a {case.target.inputs}: {', '.join(names)}."
-        yield Finding("ok", "order", why, source=place)
 
 
-def gap_before(model: nn.Module | None, names: tuple[str, ...]) -> str:
-    """Return the first input of `forward` that is skipped before one that is given, if any is."""
+def checked_task(task: str | None, model: nn.Module | None) -> str:
+    """Return a task that is known: this one, or what the class of a model is named for.
+
+    Raises
+    ------
+    NeuronError
+        A task that is not known; the near one is suggested.
+
+    Examples
+    --------
+    >>> import tsnb
+    >>> checked_task(None, tsnb.load("tiny-bert")[0])
+    'masked-lm'
+    """
+    known: dict[str, list[str]] = facts()["tasks"]
+    if task is not None and task not in known:
+        raise NeuronError(f"There is no task called {task}. {suggest(str(task), known)}")
+    name = type(model).__name__
+    return task or next((known_task for known_task, ends in known.items() if name.endswith(tuple(ends))), "")
+
+
+def skipped_input(model: nn.Module | None, names: tuple[str, ...]) -> str:
+    """Return the first input of `forward` that is left out before the last of these, if any is."""
     known = list(parameters(model)) if model is not None else list(names)
-    skipped = [name for name in known[: len(names)] if name not in names]
-    return skipped[0] if skipped else ""
+    return next((name for name in known[: len(names)] if name not in names), "")
 
 
-def outputs(case: Case) -> Iterator[Finding]:
-    """Look whether the graph returns tensors or a tuple, and not a dict."""
-    [output] = case.traced.module.inlined_graph.outputs()
-    if output.type().kind() == "DictType":
-        todo = "Return a tuple: trace with tsnb.trace, or set model.config.return_dict = False."
-        why = "The graph returns a dict, over which many conversions stumbled."
-        yield Finding("blocker", "outputs", why, todo, source("dict-outputs"))
-    else:
-        why = f"The graph returns tensors without a dict: {(', '.join(case.contract.output_names) or '?')}."
-        yield Finding("ok", "outputs", why, source="read off the trace")
-
-
-def shapes(case: Case) -> Iterator[Finding]:
-    """Say which shape would be compiled, and how one lives with a single shape."""
-    held = case.contract
-    place = source("buckets" if case.target.name == "inf1" else "inf2-trace")
-    if held.length is None:
-        why, todo = (
-            ("A compiled graph takes its traced shape and no other, and this contract does not tell it."),
-            "Trace the model with tsnb.trace and inputs of (batch, length).",
-        )
-    else:
-        why = (
-            f"A compiled graph takes its traced shape and no other: {held.batch_size} × "
-            f"{held.length}. Another is an error; only dynamic batching frees the batch "
-            "size."
-        )
-        todo = (
-            "Choose the length by your texts (tsnb.widgets.MaxLengthChooser), pad with a "
-            "mask, cut what is longer, or compile several lengths. tsnb.neuron.fixed_shape "
-            f"lets you practise with {held.length} on the CPU."
-        )
-    yield Finding("attention", "shapes", why, todo, place)
-
-
-def dtypes(case: Case) -> Iterator[Finding]:
-    """Say which dtypes would be compiled in, and how weights are cast."""
-    held = case.contract.dtypes
-    given = ", ".join(f"{name} {dtype}" for name, dtype in held.items())
-    if held and set(held.values()) <= TUTORIAL_DTYPES:
-        why = (
-            f"A compiled graph takes the dtypes it was traced with: {given}. AWS's tutorials "
-            "compile with these."
-        )
-        yield Finding("ok", "dtypes", why, source=source("buckets"))
-    else:
-        why, todo = (
-            (
-                f"A compiled graph takes the dtypes it was traced with: {(given or '?')}. AWS's "
-                "tutorials use int64 and float32."
-            ),
-            ("Trace with int64 token ids and float32 numbers, or try the compiler on a small model first."),
-        )
-        yield Finding("attention", "dtypes", why, todo, source(f"{case.target.name}-trace"))
-    if case.target.weight_size:
-        why, todo = (
-            ("On Inf1 FP32 is cast to BF16 by default, so that results differ from the model's."),
-            (
-                "Compare with the model on your own texts. Rounded to BF16 on a CPU, small "
-                "BERTs moved by up to 2 % here."
-            ),
-        )
-        yield Finding("attention", "dtypes", why, todo, source("inf1-trace"))
-
-
-def tied(case: Case) -> Iterator[Finding]:
-    """Name the weights that share storage; a frozen graph does not tell without its model."""
-    held = case.traced.module if case.model is None else case.model
-    if not list(held.parameters()):
-        return
-    pairs = tying(held).tied
-    names = "; ".join(f"{pair.first} = {pair.second}" for pair in pairs)
-    why = (
-        (
-            f"Tied, and counted once here: {names}. They trace and save; whether a compiled "
-            "graph holds them twice, AWS does not say."
-        )
-        if pairs
-        else "No weights share storage."
-    )
-    yield Finding("ok", "weights", why, source="read off the trace")
-
-
-def device(case: Case) -> Iterator[Finding]:
-    """Look for devices that were written into the graph."""
-    constants = (
+def _graph(case: Case) -> Findings:
+    contract, graph = case.traced.contract, case.traced.module.inlined_graph
+    names = ", ".join(contract.output_names) or "?"
+    devices = {
         node.s("value")
-        for node in nodes(case.traced.module.inlined_graph)
+        for node in nodes(graph)
         if node.kind() == "prim::Constant" and node.output().type().kind() == "DeviceObjType"
+    }
+    if not contract.known:
+        yield attention(
+            "contract",
+            "tsnb did not make this trace: its inputs were read off the graph, and their shapes and dtypes, "
+            "and whether it agrees with its model, are unknown.",
+            "Trace the model with tsnb.trace, which writes them down.",
+            GRAPH,
+        )
+    if any(output.type().kind() == "DictType" for output in graph.outputs()):
+        why = "The graph returns a dict, over which many conversions stumbled."
+        todo = "Return a tuple: trace with tsnb.trace, or set model.config.return_dict = False."
+        yield blocker("outputs", why, todo, source("dict-outputs"))
+    else:
+        yield ok("outputs", f"The graph returns tensors without a dict: {names}.", source=GRAPH)
+    if devices <= {"cpu"}:
+        yield ok("device", "No device but the CPU is written into the graph.", source=GRAPH)
+    else:
+        why = f"Devices are written into the graph: {', '.join(sorted(devices))}."
+        todo = "Move model and inputs to the CPU and trace again; Neuron's graphs take and give CPU tensors."
+        yield blocker("device", why, todo, GRAPH)
+
+
+def _operators(case: Case) -> Findings:
+    yield from (_inf1_operators if case.target.name == "inf1" else _inf2_operators)(case)
+
+
+def _inf1_operators(case: Case) -> Findings:
+    operators, place = case.operators, source("inf1-operators")
+    counted = [operator for operator in operators if operator.arithmetic]
+    total = sum(operator.count for operator in counted)
+    listed = sum(operator.count for operator in counted if operator.support in ("supported", "limited"))
+    yield (ok if set(operators.outside) <= {EMBEDDING} else attention)(
+        "operators",
+        f"Estimate: {listed} of {total} aten:: nodes ({listed / max(total, 1):.1%}) are on torch-neuron's "
+        "list, which is made from a change log that ends in 2023. The real toolchain traces with torch 1.13, "
+        f"this trace is of torch {case.traced.contract.versions.get('torch', '?')}. Constants do not count.",
+        "On a host with the compiler, torch.neuron.analyze_model says it for certain.",
+        place,
     )
-    names = sorted(set(constants))
-    place = "read off the trace"
-    if set(names) <= {"cpu"}:
-        why = (
-            "The device cpu is written into the graph, and compilers trace on the CPU."
-            if names
-            else "No device is written into the graph."
-        )
-        yield Finding("ok", "device", why, source=place)
+    if EMBEDDING in operators.outside:
+        why = f"{EMBEDDING} runs on the CPU by design: AWS took it off the list for its performance."
+        yield ok("operators", why, "Leave fallback=True, the default.", place)
+    if SDPA in operators.outside:
+        why = f"{SDPA} is not on the list; torch 1.13, which Inf1 needs, does not have it."
+        todo = 'Load with eager attention and trace again: tsnb.load(name, attn_implementation="eager").'
+        yield attention("operators", why, todo, place)
+    rest = ", ".join(kind for kind in operators.outside if kind not in (EMBEDDING, SDPA))
+    if rest:
+        why = f"Not on the list: {rest}. They run on the CPU, and the graph is cut before and after each."
+        todo = "If they are many, write them with listed operators; with fallback=False they are refused."
+        yield attention("operators", why, todo, source("inf1-trace"))
+    limited = "; ".join(f"{operator.kind}: {operator.condition}" for operator in operators.of("limited"))
+    if limited:
+        todo = "Compare the condition with the call in the model."
+        yield attention("operators", f"On the list under a condition: {limited}.", todo, place)
+
+
+def _inf2_operators(case: Case) -> Findings:
+    kinds = [operator.kind for operator in case.operators if operator.arithmetic]
+    command = analyze_code(case.traced.contract.input_names, "inf2").splitlines()[-1]
+    yield attention(
+        "operators",
+        "For Inf2 no valid list of operators exists: the published one dates from October 2022 and lacks "
+        f"linear, layer_norm and gelu. So there is no estimate. The {len(kinds)} kinds: {', '.join(kinds)}.",
+        f"On a host with the compiler, with the inputs as a tuple: {command}",
+        source("inf2-analyze"),
+    )
+    sized = ", ".join(kind for kind in kinds if kind in SIZED_BY_DATA)
+    if sized:
+        why = f"The size of what {sized} returns depends on the data; the compiler does not take that."
+        todo = "Replace it by a mask over the whole length, such as torch.where."
+        yield blocker("operators", why, todo, source("inf2-trace"))
+
+
+def _inputs(case: Case) -> Findings:
+    contract, place = case.traced.contract, source(f"{case.target.name}-trace")
+    names, skipped = ", ".join(contract.input_names), skipped_input(case.model, contract.input_names)
+    if skipped:
+        why = f"Neuron takes inputs by position, and forward has {skipped} before the last of {names}."
+        todo = f"Give {skipped} too, or the others land in wrong places; for Inf2, tsnb.neuron.convert helps."
+        yield attention("order", why, todo, place)
     else:
-        why = f"Devices are written into the graph: {', '.join(names)}."
-        yield Finding(
-            "blocker",
-            "device",
-            why,
-            ("Move model and inputs to the CPU, and trace again; Neuron's graphs take and give CPU tensors."),
-            place,
-        )
-
-
-def flow(case: Case) -> Iterator[Finding]:
-    """Look for what Python decided while it was traced, by other shapes."""
-    same, other = _tried(case)
-    lines = [note.source for note in case.traced.warnings if note.harmless is False]
-    place = "trace and model run side by side"
-    if other or lines:
-        why = (
-            "Python took part in this trace: it parts from the model at "
-            f"{(_shapes(other) or '?')}, or may do so (lines: {(', '.join(lines) or '?')}). "
-            "At the traced shape it is right."
-        )
-        yield Finding(
-            "attention",
-            "flow",
-            why,
-            "Make a trace of its own for every length and batch size; tsnb.probe maps them.",
-            place,
-        )
-    elif len({length for _, length in same}) > 1:
-        why = f"No sign of Python in the way: trace and model agree at {_shapes(same)}."
-        yield Finding("ok", "flow", why, source=place)
+        why = f"Neuron takes inputs by position, as a {case.target.inputs}: {names}."
+        yield ok("order", why, source=place)
+    if contract.length is None:
+        why = "A compiled graph takes its traced shape and no other, and this contract does not tell it."
+        todo = "Trace the model with tsnb.trace and inputs of (batch, length)."
+        yield attention("shapes", why, todo, place)
     else:
-        why, todo = (
-            (
-                "Whether Python took part in this trace is unknown: it was compared with the "
-                "model at one shape or none."
-            ),
-            "Give the model: tsnb.neuron.preflight(traced, target, model=model).",
+        yield attention(
+            "shapes",
+            f"A compiled graph takes its traced shape alone: {contract.batch_size} × {contract.length}. "
+            "Another is an error; only dynamic batching frees the batch size.",
+            "Choose the length by your texts (tsnb.widgets.MaxLengthChooser), pad with a mask, cut what "
+            "is longer, or compile several. tsnb.neuron.fixed_shape lets you practise on the CPU.",
+            source("buckets") if case.target.name == "inf1" else place,
         )
-        yield Finding("attention", "flow", why, todo, place)
+    dtypes = ", ".join(f"{name} {dtype}" for name, dtype in contract.dtypes.items()) or "?"
+    why = f"A compiled graph takes its traced dtypes: {dtypes}. AWS's tutorials use int64 and float32."
+    if contract.dtypes and set(contract.dtypes.values()) <= TUTORIAL_DTYPES:
+        yield ok("dtypes", why, source=source("buckets"))
+    else:
+        todo = "Trace with int64 ids and float32 numbers, or try the compiler on a small model first."
+        yield attention("dtypes", why, todo, place)
+    if case.target.weight_size:
+        why = "On Inf1 FP32 is cast to BF16 by default, so that results differ from the model's."
+        todo = "Compare both on your own texts. Rounded to BF16 on a CPU, small BERTs moved by up to 2 %."
+        yield attention("dtypes", why, todo, place)
 
 
-def _tried(case: Case) -> tuple[list[Shape], list[Shape]]:
-    """Return the shapes at which trace and model agree, and those where they do not.
+def _weights(case: Case) -> Findings:
+    module: Any = case.traced.module if case.model is None else case.model
+    if list(module.parameters()):  # of a frozen graph nothing is known
+        pairs = "; ".join(f"{pair.first} = {pair.second}" for pair in tying(module).tied)
+        why = f"Tied, and counted once: {pairs}. They trace; whether compiled twice, AWS does not say."
+        yield ok("weights", why if pairs else "No weights share storage.", source=GRAPH)
+    count, stored = case.weights
+    needed = count * case.target.weight_size or stored
+    core, chip = (f"{size / 1e9:.1f} GB" for size in (case.target.core_memory, case.target.chip_memory))
+    place = source("buckets" if case.target.name == "inf1" else "inf2-memory")
+    why = f"{count:,} weights take about {needed / 1e9:.2g} GB; a NeuronCore has {core}, the chip {chip}."
+    if needed > case.target.chip_memory:
+        yield blocker("size", f"Too much for a chip: {why}", "Take a smaller model.", place)
+    elif needed > case.target.core_memory:
+        todo = "Spread it over several cores, or take a smaller model."
+        yield attention("size", f"Too much for a NeuronCore: {why}", todo, place)
+    else:
+        yield ok("size", why, source=place)
+    todo = "tsnb.plan_buckets finds the best lengths for your texts; watch the memory as you load them."
+    allowed = case.target.buckets(count)
+    if allowed is not None:
+        why = f"By AWS's rule, round(1e9 / weights), about {allowed:,} compiled lengths fit on a NeuronCore."
+        yield (ok if allowed else attention)("buckets", why, todo, source("buckets"))
+    elif count:
+        why = "AWS's rule for the number of compiled lengths is for Inf1; for Inf2 there is none."
+        yield attention("buckets", why, todo, source("inf2-trace"))
+
+
+def _flow(case: Case) -> Findings:
+    """Look for what Python decided while it was traced, by other shapes.
 
     Where the trace was not verified at another length and batch size, and the model is there, two
     smaller shapes are run, because they are quick.
     """
-    held, batch, length = case.contract, case.contract.batch_size, case.contract.length
-    same = list(held.verified)
-    if case.model is None or batch is None or length is None or is_dynamic(held):
-        return same, []
-    smaller = [(size, max(1, length // 2)) for size in (batch, batch + 1)]
-    tried = {shape: compare(case.traced, case.model, shape).kind for shape in smaller}
-    same += [shape for shape, kind in tried.items() if kind == "same" and shape not in same]
-    return same, [shape for shape, kind in tried.items() if kind in ("wrong", "raises")]
+    contract = case.traced.contract
+    batch, length = contract.batch_size, contract.length
+    same, other = list(contract.verified), []
+    if case.model is not None and batch and length and not is_dynamic(contract):
+        shapes = [(size, max(1, length // 2)) for size in (batch, batch + 1)]
+        kinds = {shape: compare(case.traced, case.model, shape).kind for shape in shapes}
+        same += [shape for shape in shapes if kinds[shape] == "same" and shape not in same]
+        other = [shape for shape in shapes if kinds[shape] in ("wrong", "raises")]
+    lines = ", ".join(warning.source for warning in case.traced.warnings if warning.harmless is False)
+    if other or lines:
+        where = "; ".join(filter(None, [_listed(other), lines]))
+        why = f"Python took part in this trace: at other shapes it may part from the model ({where})."
+        todo = "Make a trace of its own for every length and batch size; tsnb.probe maps them."
+        yield attention("flow", why, todo, COMPARED)
+    elif len({length for _, length in same}) > 1:
+        yield ok("flow", f"No sign of Python: trace and model agree at {_listed(same)}.", source=COMPARED)
+    else:
+        why = "Whether Python took part in this trace is unknown: it was compared at one shape or none."
+        yield attention("flow", why, GIVE_MODEL, COMPARED)
 
 
-def _shapes(shapes: list[Shape]) -> str:
+def _listed(shapes: list[Shape]) -> str:
     return ", ".join(f"{batch} × {length}" for batch, length in shapes)
 
 
-def size(case: Case) -> Iterator[Finding]:
-    """Compare the weights with the memory of a NeuronCore and of a chip."""
-    count, stored = case.weights
-    needed = count * case.target.weight_size or stored
-    gaps: dict[str, Any] = {
-        "weights": f"{count:,}",
-        "needed": f"{needed / 1e9:.2g}",
-        "core": f"{case.target.core_memory / 1e9:.1f}",
-        "chip": f"{case.target.chip_memory / 1e9:.1f}",
-    }
-    place = source("buckets" if case.target.name == "inf1" else "inf2-memory")
-    if needed > case.target.chip_memory:
-        why, todo = say("preflight.size-chip-why", **gaps), "Take a smaller model."
-        yield Finding("blocker", "size", why, todo, place)
-    elif needed > case.target.core_memory:
-        why, todo = (
-            say("preflight.size-core-why", **gaps),
-            "Spread it over several cores, or take a smaller model.",
-        )
-        yield Finding("attention", "size", why, todo, place)
+def _fit(case: Case) -> Findings:
+    """Look up the kind of model in AWS's table of May 2023, which is historical, and the task."""
+    kind = getattr(getattr(case.model, "config", None), "model_type", "")
+    row = next((row for row in facts()["fit"] if kind in (*row["named"], *row["like"])), None)
+    table = "AWS's table of May 2023; its page was deleted in 2024"
+    if row is None:
+        why = f"AWS's table has no row for {kind}." if kind else "Without the model it is unknown."
+        todo = "Try it on one instance before you plan with it." if kind else GIVE_MODEL
+        yield attention("architecture", why, todo, table)
     else:
-        yield Finding("ok", "size", say("preflight.size-fits-why", **gaps), source=place)
+        rating = facts()["rating"][row[case.target.name]]
+        named = f"{row['family']}s ({', '.join(row['named'])}) {rating['means']} for {case.target.name}"
+        like = f" The table does not name {kind}, which is built like them." if kind in row["like"] else ""
+        yield Finding(rating["kind"], "architecture", f"Historical: {named}.{like}", rating["todo"], table)
+    place = source("tasks")
+    if not case.task:
+        todo = "Give task, such as question-answering, or the model."
+        yield attention("task", "The task is unknown.", todo, place)
+    elif case.task in WRITING:
+        why = f"{case.task} writes text token by token, so that one graph is not enough."
+        todo = "Trace encoder and decoder apart behind a wrapper, with a short maximum length."
+        yield attention("task", why, todo, place)
+    elif case.target.name == "inf1" and case.task in SUITED:
+        yield ok("task", f"{case.task} is one of the three tasks that suit Inf1 best.", source=place)
+    else:
+        why = f"{case.task} reads a text in one pass. AWS gives no rating of it for this generation."
+        yield ok("task", why, source=place)
 
 
-def buckets(case: Case) -> Iterator[Finding]:
-    """Say how many lengths AWS's rule allows, where there are weights."""
-    count, _ = case.weights
-    if not count:
-        return
-    allowed = case.target.buckets(count)
-    if allowed is None:
-        why, todo = (
-            ("AWS's rule for the number of compiled lengths is for Inf1; for Inf2 there is none."),
-            (
-                "tsnb.plan_buckets finds the best lengths for your texts; watch the device's "
-                "memory as you load them."
-            ),
-        )
-        yield Finding("attention", "buckets", why, todo, source("inf2-trace"))
-    else:
-        why = (
-            f"By AWS's rule for Inf1, round(1e9 / {count:,} weights), about {allowed:,} "
-            "compiled lengths fit on a NeuronCore."
-        )
-        todo = "tsnb.plan_buckets finds the best lengths for your texts; watch the memory with neuron-top."
-        yield Finding("ok" if allowed else "attention", "buckets", why, todo, source("buckets"))
+CHECKS = (_graph, _operators, _inputs, _weights, _flow, _fit)

@@ -1,20 +1,23 @@
-"""The real conversion, where the Neuron SDK is installed. Taught in notebook 05."""
+"""The real conversion, where the Neuron SDK is installed, and a stand-in for it. Taught in notebook 05."""
 
 from __future__ import annotations
 
 import importlib
+import shlex
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from tsnb.base.errors import NeuronError
-from tsnb.neuron.checks import gap_before
-from tsnb.neuron.detection import Detection, detect_one
+from tsnb.neuron.checks import check_plain
+from tsnb.neuron.detection import detect_one, installed
 from tsnb.neuron.operators import is_compiled
+from tsnb.neuron.targets import STAND_IN
 from tsnb.neuron.targets import target as find_target
-from tsnb.tracing.contract import batch_and_length
-from tsnb.tracing.inputs import in_forward_order
-from tsnb.tracing.outputs import flatten, relative_difference, run, traceable
+from tsnb.tracing.contract import batch_and_length, resolve
+from tsnb.tracing.inputs import checked_tensors, in_forward_order
+from tsnb.tracing.outputs import flatten, relative_difference
+from tsnb.tracing.trace import trace
+from tsnb.tracing.traced import Traced, checked_module, quiet_jit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,10 +25,11 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from tsnb.neuron.targets import Target
-    from tsnb.tracing.traced import Traced
+    from tsnb.tracing.contract import Contract, Shape
 
     Tensors = Mapping[str, torch.Tensor]
+
+REFUSAL = "Stand-in for a Neuron graph, on the CPU"
 
 
 def convert(
@@ -36,12 +40,11 @@ def convert(
     tolerance: float | None = None,
     **options: Any,
 ) -> Traced:
-    """Compile a model for a Neuron device, with the call of that generation.
+    """Compile a model for a Neuron device of the second generation, with `torch_neuronx.trace`.
 
-    Inf1 takes the inputs as a list, Inf2 as a tuple; both by position, so they are put in the order
-    of `forward` first, and a model whose given names leave a gap there is wrapped. Where there is
-    no device, Inf2's compiler is told to do without. Where there is one, the compiled graph is
-    compared with the model. With the packages of both generations installed, the target decides.
+    It takes the inputs as a tuple, by position: here they are put in the order of `forward` first, and
+    the model is wrapped in a module that calls it by name and returns a tuple. Where there is no device,
+    the compiler is given its target. Where there is one, the compiled graph is compared with the model.
 
     Parameters
     ----------
@@ -50,12 +53,12 @@ def convert(
     inputs
         Tensors by name; the compiled graph accepts their shapes and no others.
     target
-        `"inf1"`, or `"inf2"` (for Trn1 too, with `compiler_args="--target trn1"`).
+        `"inf2"` (for Trn1 too, with `compiler_args="--target trn1"`). The packages of Inf1 need a Python
+        that is too old for tsnb: `tsnb.neuron.code` writes the program to run there.
     tolerance
-        Largest difference to the model, as a part of its largest output; by default 0.05 for
-        Inf1, which casts to BF16, and 0.01 for Inf2.
+        Largest difference to the model, as a part of its largest output; 0.01 by default.
     **options
-        Passed on to `torch_neuron.trace` or `torch_neuronx.trace`, such as `compiler_args`.
+        Passed on to `torch_neuronx.trace`, such as `compiler_args`.
 
     Returns
     -------
@@ -66,119 +69,182 @@ def convert(
     Raises
     ------
     InputError
-        Names that `forward` does not have, or that are missing.
+        No module, names that `forward` does not have, or that are missing.
     TraceError
         The model is in training mode, or does not trace even with plain torch.
     NeuronError
-        Unknown target, what is missing here, a trace in place of the model, a compiler that fails,
-        or a graph that disagrees with the model.
+        Inf1 or an unknown target, what is missing here, a trace in place of the model, a compiler that
+        fails, or a graph that disagrees with the model.
 
     Taught in notebook 05.
     """
-    from tsnb.tracing.inputs import checked_tensors
-    from tsnb.tracing.trace import trace
-    from tsnb.tracing.traced import Traced
+    import torch
 
-    found = _ready(model, target)
-    ordered = in_forward_order(model, checked_tensors(inputs))
+    generation = find_target(target)
+    module = getattr(model, "module", model)
+    if isinstance(module, torch.jit.ScriptModule):
+        raise NeuronError(
+            "This graph is compiled for Neuron already: it has neuron:: operators. Give the model."
+            if is_compiled(module)
+            else "This is a trace; the compiler needs the model itself and traces it in its own way."
+        )
+    ordered = in_forward_order(checked_module(model), checked_tensors(inputs))
+    if target == "inf1":
+        raise NeuronError(
+            f"The packages for Inf1 need Python {generation.pythons} and torch {generation.torch}, which are "
+            f'too old for tsnb: tsnb.neuron.code({list(ordered)}, "inf1") writes the program to run there.'
+        )
+    detection = detect_one(generation)
+    if not detection.can_convert:
+        raise NeuronError(f"The model cannot be converted for {target} here. {detection}")
     batch, length = batch_and_length(ordered)
-    asked = [] if batch is None or length is None else [(batch, length)]
-    plain = trace(model, ordered, verify=asked).contract
-    module = _compile(model, ordered, found, options)
+    shapes = [] if batch is None or length is None else [(batch, length)]
+    plain = trace(model, ordered, verify=shapes).contract
+    ready = detection.state == "ready"
+    if not ready:
+        arguments = options.get("compiler_args") or ""
+        text = arguments if isinstance(arguments, str) else shlex.join(arguments)
+        options = {"cpu_backend": True} | options
+        if "--target" not in text:
+            options["compiler_args"] = f"{text} --target {target}".strip()
+    try:
+        package = importlib.import_module(generation.package)
+        compiled = package.trace(_by_position(model, tuple(ordered)), tuple(ordered.values()), **options)
+    except Exception as error:  # whatever a compiler raises
+        raise NeuronError(
+            f"{generation.package}.trace failed: {error} If it names an operator, torch_neuronx.analyze "
+            "lists all, and partitioner_config=torch_neuronx.PartitionerConfig() leaves them to the CPU."
+        ) from error
+    if ready:
+        with torch.no_grad():
+            eager = flatten(model(**ordered))
+            try:
+                outputs = flatten(compiled(*ordered.values()))
+            except Exception as error:  # whatever a runtime raises
+                raise NeuronError(
+                    f"The model was compiled for {target}, and running it on this device failed: {error} If "
+                    "the device is of another generation, run it there."
+                ) from error
+        allowed = generation.tolerance if tolerance is None else tolerance
+        check_difference(relative_difference(eager, outputs), allowed)
     contract = replace(
         plain,
         fixed_shape=True,
-        target=found.target.name,
-        versions={**plain.versions, **versions(found.target)},
-        verified=tuple(asked) if found.state == "ready" else (),
+        target=target,
+        versions={**plain.versions, **installed(*generation.install)},
+        verified=tuple(shapes) if ready else (),
     )
-    if found.state == "ready":
-        _compare(model, module, ordered, found.target, tolerance)
-    return Traced(module, contract)
+    return Traced(compiled, contract)
 
 
-def versions(target: Target) -> dict[str, str]:
-    """Return the versions of a generation's packages that are installed, by their pip names."""
-    found = {}
-    for name in (package.partition("[")[0] for package in target.install):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+def check_difference(part: float, allowed: float) -> str:
+    """Return how far a graph is from its model, or raise a NeuronError where that is more than allowed.
 
-
-def _ready(model: object, target: str) -> Detection:
-    """Return what is installed for a target, if it can compile and the model can be compiled."""
-    import torch
-
-    found = find_target(target)
-    if isinstance(getattr(model, "module", model), torch.jit.ScriptModule):
-        compiled = is_compiled(getattr(model, "module", model))
-        raise NeuronError("neuron.already-converted" if compiled else "neuron.not-a-model")
-    detected = detect_one(found)
-    if not detected.can_trace:
-        raise NeuronError(f"The model cannot be converted for {target} here. {detected}")
-    return detected
-
-
-def _compile(model: nn.Module, inputs: Tensors, found: Detection, options: dict[str, Any]) -> Any:
-    """Call the generation's own trace function."""
-    name = found.target.name
-    if name == "inf2" and found.state == "no-device":
-        options = {"cpu_backend": True, **options, **_with_target(options.get("compiler_args"))}
-    tensors = list(inputs.values()) if found.target.inputs == "list" else tuple(inputs.values())
-    try:
-        package = importlib.import_module(found.target.package)
-        return package.trace(_by_position(traceable(model), tuple(inputs)), tensors, **options)
-    except Exception as error:  # whatever a compiler raises
-        key = "neuron.failed-inf1" if name == "inf1" else "neuron.failed-inf2"
-        raise NeuronError(key, why=error) from error
-
-
-def _with_target(given: str | list[str] | None) -> dict[str, Any]:
-    """Return compiler arguments that name a target, which a compiler without a device must know."""
-    if given is None:
-        return {"compiler_args": "--target inf2"}
-    if "--target" in " ".join([given] if isinstance(given, str) else given):
-        return {"compiler_args": given}
-    added = f"{given} --target inf2" if isinstance(given, str) else [*given, "--target", "inf2"]
-    return {"compiler_args": added}
+    >>> check_difference(0.002, 0.01)
+    'off by 0.002 of the largest output, 0.01 allowed'
+    """
+    if not part <= allowed:
+        raise NeuronError(
+            f"The compiled graph differs from the model by {part:.2g} of its largest output; {allowed} is "
+            "allowed. Look at the casting options of the compiler, or give a tolerance of your own."
+        )
+    return f"off by {part:.2g} of the largest output, {allowed} allowed"
 
 
 def _by_position(model: nn.Module, names: tuple[str, ...]) -> nn.Module:
-    """Return a model that takes these inputs by position: itself, unless they leave a gap."""
+    """Return a model that takes these inputs by position, without a gap, and returns a tuple."""
     from torch import nn
-
-    if not gap_before(model, names):
-        return model
 
     class ByPosition(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.model = model
 
-        def forward(self, *tensors: torch.Tensor) -> Any:
-            return self.model(**dict(zip(names, tensors, strict=True)))
+        def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return tuple(flatten(self.model(**dict(zip(names, tensors, strict=True)))))
 
     return ByPosition().eval()
 
 
-def _compare(model: nn.Module, module: Any, inputs: Tensors, target: Target, tolerance: float | None) -> None:
-    """Run the compiled graph and the model on the inputs, and raise where they differ too much."""
-    import torch
+def fixed_shape(traced: Traced) -> Traced:
+    """Wrap a trace so that it takes the traced shapes and dtypes and no others.
 
-    allowed = target.tolerance if tolerance is None else tolerance
-    with torch.no_grad():
-        eager = list(run(model, inputs).values())
-        try:
-            found = flatten(module(*inputs.values()))
-        except Exception as error:  # whatever a runtime raises
-            raise NeuronError(
-                f"The model was compiled for {target.name}, and running it on this device "
-                f"failed: {error} If the device is of another generation, run it there."
-            ) from error
-    part = relative_difference(eager, found)
-    if not part <= allowed:
-        gaps = {"target": target.name, "part": f"{part:.2g}", "tolerance": allowed}
-        raise NeuronError("neuron.disagrees", **gaps)
+    A Neuron graph is compiled for one shape. This stand-in runs on the CPU, so that padding,
+    truncation and buckets can be practised for real: several of them at different lengths are what
+    `tsnb.Runner` takes. It says nothing about Neuron's speed, numbers or messages. The check is
+    part of the graph, and is there after saving, in another process and in C++.
+
+    Parameters
+    ----------
+    traced
+        A trace with a known contract.
+
+    Returns
+    -------
+    Traced
+        With `contract.fixed_shape` true and `contract.target` `"stand-in"`.
+
+    Raises
+    ------
+    NeuronError
+        No trace, an unknown contract, or a graph that is compiled or a stand-in already.
+
+    Examples
+    --------
+    >>> import tsnb
+    >>> model, tokenizer = tsnb.load("tiny-bert")
+    >>> inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16)
+    >>> fixed = fixed_shape(tsnb.trace(model, inputs))
+    >>> fixed(**{name: tensor[:, :8] for name, tensor in inputs.items()})  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    tsnb.base.errors.InputError: The input input_ids has the shape [1, 8]; this graph takes [1, 16] ...
+
+    Taught in notebook 05.
+    """
+    import torch  # the source of the check names it
+
+    check_plain(traced)
+    contract = traced.contract
+    if not contract.length or not contract.batch_size or set(contract.input_names) - set(contract.input_axes):
+        raise NeuronError(
+            "The contract of this trace does not say its shape, so that no other can be refused. Trace the "
+            "model with tsnb.trace, and save it with tsnb.save."
+        )
+    shape = contract.batch_size, contract.length
+
+    class StandIn(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = traced.module
+
+    with quiet_jit() as jit:
+        guarded = jit.script(StandIn().eval())
+        guarded.define(_source(contract, shape))
+        frozen = jit.freeze(guarded)
+    return Traced(frozen, replace(contract, fixed_shape=True, target=STAND_IN, verified=(shape,)))
+
+
+def _source(contract: Contract, shape: Shape) -> str:
+    """Write the check, input by input, as TorchScript.
+
+    It has a method and names of its own, because an input may be called `list` or `torch`.
+    """
+    names = contract.input_names
+    lines = [f"def check(self, {', '.join(f'input_{place}: Tensor' for place in range(len(names)))}):"]
+    for place, name in enumerate(names):
+        sizes, dtype = list(resolve(contract.input_axes[name], *shape)), contract.dtypes[name]
+        message = f"the input {name} must have the shape {sizes} and be {dtype}."
+        lines += [
+            f"    if list(input_{place}.shape) != {sizes} or input_{place}.dtype != torch.{dtype}:",
+            f"        raise ValueError({f'{REFUSAL}: {message}'!r})",
+        ]
+    return "\n".join(
+        [
+            *lines,
+            f"def forward(self, {', '.join(f'{name}: Tensor' for name in names)}):",
+            f"    self.check({', '.join(names)})",
+            f"    return self.inner({', '.join(names)})",
+            "",
+        ]
+    )

@@ -11,13 +11,10 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from tsnb.base.words import say, wrapped
+from tsnb.base.tables import wrapped
 from tsnb.neuron.targets import TARGETS, Target, facts
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 State = Literal["absent", "broken", "no-trace", "no-compiler", "no-device", "ready"]
 INDENT = " " * 6  # below a generation's name
@@ -29,11 +26,42 @@ package = importlib.import_module(sys.argv[1])
 print()
 print("tsnb:", callable(getattr(package, "trace", None)))
 """
+SDK = "{install} from AWS's own pip repository, or a Deep Learning AMI of SDK {sdk} or older"
+NO_SDK = "Works: tracing, shapes, tsnb.neuron.preflight and fixed_shape, which need no SDK."
+WORDS: dict[State, tuple[str, str, str]] = {  # what is here, what works, what to do next
+    "absent": ("{package} is not installed here.", NO_SDK, f"Next: to convert, use a Linux host with {SDK}."),
+    "broken": (
+        "{package} is installed, but its import fails: {detail}",
+        NO_SDK,
+        "Next: install {install} again, in an environment of its own, with the versions below.",
+    ),
+    "no-trace": (
+        "{package} has no function trace: it is incomplete, or the newer TorchNeuron, with torch.compile.",
+        NO_SDK,
+        "Next: install {install} of SDK {sdk} or older in an environment of its own.",
+    ),
+    "no-compiler": (
+        "{package} is installed, its compiler {compiler} is not.",
+        "Works: what needs no SDK. Files converted elsewhere run on an instance with the device ({runs_on}).",
+        "Next: install {install}.",
+    ),
+    "no-device": (
+        "{package} and its compiler are here, a Neuron device is not (no /dev/neuron*).",
+        "Works: converting and saving. Running what was converted does not.",
+        "Next: convert here, copy the file, and run it on an instance with the device ({runs_on}).",
+    ),
+    "ready": (
+        "{package}, its compiler and a Neuron device (/dev/neuron*, of either generation) are here.",
+        "Works: converting, saving, loading and running.",
+        "Next: python -m tsnb.neuron.selftest shows whether they work together.",
+    ),
+}
+INF1 = f"Next: run the program of tsnb.neuron.code(names, 'inf1') on a Linux host with {SDK}."
 
 
 @dataclass(frozen=True, repr=False)
 class Detection:
-    """What was found of one generation's packages; prints as text.
+    """What this machine has of one generation's packages; prints as text.
 
     Attributes
     ----------
@@ -44,7 +72,7 @@ class Detection:
         without the function `.trace`; `no-compiler`; `no-device`: can compile, cannot run;
         `ready`.
     python, torch
-        Versions found; torch's is empty where it is not installed.
+        Versions here; torch's is empty where it is not installed.
     detail
         What the import said, for `broken`.
     """
@@ -56,95 +84,46 @@ class Detection:
     detail: str = ""
 
     @property
-    def can_trace(self) -> bool:
-        """Whether `convert` can compile here."""
-        return self.state in ("no-device", "ready")
+    def can_convert(self) -> bool:
+        """Whether `convert` can compile here; for Inf1 it never does."""
+        return self.target.name != "inf1" and self.state in ("no-device", "ready")
 
     @property
-    def python_fits(self) -> bool:
-        """Whether the last release runs on this Python."""
-        return self.python.split(".")[:2] in [["3", str(minor)] for minor in self.target.python]
-
-    @property
-    def torch_fits(self) -> bool:
-        """Whether the last release was made for this torch."""
-        return f"{self.torch.partition('+')[0]}.".startswith(f"{self.target.torch}.")
-
-    @property
-    def found(self) -> str:
-        """What is installed, in a sentence."""
-        need = self.target
-        return say(
-            f"neuron.state-{self.state}",
-            package=need.package,
-            compiler=need.compiler,
-            detail=self.detail,
-        )
-
-    @property
-    def works(self) -> str:
-        """What can be done in this state."""
-        return say(f"neuron.works-{self.state}", runs_on=self.target.runs_on)
-
-    @property
-    def todo(self) -> str:
-        """What to do next."""
-        need = self.target
-        install = " ".join(need.install)
-        return say(f"neuron.next-{self.state}", install=install, sdk=need.sdk, runs_on=need.runs_on)
-
-    @property
-    def versions(self) -> str:
-        """What the last release needs, what is here, and whether that fits."""
+    def lines(self) -> tuple[str, ...]:
+        """What is here, what works, what to do next, which versions fit, where to compile, and until when."""
+        need, known = self.target, facts()
+        here, works, todo = WORDS[self.state]
+        if need.name == "inf1":
+            works, todo = NO_SDK, INF1
+        values = vars(need) | {"install": " ".join(need.install), "detail": self.detail}
+        python_fits = self.python.split(".")[:2] in [["3", str(minor)] for minor in need.python]
+        torch_fits = f"{self.torch.partition('+')[0]}.".startswith(f"{need.torch}.")
         return (
-            f"Needs Python {self.target.pythons} and torch {self.target.torch}; here Python "
-            f"{self.python} ({_fits(fits=self.python_fits)}), torch {(self.torch or '-')} "
-            f"({_fits(fits=self.torch_fits)})."
+            *(text.format(**values) for text in (here, works, todo)),
+            f"Needs Python {need.pythons}; here Python {self.python} {_fits(fits=python_fits)}.",
+            f"Needs torch {need.torch}; here torch {self.torch or '-'} {_fits(fits=torch_fits)}.",
+            f"As of {known['as_of']} (SDK {known['sdk']}): {need.status}",
         )
-
-    @property
-    def hosts(self) -> str:
-        """Where to compile, and where to run."""
-        return say(f"neuron.hosts-{self.target.name}")
-
-    @property
-    def lifecycle(self) -> str:
-        """How long this generation's tracing is supported, with the date of that statement."""
-        known = facts()
-        return say(f"neuron.lifecycle-{self.target.name}", date=known["as_of"], sdk=known["sdk"])
 
     def __str__(self) -> str:
-        parts = (self.works, self.todo, self.versions, self.hosts, self.lifecycle)
-        head = wrapped(f"{self.target.name}: {self.found}", INDENT)
-        return "\n".join((head, *(wrapped(INDENT + part, INDENT) for part in parts)))
+        here, *rest = self.lines
+        parts = (f"{self.target.name}: {here}", *(INDENT + line for line in rest))
+        return "\n".join(wrapped(part, INDENT) for part in parts)
 
     __repr__ = __str__
 
 
+def _fits(*, fits: bool) -> str:
+    return "fits" if fits else "does not fit"
+
+
 class Detections(tuple[Detection, ...]):
-    """What was found of every generation that traces, in order; prints as text."""
+    """What this machine has of every generation that traces, in order; prints as text."""
 
     __slots__ = ()
 
-    @property
-    def both(self) -> bool:
-        """Whether the packages of both generations are installed."""
-        return len(self) > 1 and all(found.state != "absent" for found in self)
-
     def __str__(self) -> str:
-        note = (
-            [
-                (
-                    "torch_neuron and torch_neuronx are both installed here. Their last releases "
-                    "need different versions of Python and of torch, so that one environment cannot "
-                    "be right for both: make one for each. Until then the target given to "
-                    "tsnb.neuron.convert decides which is used."
-                )
-            ]
-            if self.both
-            else []
-        )
-        return "\n".join([*map(str, self), *note])
+        return "\n".join(map(str, self))
 
     __repr__ = __str__
 
@@ -163,7 +142,7 @@ def detect() -> Detections:
 
     Examples
     --------
-    >>> [found.target.name for found in detect()]
+    >>> [detection.target.name for detection in detect()]
     ['inf1', 'inf2']
 
     Taught in notebook 05.
@@ -174,26 +153,34 @@ def detect() -> Detections:
 def detect_one(target: Target) -> Detection:
     """Look for one generation's packages; see `detect`."""
     state, detail = _state(target)
-    return Detection(target, state, platform.python_version(), _torch_version(), detail)
+    return Detection(target, state, platform.python_version(), installed("torch").get("torch", ""), detail)
+
+
+def installed(*distributions: str) -> dict[str, str]:
+    """Return the versions of those distributions that are installed, by their pip names."""
+    versions = {}
+    for name in (distribution.partition("[")[0] for distribution in distributions):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return versions
 
 
 def _state(target: Target) -> tuple[State, str]:
-    if not _installed(target.package):
+    if not _importable(target.package):
         return "absent", ""
     traces, detail = _traces(target.package)
     if detail:
         return "broken", detail
-    return _traceable(target) if traces else "no-trace", ""
+    if not traces:
+        return "no-trace", ""
+    if not _importable(target.compiler):
+        return "no-compiler", ""
+    return ("ready" if any(DEVICES.glob("neuron*")) else "no-device"), ""
 
 
-def _traceable(target: Target) -> State:
-    """Return the state of a package that has the function `trace`."""
-    if not _installed(target.compiler):
-        return "no-compiler"
-    return "ready" if any(DEVICES.glob("neuron*")) else "no-device"
-
-
-def _installed(module: str) -> bool:
+def _importable(module: str) -> bool:
     """Tell whether a module could be imported; an odd one, without a spec, counts as there."""
     try:
         return find_spec(module) is not None
@@ -203,38 +190,24 @@ def _installed(module: str) -> bool:
 
 def _traces(package: str) -> tuple[bool, str]:
     """Tell whether a package has the function `trace`, or what went wrong on the way there."""
-    imported: ModuleType | None = sys.modules.get(package)
-    if imported is not None:
-        return callable(getattr(imported, "trace", None)), ""
-    command = [sys.executable, "-c", PROBE, package]
+    if package in sys.modules:
+        return callable(getattr(sys.modules[package], "trace", None)), ""
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-    environment = os.environ | {"PYTHONPATH": path}
     try:
         done = subprocess.run(  # noqa: S603, this Python and a name from facts.toml
-            command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+            [sys.executable, "-c", PROBE, package],
+            env=os.environ | {"PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return False, f"the import took more than {SECONDS} s"
     answers = [line for line in done.stdout.splitlines() if line.startswith("tsnb:")]
-    if done.returncode or not answers:
-        return False, _last_words(done)
-    return answers[-1].endswith("True"), ""
-
-
-def _last_words(done: subprocess.CompletedProcess[str]) -> str:
-    """Return the last line of an import's traceback, or how its process ended."""
     if done.returncode < 0:
-        return f"the import crashed Python ({signal.Signals(-done.returncode).name})"
-    last = done.stderr.strip().rpartition("\n")[2]
-    return last or f"the import ended Python with code {done.returncode}"
-
-
-def _fits(*, fits: bool) -> str:
-    return say("neuron.fits" if fits else "neuron.fits-not")
-
-
-def _torch_version() -> str:
-    try:
-        return version("torch")
-    except PackageNotFoundError:
-        return ""
+        return False, f"the import crashed Python ({signal.Signals(-done.returncode).name})"
+    if done.returncode or not answers:
+        last = done.stderr.strip().rpartition("\n")[2]
+        return False, last or f"the import ended Python with code {done.returncode}"
+    return answers[-1].endswith("True"), ""

@@ -8,27 +8,22 @@ and only the current step's hidden state in front of the output layer.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
-from transformers import (
-    ForcedEOSTokenLogitsProcessor,
-    LogitsProcessorList,
-    NoBadWordsLogitsProcessor,
-)
+from transformers import ForcedEOSTokenLogitsProcessor, LogitsProcessorList, NoBadWordsLogitsProcessor
 
 from tsnb.base.errors import InputError
 from tsnb.tracing.inputs import checked_tensors, in_forward_order, is_positive_int
 from tsnb.tracing.trace import trace
-from tsnb.tracing.traced import Traced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from transformers import GenerationConfig, MarianMTModel
 
-    from tsnb.tracing.contract import Contract
+    from tsnb.tracing.traced import Traced
 
 LEAST = 2  # tokens of the shortest text: the start and one more
 
@@ -135,19 +130,32 @@ class TracedSeq2Seq:
         InputError
             No tensors, or another shape or dtype.
         """
-        given = {"input_ids": input_ids, "attention_mask": attention_mask}
-        _check_shapes(self.encoder.contract, checked_tensors(given))
-        (hidden,) = self.encoder(**given).values()
-        longest = self.decoder.contract.length or LEAST
-        inputs = _first_step(self.config, hidden, attention_mask, longest)
-        ids, rules = inputs["decoder_input_ids"], _rules(self.config, longest)
-        going = torch.ones(len(ids), dtype=torch.bool)
+        named = {"input_ids": input_ids, "attention_mask": attention_mask}
+        contract = self.encoder.contract
+        expected = contract.batch_size, contract.length
+        for name, tensor in checked_tensors(named).items():
+            if tuple(tensor.shape) != expected:
+                raise InputError(
+                    f"The input {name} has the shape {tuple(tensor.shape)}; the encoder was traced for "
+                    f'{expected}, batch and length, and takes no other. Pad to it: padding="max_length", '
+                    f"max_length={contract.length}, truncation=True."
+                )
+        (hidden,) = self.encoder(**named).values()
+        longest, config = self.decoder.contract.length or LEAST, self.config
+        inputs = _first_step(config, hidden, attention_mask, longest)
+        rules = LogitsProcessorList()  # what Marian's configurations ask for beyond the largest score
+        if config.bad_words_ids:
+            rules.append(NoBadWordsLogitsProcessor(config.bad_words_ids, config.eos_token_id))
+        if config.forced_eos_token_id is not None:
+            rules.append(ForcedEOSTokenLogitsProcessor(longest, config.forced_eos_token_id))
+        ids = inputs["decoder_input_ids"]
+        unfinished = torch.ones(len(ids), dtype=torch.bool)
         for end in range(1, longest):
             (scores,) = self.decoder(**inputs).values()
             best = rules(ids[:, :end], scores).argmax(-1)
-            ids[going, end] = best[going]
-            going &= ~torch.isin(best, torch.tensor(self.config.eos_token_id))
-            if not going.any():
+            ids[unfinished, end] = best[unfinished]
+            unfinished &= ~torch.isin(best, torch.tensor(config.eos_token_id))
+            if not unfinished.any():
                 return ids[:, : end + 1]
             inputs["step_mask"] = inputs["step_mask"].roll(1, dims=1)
         return ids
@@ -164,7 +172,7 @@ def trace_seq2seq(
     Parameters
     ----------
     model
-        A `MarianMTModel` in eval mode; for Inf1 load it with `attn_implementation="eager"`.
+        A `MarianMTModel` in eval mode.
     inputs
         `input_ids` and `attention_mask`, int64 `(batch, source length)`. Their shape is the only
         one that `generate` accepts.
@@ -172,7 +180,7 @@ def trace_seq2seq(
         Longest text to generate, in tokens, start and end included. Every step computes all of it,
         so keep it short.
     trace
-        What traces a part. With the Neuron SDK: `partial(tsnb.neuron.convert, target="inf1")`.
+        What traces a part. With the Neuron SDK for Inf2: `tsnb.neuron.convert`.
 
     Returns
     -------
@@ -203,18 +211,29 @@ def trace_seq2seq(
     Taught in notebook 05.
     """
     if getattr(getattr(model, "config", None), "model_type", "") != "marian":
-        raise InputError(
-            "Expected a MarianMTModel, whose encoder and decoder are traced apart; got "
-            f"{type(model).__name__}."
-        )
-    encoder, config = Encoder(model), model.generation_config
+        kind = type(model).__name__
+        raise InputError(f"Expected a MarianMTModel, whose encoder and decoder are traced apart; got {kind}.")
+    encoder, config, limit = Encoder(model), model.generation_config, model.config.max_position_embeddings
     ordered = in_forward_order(encoder, checked_tensors(inputs))
-    _check_rows(*ordered.values())
-    _check_lengths(ordered["input_ids"].shape[-1], max_length, model.config.max_position_embeddings)
+    ids, mask = ordered.values()
+    if ids.ndim != 2 or mask.shape != ids.shape:  # noqa: PLR2004
+        raise InputError(
+            f"Expected input_ids and attention_mask of one shape, batch × length; got {tuple(ids.shape)} and "
+            f"{tuple(mask.shape)}. Let the tokenizer make both: "
+            'tokenizer(texts, padding=True, return_tensors="pt").'
+        )
+    if not is_positive_int(max_length) or max_length < LEAST:
+        raise InputError(f"max_length must be a whole number of at least {LEAST}; got {max_length}.")
+    for length in (ids.shape[-1], max_length):
+        if length > limit:
+            raise InputError(
+                f"max_length={length} is over the model's position limit: it has embeddings for {limit} "
+                f"positions. Use at most {limit}."
+            )
     first = trace(encoder, ordered)
     with torch.no_grad():
         hidden = encoder(**ordered)
-    step = _first_step(config, hidden, ordered["attention_mask"], max_length)
+    step = _first_step(config, hidden, mask, max_length)
     return TracedSeq2Seq(first, trace(DecoderStep(model), step), config)
 
 
@@ -232,41 +251,3 @@ def _first_step(
         "encoder_hidden_states": hidden,
         "attention_mask": attention_mask,
     }
-
-
-def _rules(config: GenerationConfig, max_length: int) -> LogitsProcessorList:
-    """Return what Marian's configurations ask for beyond the largest score."""
-    rules = LogitsProcessorList()
-    if config.bad_words_ids:
-        rules.append(NoBadWordsLogitsProcessor(config.bad_words_ids, config.eos_token_id))
-    if config.forced_eos_token_id is not None:
-        rules.append(ForcedEOSTokenLogitsProcessor(max_length, config.forced_eos_token_id))
-    return rules
-
-
-def _check_rows(ids: torch.Tensor, mask: torch.Tensor) -> None:
-    if ids.ndim != 2 or mask.shape != ids.shape:  # noqa: PLR2004
-        shapes = {"ids": tuple(ids.shape), "mask": tuple(mask.shape)}
-        raise InputError("generation.not-rows", **shapes)
-
-
-def _check_lengths(source: int, max_length: Any, limit: int) -> None:
-    if not is_positive_int(max_length) or max_length < LEAST:
-        raise InputError(f"{'max_length'} must be a whole number of at least {LEAST}; got {max_length}.")
-    for length in (source, max_length):
-        if length > limit:
-            raise InputError(
-                f"max_length={length} is over the model's position limit: it has embeddings for "
-                f"{limit} positions. Use at most {limit}."
-            )
-
-
-def _check_shapes(contract: Contract, given: Mapping[str, torch.Tensor]) -> None:
-    expected = contract.batch_size, contract.length
-    for name, tensor in given.items():
-        if tuple(tensor.shape) != expected:
-            raise InputError(
-                f"The input {name} has the shape {tuple(tensor.shape)}; the encoder was traced "
-                f"for {expected}, batch and length, and takes no other. Pad to it: "
-                f'padding="max_length", max_length={contract.length}, truncation=True.'
-            )

@@ -1,4 +1,4 @@
-"""Which operators a graph holds, and which of them torch-neuron compiles. Taught in notebook 05."""
+"""The operators and weights of a graph, and which operators torch-neuron compiles. Taught in notebook 05."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
-from tsnb.base.words import say
-from tsnb.tracing.graphs import holds, nodes
+from tsnb.tracing.graphs import constants, holds, nodes
 
 Support = Literal["supported", "limited", "cpu", "unlisted", "unknown"]
 ARITHMETIC = "aten::"
@@ -59,30 +58,10 @@ class Operators(tuple[Operator, ...]):
         """The kinds that are not on the list; none where there is no list."""
         return tuple(operator.kind for operator in self.of("cpu", "unlisted"))
 
-    @property
-    def arithmetic(self) -> int:
-        """How many `aten::` nodes the graph has."""
-        return sum(operator.count for operator in self if operator.arithmetic)
-
-    @property
-    def listed(self) -> int:
-        """How many of the `aten::` nodes are on the list, those with a condition included."""
-        found = self.of("supported", "limited")
-        return sum(operator.count for operator in found if operator.arithmetic)
-
-    @property
-    def share(self) -> float | None:
-        """The part of the `aten::` nodes that are on the list; `None` where there is no list."""
-        if self.of("unknown"):
-            return None
-        return self.listed / self.arithmetic if self.arithmetic else 1.0
-
     def __str__(self) -> str:
-        width = max((len(operator.kind) for operator in self), default=0)
-        return "\n".join(
-            f"{row.kind:<{width}} {row.count:>6}  {say(f'operators.{row.support}')} {row.condition}".rstrip()
-            for row in self
-        )
+        width = max((len(row.kind) for row in self), default=0)
+        rows = (f"{row.kind:<{width}} {row.count:>6}  {row.support}  {row.condition}" for row in self)
+        return "\n".join(map(str.rstrip, rows))
 
     __repr__ = __str__
 
@@ -113,25 +92,26 @@ def operators_of(module: Any, target: str = "inf1") -> Operators:
 
     Taught in notebook 05.
     """
-    counts = Counter(node.kind() for node in nodes(module.inlined_graph))
-    judged = _on_inf1 if target == "inf1" else _unknown
-    return Operators(Operator(kind, count, *judged(kind)) for kind, count in counts.most_common())
+    counts = Counter(node.kind() for node in nodes(module.inlined_graph)).most_common()
+    return Operators(
+        Operator(kind, count, *(_on_inf1(kind) if target == "inf1" else ("unknown", "")))
+        for kind, count in counts
+    )
 
 
 def is_compiled(module: Any) -> bool:
-    """Tell whether a Neuron compiler made a graph: it holds operators such as `neuron::forward`."""
+    """Tell whether a Neuron compiler made a graph: it has operators such as `neuron::forward`."""
     return holds(module, COMPILED)
 
 
 @cache
 def inf1_list() -> dict[str, Any]:
-    """Return the operators of torch-neuron and where they are from, as `inf1_operators.toml` says.
+    """Return the operators of torch-neuron and where they are from: `inf1_operators.toml`.
 
     >>> inf1_list()["removed"]["aten::embedding"]
     '1.0.1001.0: does not meet performance criteria'
     """
-    text = (files(__package__) / "inf1_operators.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
+    return tomllib.loads((files(__package__) / "inf1_operators.toml").read_text(encoding="utf-8"))
 
 
 def _on_inf1(kind: str) -> tuple[Support, str]:
@@ -145,5 +125,13 @@ def _on_inf1(kind: str) -> tuple[Support, str]:
     return ("cpu", on_cpu[kind]) if kind in on_cpu else ("unlisted", "")
 
 
-def _unknown(_: str) -> tuple[Support, str]:
-    return "unknown", ""
+def weights(module: Any) -> tuple[int, int]:
+    """Return the number of weights and their bytes, shared ones once; a frozen graph holds them as constants.
+
+    >>> import torch
+    >>> weights(torch.jit.trace(torch.nn.Linear(2, 3), torch.zeros(1, 2)))
+    (9, 36)
+    """
+    tensors = list(module.parameters()) or constants(module)
+    unique = {tensor.untyped_storage().data_ptr(): tensor for tensor in tensors}.values()
+    return sum(tensor.numel() for tensor in unique), sum(tensor.nbytes for tensor in unique)

@@ -1,4 +1,4 @@
-"""Check conversion, equality and reload on a real instance: `python -m tsnb.neuron.selftest`.
+"""Check conversion, equality and reload on a real Inf2 or Trn1 instance: `python -m tsnb.neuron.selftest`.
 
 It prints a report to paste into an issue. It ends with 0 where everything passed, 1 where
 something failed, and 2 where this machine cannot run it, or not all of it. The SDK pins a torch of
@@ -8,7 +8,6 @@ its own: install tsnb beside it with `pip install --no-deps`, and then `transfor
 
 from __future__ import annotations
 
-import argparse
 import platform
 import subprocess
 import sys
@@ -17,176 +16,114 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tsnb.artifacts.save import save
 from tsnb.base.errors import NeuronError
-from tsnb.base.words import say
-from tsnb.neuron.conversion import convert, versions
-from tsnb.neuron.detection import detect
-from tsnb.neuron.targets import TARGETS
+from tsnb.inference.runner import Runner
+from tsnb.models.load import load
+from tsnb.neuron.conversion import check_difference, convert
+from tsnb.neuron.detection import detect_one, installed
+from tsnb.neuron.targets import target
+from tsnb.tiny_bert import corpus
+from tsnb.tracing.contract import versions
+from tsnb.tracing.inputs import dummy_inputs
 from tsnb.tracing.outputs import relative_difference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    import torch
-
-    from tsnb.neuron.detection import Detection
     from tsnb.tracing.traced import Traced
 
 PASSED, FAILED, CANNOT = 0, 1, 2
 LENGTHS = (32, 64)
 TEXTS = 20
+INF2 = target("inf2")
 RELOAD = """
 import sys, torch, tsnb
 torch.save(tsnb.load_traced(sys.argv[1])(**torch.load(sys.argv[2])), sys.argv[3])
 """
 
 
-class Steps:
-    """What is checked, one method a step; each returns what to print.
+def main() -> int:
+    """Run the self-test, print its report, and return the exit code.
 
-    Parameters
-    ----------
-    found
-        The packages to check.
-    folder
-        Where to save.
+    Taught in notebook 05.
     """
+    detection = detect_one(INF2)
+    packages = ", ".join(
+        f"{name} {number}" for name, number in (versions() | installed(*INF2.install)).items()
+    )
+    _print("tsnb.neuron.selftest", f"machine: {platform.platform()}", f"versions: {packages}", str(detection))
+    if not detection.can_convert:
+        _print("Cannot run, because nothing here can convert; the lines above say why.")
+        return CANNOT
+    with tempfile.TemporaryDirectory() as folder:
+        for label, step in _steps(Path(folder)).items():
+            start = time.perf_counter()
+            try:
+                result = step()
+            except Exception as error:  # noqa: BLE001, whatever fails on a real instance is the report
+                _print(f"{label}: FAILED. {type(error).__name__}: {error}")
+                return FAILED
+            _print(f"{label}: {result} ({time.perf_counter() - start:.2f} s)")
+            if detection.state != "ready":
+                _print("The rest cannot run here, because there is no Neuron device.")
+                return CANNOT
+    _print("Passed.")
+    return PASSED
 
-    def __init__(self, found: Detection, folder: Path) -> None:
-        from tsnb.models.load import load
-        from tsnb.tracing.inputs import dummy_inputs
 
-        self.found, self.folder = found, folder
-        self.model, self.tokenizer = load("tiny-bert")
-        self.inputs = {
-            length: dummy_inputs(self.tokenizer, self.model, max_length=length) for length in LENGTHS
-        }
-        self.traces: list[Traced] = []
+def _steps(folder: Path) -> dict[str, Callable[[], str]]:
+    """Return what is checked, in order; each step returns what to print."""
+    import torch
 
-    def convert(self) -> str:
-        """Convert at each length and save."""
-        from tsnb.artifacts.save import save
+    model, tokenizer = load("tiny-bert")
+    examples = {length: dummy_inputs(tokenizer, model, max_length=length) for length in LENGTHS}
+    traces: list[Traced] = []
 
-        for length, inputs in self.inputs.items():
-            traced = convert(self.model, inputs, self.found.target.name)
-            save(traced, self.folder / f"{length}.pt")
-            self.traces.append(traced)
+    def difference(inputs: Any, logits: torch.Tensor) -> float:
+        with torch.no_grad():
+            return relative_difference([model(**inputs).logits], [logits])
+
+    def convert_and_save() -> str:
+        for length, inputs in examples.items():
+            traces.append(convert(model, inputs, INF2.name))
+            save(traces[-1], folder / f"{length}.pt")
         return ", ".join(f"1 × {length}" for length in LENGTHS)
 
-    def equal(self) -> str:
-        """Compare each graph with the model."""
-        pairs = zip(self.traces, self.inputs.values(), strict=True)
-        parts = [self._part(inputs, list(traced(**inputs).values())) for traced, inputs in pairs]
-        return self._judged(max(parts))
+    def compare() -> str:
+        pairs = zip(traces, examples.values(), strict=True)
+        parts = [difference(inputs, traced(**inputs)["logits"]) for traced, inputs in pairs]
+        return check_difference(max(parts), INF2.tolerance)
 
-    def reload(self) -> str:
-        """Load the first file in a new process and compare what it returns with the model."""
-        import torch
-
-        inputs = self.inputs[LENGTHS[0]]
-        paths = [self.folder / name for name in (f"{LENGTHS[0]}.pt", "inputs.pt", "outputs.pt")]
+    def reload() -> str:
+        inputs = examples[LENGTHS[0]]
+        paths = [folder / name for name in (f"{LENGTHS[0]}.pt", "inputs.pt", "outputs.pt")]
         torch.save(dict(inputs), paths[1])
         command = [sys.executable, "-c", RELOAD, *map(str, paths)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603, ours
         if done.returncode:
-            raise NeuronError("selftest.ended", why=done.stderr.strip().rpartition("\n")[2])
-        return self._judged(self._part(inputs, list(torch.load(paths[2]).values())))
+            raise NeuronError(f"the new process ended with: {done.stderr.strip().rpartition(chr(10))[2]}")
+        return check_difference(difference(inputs, torch.load(paths[2])["logits"]), INF2.tolerance)
 
-    def runner(self) -> str:
-        """Run texts through all lengths and compare each with the model."""
-        from tsnb.inference.runner import Runner
-        from tsnb.tiny_bert.corpus import texts
-
-        held = texts(TEXTS, longest=LENGTHS[-1])
+    def run_texts() -> str:
+        texts = corpus.texts(TEXTS, longest=LENGTHS[-1])
+        results = zip(texts, Runner(traces, tokenizer)(texts), strict=True)
         parts = [
-            self._part(self.tokenizer(text, return_tensors="pt"), [result["logits"].unsqueeze(0)])
-            for text, result in zip(held, Runner(self.traces, self.tokenizer)(held), strict=True)
+            difference(tokenizer(text, return_tensors="pt"), result["logits"].unsqueeze(0))
+            for text, result in results
         ]
-        return self._judged(max(parts))
+        return check_difference(max(parts), INF2.tolerance)
 
-    def _part(self, inputs: Any, found: list[torch.Tensor]) -> float:
-        """Return how far outputs are from the model's, as a part of its largest."""
-        import torch
-
-        with torch.no_grad():
-            return relative_difference([self.model(**inputs)["logits"]], found)
-
-    def _judged(self, part: float) -> str:
-        target = self.found.target
-        gaps = {"part": f"{part:.2g}", "tolerance": target.tolerance}
-        if not part <= target.tolerance:
-            raise NeuronError("neuron.disagrees", target=target.name, **gaps)
-        return say("selftest.off", **gaps)
+    return {
+        "convert and save": convert_and_save,
+        "compare with the model": compare,
+        "load in a new process": reload,
+        "Runner with two lengths": run_texts,
+    }
 
 
-STEPS: tuple[tuple[str, Callable[[Steps], str]], ...] = (
-    ("convert", Steps.convert),
-    ("equal", Steps.equal),
-    ("reload", Steps.reload),
-    ("runner", Steps.runner),
-)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the self-test, print its report, and return the exit code.
-
-    Parameters
-    ----------
-    arguments
-        Of the command line; by default the process's own.
-
-    Taught in notebook 05.
-    """
-    parser = argparse.ArgumentParser(
-        description=(
-            "Convert tiny-bert on this machine and check it; prints a report to paste into an issue."
-        )
-    )
-    names = [target.name for target in TARGETS]
-    parser.add_argument(
-        "--target", choices=names, help="which generation (default: the first that can convert here)"
-    )
-    wanted = parser.parse_args(arguments).target
-    found = [item for item in detect() if wanted in (None, item.target.name)]
-    able = [item for item in found if item.can_trace]
-    _tell("\n".join(_head(able or found)))
-    if not able:
-        _tell("Cannot run, because nothing here can convert; the lines above say why.")
-        return CANNOT
-    with tempfile.TemporaryDirectory() as folder:
-        return _run(Steps(able[0], Path(folder)))
-
-
-def _head(found: list[Detection]) -> list[str]:
-    """Return the report's first lines: machine, versions and what is installed."""
-    from tsnb.tracing.contract import versions as general
-
-    installed = dict(pair for item in found for pair in versions(item.target).items())
-    held = ", ".join(f"{name} {number}" for name, number in {**general(), **installed}.items())
-    machine = f"{say('selftest.machine')}: {platform.platform()}"
-    return ["tsnb.neuron.selftest", machine, f"{say('selftest.versions')}: {held}", *map(str, found)]
-
-
-def _run(steps: Steps) -> int:
-    """Run the steps in order and stop at one that fails; without a device only the first can be."""
-    for name, step in STEPS:
-        label, start = say(f"selftest.step-{name}"), time.perf_counter()
-        if name != "convert" and steps.found.state != "ready":
-            _tell("Converted and saved. The rest cannot run here, because there is no Neuron device.")
-            return CANNOT
-        try:
-            told = step(steps)
-        except Exception as error:  # noqa: BLE001, whatever fails on a real instance is the report
-            _tell(f"{label}: {say('selftest.failed', why=f'{type(error).__name__}: {error}')}")
-            return FAILED
-        took = f"{time.perf_counter() - start:.2f} s"
-        _tell(f"{label}: {told} ({took})")
-    _tell("Passed.")
-    return PASSED
-
-
-def _tell(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+def _print(*lines: str) -> None:
+    sys.stdout.write("\n".join([*lines, ""]))
     sys.stdout.flush()
 
 

@@ -1,70 +1,40 @@
-"""The code to type for each generation, as text. Taught in notebook 05."""
+"""The code to type for each generation, as text: `programs.toml`. Taught in notebook 05."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
+from tsnb.base.errors import NeuronError, suggest
 from tsnb.models.load import CLASSES
 from tsnb.neuron.targets import target as find_target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PLAIN = """\
-import torch
-
-names = {names}
-example = tuple(inputs[name] for name in names)
-traced = torch.jit.trace(model, example)
-torch.jit.save(traced, "model.pt")
-"""
-NEURON = """\
-import torch
-import {package}
-
-names = {names}
-example = {example}
-traced = {package}.trace(model, example{options})
-torch.jit.save(traced, "model.pt")
-"""
-ANALYZE = {
-    "inf1": """\
-import torch
-import torch_neuron
-
-names = {names}
-torch.neuron.analyze_model(model, example_inputs=[inputs[name] for name in names])
-""",
-    "inf2": """\
-import torch_neuronx
-
-names = {names}
-example = tuple(inputs[name] for name in names)
-torch_neuronx.analyze(model, example, is_hf_transformers=True)
-""",
-}
-LOAD = """\
-from transformers import {model_class}, AutoTokenizer
-
-tokenizer = AutoTokenizer.from_pretrained(folder)
-model = {model_class}.from_pretrained(
-    folder, torchscript=True, attn_implementation="{attention}"
-).eval()
-inputs = tokenizer(
-    text, return_tensors="pt",
-    padding="max_length", max_length={length}, truncation=True,
-)
-
-"""
-EXAMPLES = {
-    "list": "[inputs[name] for name in names]",
-    "tuple": "tuple(inputs[name] for name in names)",
-}
-WITHOUT_DEVICE = {"inf1": "", "inf2": ', compiler_args="--target inf2", cpu_backend=True'}
+WITHOUT_DEVICE = ', compiler_args="--target inf2", cpu_backend=True'
 
 
-def code(names: Sequence[str], target: str = "", *, device: bool = True) -> str:
+@cache
+def _programs() -> dict[str, Any]:
+    return tomllib.loads((files(__package__) / "programs.toml").read_text(encoding="utf-8"))
+
+
+def code(  # noqa: PLR0913, a program has as many choices
+    names: Sequence[str],
+    target: str = "",
+    *,
+    device: bool = True,
+    head: str = "",
+    attention: str = "",
+    length: int = 128,
+) -> str:
     """Return the program that traces a model, or compiles it for a generation.
+
+    For Inf1 it is a whole program for Python 3.9 and torch 1.13, which are too old for tsnb: it loads a
+    checkpoint, compiles it, saves the graph, and where there is a device, compares it with the model.
 
     Parameters
     ----------
@@ -73,50 +43,61 @@ def code(names: Sequence[str], target: str = "", *, device: bool = True) -> str:
     target
         `"inf1"` or `"inf2"`; nothing for plain torch.
     device
-        Whether the compiling machine has a Neuron device; Inf2's compiler must be told.
+        Whether the compiling machine has a Neuron device; without one, Inf2's compiler needs its target.
+    head
+        As `tsnb.load` takes it: the program begins with `load_code`. Without it, `model` and `inputs` are
+        yours; for Inf1 it is `"masked-lm"` by default.
+    attention, length
+        See `load_code`; torch 1.13 has eager attention only.
 
     Raises
     ------
     NeuronError
-        Unknown target.
+        Unknown target or head.
 
     Examples
     --------
-    >>> print(code(["input_ids"], "inf1").rstrip())
+    >>> print(code(["input_ids"], "inf2").rstrip())
     import torch
-    import torch_neuron
+    import torch_neuronx
     <BLANKLINE>
     names = ('input_ids',)
-    example = [inputs[name] for name in names]
-    traced = torch_neuron.trace(model, example)
+    example = tuple(inputs[name] for name in names)
+    traced = torch_neuronx.trace(model, example)
     torch.jit.save(traced, "model.pt")
+    >>> code(["input_ids"], "inf1").splitlines()[0]
+    'from transformers import AutoModelForMaskedLM, AutoTokenizer'
 
     Taught in notebook 05.
     """
-    if not target:
-        return PLAIN.format(names=tuple(names))
-    found = find_target(target)
-    return NEURON.format(
-        package=found.package,
-        names=tuple(names),
-        example=EXAMPLES[found.inputs],
-        options="" if device else WITHOUT_DEVICE[target],
+    tolerance = find_target(target).tolerance if target else 0
+    options = "" if device else WITHOUT_DEVICE
+    program: str = _programs()[target or "plain"].format(
+        names=tuple(names), options=options, tolerance=tolerance
     )
+    if target == "inf1":
+        return load_code(head or "masked-lm", "", length) + program
+    return (load_code(head, attention, length) if head else "") + program
 
 
 def load_code(head: str, attention: str, length: int) -> str:
     """Return the lines that stand before those of `code`: a model and inputs of a checkpoint.
 
-    They are plain transformers, because a host for Inf1 is too old for tsnb.
+    They are plain transformers, version 4 or 5, because a host for Inf1 is too old for tsnb.
 
     Parameters
     ----------
     head
         As `tsnb.load` takes it.
     attention
-        `"eager"` or `"sdpa"`.
+        `"eager"` or `"sdpa"`; nothing leaves it to transformers.
     length
         That inputs are padded and cut to, in tokens.
+
+    Raises
+    ------
+    NeuronError
+        Unknown head.
 
     Examples
     --------
@@ -125,7 +106,11 @@ def load_code(head: str, attention: str, length: int) -> str:
 
     Taught in notebook 05.
     """
-    return LOAD.format(model_class=CLASSES[head], attention=attention, length=length)
+    if head not in CLASSES:
+        raise NeuronError(f"There is no head called {head}. {suggest(str(head), CLASSES)}")
+    options = f'return_dict=False, attn_implementation="{attention}"' if attention else "return_dict=False"
+    program: str = _programs()["load"]
+    return program.format(model_class=CLASSES[head], options=options, length=length)
 
 
 def analyze_code(names: Sequence[str], target: str) -> str:
@@ -143,4 +128,5 @@ def analyze_code(names: Sequence[str], target: str) -> str:
 
     Taught in notebook 05.
     """
-    return ANALYZE[find_target(target).name].format(names=tuple(names))
+    program: str = _programs()["analyze"][find_target(target).name]
+    return program.format(names=tuple(names))

@@ -1,4 +1,4 @@
-"""The two generations of Neuron hardware that trace, and AWS's facts about them as data."""
+"""The two generations of Neuron hardware that trace, and AWS's facts about them: `facts.toml`, as data."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from tsnb.base.errors import NeuronError, suggest
 
 STAND_IN = "stand-in"  # a contract's target where `fixed_shape` made it
+SUITED = ("question-answering", "sequence-classification", "token-classification")  # best for Inf1
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ class Target:
     bucket_rule
         AWS's rule: this number divided by the number of weights, rounded; 0 where there is none.
     tolerance
-        Largest difference to the model that `convert` accepts, as a part of the largest output.
+        Largest difference to the model that is accepted, as a part of the largest output.
+    status
+        How long tracing for it is supported, where to compile, and where to run.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Target:
     weight_size: int
     bucket_rule: int
     tolerance: float
+    status: str
 
     @property
     def pythons(self) -> str:
@@ -95,13 +99,12 @@ def source(name: str) -> str:
     return str(facts()["sources"][name])
 
 
-def _made(name: str, table: dict[str, Any]) -> Target:
-    held = {key.replace("-", "_"): value for key, value in table.items()}
-    lists = {key: tuple(value) for key, value in held.items() if isinstance(value, list)}
-    return Target(name, **(held | lists))
+def _read(name: str, table: dict[str, Any]) -> Target:
+    values = {key.replace("-", "_"): value for key, value in table.items()}
+    return Target(name, **values | {key: tuple(values[key]) for key in ("install", "python")})
 
 
-TARGETS = tuple(_made(name, table) for name, table in facts()["target"].items())
+TARGETS = tuple(_read(name, table) for name, table in facts()["target"].items())
 
 
 def target(name: str) -> Target:
@@ -120,8 +123,7 @@ def target(name: str) -> Target:
     known = {item.name: item for item in TARGETS}
     if str(name) not in known:
         raise NeuronError(
-            f"There is no Neuron target called {name} that traces. "
-            f"{suggest(str(name), known)} Trn1 takes what inf2 takes; Trn2 and Trn3 compile "
-            "with torch.compile and do not trace."
+            f"There is no Neuron target called {name} that traces. {suggest(str(name), known)} Trn1 takes "
+            "what inf2 takes; Trn2 and Trn3 compile with torch.compile and do not trace."
         )
     return known[name]

@@ -1,7 +1,4 @@
-"""The Neuron planner: what a generation of Neuron makes of a model, and the code for it.
-
-Taught in notebook 05.
-"""
+"""The Neuron planner: choose, and read what `tsnb.neuron.plan` says. Taught in notebook 05."""
 
 from __future__ import annotations
 
@@ -11,34 +8,42 @@ from typing import TYPE_CHECKING, Any
 
 from ipywidgets import HTML, Dropdown, Layout
 from traitlets import Any as AnyTrait
-from traitlets import dlink, validate
+from traitlets import validate
 
-from tsnb.base.words import say
-from tsnb.neuron.findings import paragraph
+from tsnb.base.errors import InputError
+from tsnb.models.load import EMBEDDED, MINI
+from tsnb.neuron.planning import LIMIT, max_lengths, plan
+from tsnb.neuron.targets import TARGETS, facts
 from tsnb.widgets.base import LABELS, MONO, View, figures, live_region, row
-from tsnb.widgets.neuron_planner_state import CHOICES, YOURS, NeuronPlannerState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from torch import nn
-    from traitlets import HasTraits
 
     from tsnb.lengths.lengths import Lengths
+    from tsnb.neuron.planning import Plan
     from tsnb.tracing.traced import Traced
-    from tsnb.widgets.neuron_planner_state import Plan
 
-CHANGED = {"+": "rgba(0, 158, 115, 0.25)", "-": "rgba(213, 94, 0, 0.25)"}
+YOURS = "yours"
+MOST_BUCKETS = 12
+CONTROLS = {  # the label and the tooltip of each choice
+    "subject": ("model", "The model that is traced and looked through"),
+    "task": ("task", "What the model is for; it decides the head, and how well the generation suits"),
+    "target": ("generation", "The Neuron hardware to compile for; Trn1 takes what Inf2 takes"),
+    "attention": ("attention", "eager is single operators, sdpa is one operator for all of it"),
+    "value": ("max length", "Longer texts are cut to it; the presets come from the texts' lengths"),
+    "buckets": ("buckets", "How many lengths to compile; 1 pads every text to the max length"),
+}
+TINTS = {"+": "rgba(0, 158, 115, 0.25)", "-": "rgba(213, 94, 0, 0.25)"}
 HANGING = "padding-left: 6ch; text-indent: -6ch"  # what a narrow page breaks off is set in
-WRAPPED = "white-space: pre-wrap; overflow-wrap: anywhere"
-CODE = f"{MONO}; margin: 0; padding: 4px 0; line-height: 1.4; {WRAPPED}"
+TEXT = "line-height: 1.4; white-space: pre-wrap; overflow-wrap: anywhere"
+CODE = f"{MONO}; margin: 0; padding: 4px 0; color: inherit; background: none; {TEXT}"
 
 
 class NeuronPlanner(View):
     """Choose a model, a task, a generation and lengths; read what would stop you, and the code.
 
     Every choice is a trait that later cells read; nothing waits for a choice, and nothing is
-    compiled. A change that needs another trace takes a few seconds; where there is no plan for it,
+    compiled. A change that needs another trace takes a moment; where there is no plan for it,
     it is taken back, and a note says why. Prints as text with everything that it shows.
 
     Parameters
@@ -50,36 +55,33 @@ class NeuronPlanner(View):
     lengths
         Tokens of each text, special tokens included; by default those of 1,000 generated texts.
     **choices
-        `subject`, `task`, `target`, `attention`, `value` and `buckets` to begin with; see
-        `tsnb.widgets.neuron_planner_state.NeuronPlannerState`.
+        `subject`, `task`, `target`, `attention`, `value` and `buckets` to begin with.
 
     Attributes
     ----------
     subject, task, target, attention, value, buckets
-        Traits: what is chosen.
+        Traits: what is chosen, as `tsnb.neuron.plan` takes it; `value` is its `max_length`, and
+        `subject` is `"yours"` for the reader's own trace.
     plan
-        A trait that follows the choices: a `Plan` with `report`, `edges`, `code` and more.
+        A trait that follows the choices: a `tsnb.neuron.Plan` with `report`, `edges`, `code` and more.
 
     Raises
     ------
     InputError
         A choice that is none, no lengths, or what is no trace or no model.
     NeuronError
-        What `tsnb.neuron.preflight` says of the reader's trace.
+        What `tsnb.neuron.plan` says of the reader's trace and choices.
 
     Examples
     --------
     >>> planner = NeuronPlanner(lengths=[5, 9, 12, 30], buckets=2, attention="eager")
     >>> planner.plan.edges, planner.plan.report.ok
     ((12, 30), True)
-    >>> planner.plan.code.splitlines()[-2]
-    'traced = torch_neuron.trace(model, example)'
 
     Taught in notebook 05.
     """
 
-    state: NeuronPlannerState
-    subject = AnyTrait()  # each is checked by the state
+    subject = AnyTrait()  # `_is_an_option` says more than traitlets' own Enum would
     task = AnyTrait()
     target = AnyTrait()
     attention = AnyTrait()
@@ -94,84 +96,97 @@ class NeuronPlanner(View):
         lengths: Lengths | None = None,
         **choices: Any,
     ) -> None:
-        state = NeuronPlannerState(traced, model, lengths, **choices)
-        self.controls = {name: _control(name, state) for name in CHOICES}
-        self.numbers, self.findings, self.code, self.install = HTML(), HTML(), HTML(), HTML()
-        self.note = live_region()
-        parts = self.note, self.numbers, self.findings, self.code, self.install
-        super().__init__(state, row(*self.controls.values()), *parts)
-        self._join()
-        self._tell()
-        self.draw()
+        self.sources: dict[str, Any] = {"traced": traced, "model": model, "lengths": lengths}
+        own = {} if traced is None else {YOURS: "your trace"}
+        begin: dict[str, Any] = {
+            "subject": [*own, EMBEDDED][0],
+            "target": TARGETS[0].name,
+            "attention": "sdpa",
+            "buckets": 4,
+        }
+        begin |= choices
+        first = self._planned(**begin)
+        begin |= {"task": first.task, "value": first.max_length}
+        limit = LIMIT if traced is None else traced.contract.max_positions
+        self.options: dict[str, dict[Any, str]] = {
+            "subject": own | {name: name for name in (EMBEDDED, MINI)},
+            "task": {name: name for name in facts()["tasks"]},
+            "target": {target.name: target.name for target in TARGETS},
+            "attention": {name: name for name in ("sdpa", "eager")},
+            "value": {
+                length: f"{length:,} tokens"
+                for length in sorted({first.max_length, *max_lengths(lengths, limit)})
+            },
+            "buckets": {count: str(count) for count in range(1, max(MOST_BUCKETS, begin["buckets"]) + 1)},
+        }
+        self.controls = {
+            name: Dropdown(
+                options=[(text, value) for value, text in self.options[name].items()],
+                value=begin[name],
+                description=label,
+                tooltip=tooltip,
+                style=LABELS,
+                layout=Layout(width="max-content"),
+            )
+            for name, (label, tooltip) in CONTROLS.items()
+        }
+        self.note, self.numbers, self.sections = live_region(), HTML(), HTML()
+        super().__init__(self, row(*self.controls.values()), self.note, self.numbers, self.sections)
+        for name, control in self.controls.items():
+            setattr(self, name, control.value)
+            control.observe(partial(self._choose, name), "value")
+        self.observe(self._follow, list(CONTROLS))
+        self._show(first)
 
-    def draw(self) -> None:
-        """Bring everything to what the plan is now."""
-        plan: Plan = self.state.plan
-        heads = plan.heads()
-        self.numbers.value = figures(plan.figures())
-        findings = "".join(finding.to_html() for finding in plan.findings)
-        self.findings.value = _part(heads["findings"], findings)
-        self.code.value = _part(heads["code"], _diff(plan.diff))
-        self.install.value = _part(heads["install"], "".join(map(paragraph, plan.install)))
-        self.controls["attention"].disabled = self.state.subject == YOURS
+    def __repr__(self) -> str:
+        return "\n\n".join(filter(None, [self.note.value, str(self.plan)]))
 
-    @validate(*CHOICES)  # type: ignore[untyped-decorator]
-    def _possible(self, proposal: Any) -> Any:
-        return self.state.check(proposal.trait.name, proposal.value)
+    @validate(*CONTROLS)  # type: ignore[untyped-decorator]
+    def _is_an_option(self, proposal: Any) -> Any:
+        name, value = proposal.trait.name, proposal.value
+        if isinstance(value, (bool, float)) or value not in self.options[name]:
+            raise InputError(f"{name} must be one of {', '.join(map(str, self.options[name]))}; got {value}.")
+        return value
 
-    def _join(self) -> None:
-        """Let controls, traits and state follow each other, and the view the plan."""
-        for name in CHOICES:
-            _mirror(self.state, name, self, name)
-            _mirror(self.state, name, self.controls[name], "value")
-        dlink((self.state, "plan"), (self, "plan"))
-        self.state.observe(lambda _: self.draw(), "plan")
-        self.state.observe(lambda _: self._tell(), ["busy", "note"])
+    def _choose(self, name: str, change: Any) -> None:  # `link` would raise where a choice is taken back
+        setattr(self, name, change.new)
 
-    def _tell(self) -> None:
-        """Say that a model is being traced, which takes seconds, or why a choice went back."""
-        text = "Tracing and looking through the graph…" if self.state.busy else self.state.note
-        self.note.layout.display = "" if text else "none"  # first: what is hidden is not said
-        self.note.value = paragraph(text) if text else ""
+    def _follow(self, change: Any) -> None:
+        """Plan for a new choice; where that fails, say so and take the choice back."""
+        self.controls[change.name].value = change.new
+        self._announce("Tracing and looking through the graph…")
+        try:
+            self._show(self._planned(**{name: getattr(self, name) for name in CONTROLS}))
+        except Exception as error:  # noqa: BLE001, a model that is traced may raise anything
+            setattr(self, change.name, change.old)
+            why = str(error) or type(error).__name__
+            self._announce(f"With {change.name} {change.new} there is no plan; it is as it was: {why}")
 
+    def _planned(self, subject: str, value: int | None = None, **choices: Any) -> Plan:
+        if subject == YOURS:
+            return plan(**self.sources, max_length=value, **choices)
+        return plan(**self.sources | {"traced": None}, subject=subject, max_length=value, **choices)
 
-def _mirror(first: HasTraits, name: str, second: HasTraits, other: str) -> None:
-    """Keep two traits equal; unlike `link`, also where setting one sets it back at once."""
-    _copy(first, name, second, other, None)
-    first.observe(partial(_copy, first, name, second, other), name)
-    second.observe(partial(_copy, second, other, first, name), other)
+    def _announce(self, note: str) -> None:
+        self.note.layout.display = "" if note else "none"  # first: what is hidden is not said
+        self.note.value = escape(note, quote=False)
 
-
-def _copy(source: HasTraits, name: str, target: HasTraits, other: str, _: object) -> None:
-    setattr(target, other, getattr(source, name))
-
-
-def _control(name: str, state: NeuronPlannerState) -> Dropdown:
-    words = {YOURS: "your trace"}
-    return Dropdown(
-        options=[(_label(name, held, words), held) for held in state.options[name]],
-        value=getattr(state, name),
-        description=say(f"planner.control-{name}"),
-        tooltip=say(f"planner.tooltip-{name}"),
-        style=LABELS,
-        layout=Layout(width="max-content"),
-    )
-
-
-def _label(name: str, held: Any, words: dict[str, str]) -> str:
-    if name == "value":
-        return f"{held:,} tokens"
-    return words.get(held, str(held))
-
-
-def _part(head: str, inside: str) -> str:
-    return f"<div style='margin-top: 4px'><b>{escape(head)}</b>{inside}</div>"
-
-
-def _diff(lines: Iterable[str]) -> str:
-    """Return the lines of both programs, with a colour beside each sign."""
-    rows = (
-        f"<div style='{HANGING}; background: {CHANGED.get(line[0], 'none')}'>{escape(line) or ' '}</div>"
-        for line in lines
-    )
-    return f"<pre style='{CODE}; color: inherit; background: none'>{''.join(rows)}</pre>"
+    def _show(self, planned: Plan) -> None:
+        self.plan = planned
+        self.controls["attention"].disabled = self.subject == YOURS
+        self.numbers.value = figures(planned.figures)
+        findings, code, install = planned.sections.values()
+        lines = (
+            f"<div style='{HANGING}; background: {TINTS.get(line[0], 'none')}'>{escape(line) or ' '}</div>"
+            for line in code
+        )
+        bodies = (
+            "".join(finding._repr_html_() for finding in findings),
+            f"<pre style='{CODE}'>{''.join(lines)}</pre>",
+            "".join(f"<div style='{TEXT}'>{escape(line)}</div>" for line in install),
+        )
+        self.sections.value = "".join(
+            f"<div style='margin-top: 8px'><b>{escape(heading)}</b>{body}</div>"
+            for heading, body in zip(planned.sections, bodies, strict=True)
+        )
+        self._announce("")

@@ -1,4 +1,4 @@
-"""What a preflight found, one thing at a time, and the report of it. Taught in notebook 05."""
+"""What a preflight reports: one finding for each thing looked at. Taught in notebook 05."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING, Literal
 
 from tsnb.base.palette import GREEN, ORANGE, VERMILION
-from tsnb.base.words import say, wrapped
+from tsnb.base.tables import wrapped
 
 if TYPE_CHECKING:
     from tsnb.neuron.operators import Operators
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 Kind = Literal["ok", "attention", "blocker"]
 SYMBOLS: dict[Kind, str] = {"ok": "✓", "attention": "!", "blocker": "✗"}
-EDGES: dict[Kind, str] = {"ok": GREEN, "attention": ORANGE, "blocker": VERMILION}
+COLOURS: dict[Kind, str] = {"ok": GREEN, "attention": ORANGE, "blocker": VERMILION}
+LABELS = {
+    "order": "order of inputs",
+    "weights": "tied weights",
+    "flow": "control flow",
+}
 TEXT = "line-height: 1.4; overflow-wrap: anywhere"
 LINK = "color: var(--jp-content-link-color, #1976d2); text-decoration: underline"
 
@@ -33,7 +38,7 @@ class Finding:
     topic
         What was looked at, such as `operators` or `shapes`.
     why
-        What was found, and what it means.
+        What is so, and what it means.
     todo
         What to do; empty where there is nothing to do.
     source
@@ -51,41 +56,42 @@ class Finding:
         """`✓`, `!` or `✗`."""
         return SYMBOLS[self.kind]
 
+    @property
+    def label(self) -> str:
+        """The topic in words."""
+        return LABELS.get(self.topic, self.topic)
+
     def __str__(self) -> str:
-        head = f"{self.symbol} {say(f'preflight.topic-{self.topic}')}: {self.why}"
-        parts = [head, self.todo and f"→ {self.todo}", self.source and f"({self.source})"]
-        return textwrap.indent("\n".join(map(wrapped, filter(None, parts))), "  ")[2:]
+        parts = (f"{self.symbol} {self.label}: {self.why}", self.todo and f"→ {self.todo}")
+        lines = [*filter(None, parts), f"({self.source})"]
+        return textwrap.indent("\n".join(map(wrapped, lines)), "  ")[2:]
 
-    def to_html(self) -> str:
+    def _repr_html_(self) -> str:
         """Return it as what can be opened; where there is something to do, it is open."""
-        topic = escape(say(f"preflight.topic-{self.topic}"))
-        head = f"{self.symbol} <b>{topic}:</b> {escape(self.why)}"
-        todo = paragraph(f"→ {self.todo}") if self.todo else ""
-        border = f"border-left: 4px solid {EDGES[self.kind]}; padding-left: 8px; margin: 4px 0"
-        summary = f"<summary style='display: list-item; cursor: pointer'>{head}</summary>"
-        opened = "" if self.kind == "ok" else " open"
-        inside = f"{summary}{todo}{self._source()}"
-        return f"<details{opened} style='{border}; {TEXT}'>{inside}</details>"
-
-    _repr_html_ = to_html
-
-    def _source(self) -> str:
-        """Return who says so as HTML, an address as a link that shows its last part."""
+        head = f"{self.symbol} <b>{escape(self.label)}:</b> {escape(self.why)}"
+        todo = f"<div>→ {escape(self.todo)}</div>" if self.todo else ""
         place = escape(self.source)
-        if not self.source.startswith("https://"):
-            return f"<div>{place}</div>"
-        last = place.rsplit("/", 1)[-1]
-        return f"<a href='{place}' target='_blank' rel='noopener' style='{LINK}'>{last}</a>"
+        if self.source.startswith("https://"):
+            last = place.rsplit("/", 1)[-1]
+            place = f"<a href='{place}' target='_blank' rel='noopener' style='{LINK}'>{last}</a>"
+        border = f"border-left: 4px solid {COLOURS[self.kind]}; padding-left: 8px; margin: 4px 0"
+        return (
+            f"<details{'' if self.kind == 'ok' else ' open'} style='{border}; {TEXT}'>"
+            f"<summary style='display: list-item; cursor: pointer'>{head}</summary>"
+            f"{todo}<div>{place}</div></details>"
+        )
 
 
 @dataclass(frozen=True, repr=False)
 class Preflight:
-    """What a preflight found of a trace, for one generation; prints as text.
+    """What a preflight reports of a trace, for one generation; prints as text.
 
     Attributes
     ----------
     target
         The generation.
+    input_names
+        Of the trace, in the order of `forward`.
     findings
         In the order of the topics.
     operators
@@ -101,6 +107,7 @@ class Preflight:
     """
 
     target: Target
+    input_names: tuple[str, ...]
     findings: tuple[Finding, ...]
     operators: Operators
     weights: int
@@ -121,23 +128,18 @@ class Preflight:
         """Return the findings on a topic."""
         return tuple(finding for finding in self.findings if finding.topic == topic)
 
+    @property
+    def summary(self) -> str:
+        """How many findings there are of each kind, in a line."""
+        counts = Counter(finding.kind for finding in self.findings)
+        words: dict[Kind, str] = {"blocker": "in the way", "attention": "to know about", "ok": "in order"}
+        return ", ".join(f"{SYMBOLS[kind]} {counts[kind]} {text}" for kind, text in words.items())
+
     def __str__(self) -> str:
-        return "\n".join([self._head(), *map(str, self.findings)])
+        return "\n".join([f"Preflight for {self.target.name}: {self.summary}", *map(str, self.findings)])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        findings = "".join(finding.to_html() for finding in self.findings)
-        return f"<div><b>{escape(self._head())}</b></div>{findings}"
-
-    def _head(self) -> str:
-        counts = Counter(finding.kind for finding in self.findings)
-        return (
-            f"Preflight for {self.target.name}: {counts['ok']} in order, "
-            f"{counts['attention']} to know about, {counts['blocker']} in the way."
-        )
-
-
-def paragraph(text: str) -> str:
-    """Return a line of text as HTML, broken wherever a narrow page asks for it."""
-    return f"<div style='{TEXT}'>{escape(text)}</div>"
+        findings = "".join(finding._repr_html_() for finding in self.findings)
+        return f"<div><b>Preflight for {self.target.name}: {self.summary}</b></div>{findings}"
