@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tsnb.practice.exercises.base import Kind
+    from tsnb.widgets.feedback import FeedbackView
     from tsnb.widgets.progress import ProgressView
     from tsnb.widgets.quiz import QuizView
 
@@ -131,13 +132,15 @@ class Feedback:
     def _repr_html_(self) -> str:
         return self._box() + (f"<p>{marked(self.foot)}</p>" if self.foot else "")
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        """Return the view with its button, and text and HTML for where there are no widgets."""
+    def _view(self) -> FeedbackView:
         from tsnb.widgets.feedback import FeedbackView
 
         more = None if self.done else lambda: hint(self.exercise)._repr_html_()
-        view = FeedbackView(str(self), self._box(), self._repr_html_(), more)
-        return view._repr_mimebundle_(**kwargs)
+        return FeedbackView(str(self), self._box(), self._repr_html_(), more)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        """Return the view with its button, and text and HTML for where there are no widgets."""
+        return self._view()._repr_mimebundle_(**kwargs)
 
 
 def check(name: str, answer: Any) -> Feedback:

@@ -84,7 +84,7 @@ class Exercise:
         """The file with the solution, from the folder of the notebooks."""
         return f"solutions/{self.notebook}_{self.name.replace('-', '_')}.py"
 
-    def sentence(self, name: str, **values: object) -> str:
+    def sentence(self, name: str, /, **values: object) -> str:
         """Return a sentence of this exercise with its values filled in."""
         text = self.text[name] if name in self.text else self.text["mistakes"][name]
         return " ".join(text.split()).format(**values)

@@ -176,9 +176,9 @@ def fixed_rows(answer: Any) -> Outcome:
     except InputError as error:
         names: dict[Any, str] = {(1, RAGGED[0]): "not-yet", (len(RAGGED) % ROWS, LENGTH): "short-batch"}
         return Outcome(names.get(shapes[-1], "refused"), number=len(shapes), shape=shapes[-1], error=error)
-    for number, (scores, alone) in enumerate(zip(results, expected, strict=False)):
-        if scores.shape == (LENGTH, *alone.shape[1:]) != alone.shape:
-            return Outcome("with-padding", number=number, shape=tuple(scores.shape))
+    padded = {(LENGTH, *alone.shape[1:]) for alone in expected}
+    if {tuple(scores.shape) for scores in results} == padded:
+        return Outcome("with-padding", shape=listed(padded))
     same = [scores.shape for scores in results] == [alone.shape for alone in expected]
     gaps = (
         [float((scores - alone).abs().max()) for scores, alone in zip(results, expected, strict=True)]
