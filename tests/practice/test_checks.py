@@ -64,7 +64,8 @@ def test_answers_are_attempts_and_the_starter_is_none(progress_file: Path) -> No
 
 @pytest.mark.parametrize("name", [exercise.name for exercise in exercises()])
 def test_no_answer_makes_a_check_raise(name: str) -> None:
-    for answer in (None, 0, "x", [], {}, (), Odd(), object, [[]], {"a": {}}):
+    answers: list[Any] = [None, 0, "x", [], {}, (), Odd(), object, [[]], {"a": {}}]
+    for answer in answers:
         feedback = checks.check(name, answer)
         assert feedback.kind not in {"done", "not-yet"}
         assert str(feedback)

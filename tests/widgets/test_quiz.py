@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tsnb import checks
 from tsnb.practice.exercises import MODULES
 from tsnb.widgets import base
-from tsnb.widgets.quiz import QuizView
+
+if TYPE_CHECKING:
+    from tsnb.widgets.quiz import QuizView
 
 
 @pytest.fixture(params=MODULES)

@@ -65,8 +65,6 @@ HEADS: dict[Kind, tuple[str, str, str]] = {  # a symbol, words beside it, and a 
     "stopped": ("!", "Stopped", VERMILION),
 }
 
-__all__ = ["Feedback", "Hint", "check", "export", "hint", "progress", "quiz", "reset", "stories", "suspects"]
-
 
 @dataclass(frozen=True, repr=False)
 class Feedback:

@@ -1,4 +1,4 @@
-"""Each exercise has its texts, its cells and a solution; starters and solutions are judged as they should be."""
+"""Each exercise has its texts, its cells and a solution; starters and solutions are judged rightly."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ import string
 import warnings
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 import pytest
 
+import tsnb
 from tsnb.practice.exercises import MODULES, exercises, questions
-from tsnb.practice.record import VARIABLE
+from tsnb.tiny_bert import corpus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FOLDER = Path(__file__).parents[3] / "notebooks"
 ALL = exercises()
@@ -33,31 +37,54 @@ def evaluate(source: str, namespace: dict[str, Any]) -> Any:
     place = f"<cell {hash(source)}>"
     linecache.cache[place] = (len(source), None, source.splitlines(keepends=True), place)
     tree = ast.parse(source)
-    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    last = tree.body[-1]
+    if isinstance(last, ast.Expr):
+        tree.body.pop()
     exec(compile(tree, place, "exec"), namespace)
-    return last and eval(compile(ast.Expression(last.value), place, "eval"), namespace)
+    if isinstance(last, ast.Expr):
+        return eval(compile(ast.Expression(last.value), place, "eval"), namespace)
+    return None
+
+
+@pytest.fixture
+def names(
+    request: pytest.FixtureRequest,
+    load: Callable[..., Any],
+    traced: Callable[..., tsnb.Traced],
+    tmp_path: Path,
+) -> Callable[[str], dict[str, Any]]:
+    """Return what a notebook's first cell defines, and what its exercises use of later ones."""
+
+    def defined(number: str) -> dict[str, Any]:
+        more: dict[str, Any] = {}
+        if number == "02":
+            more = {"lengths": tsnb.token_lengths(load()[1], corpus.texts(1000))}
+        elif number == "03":
+            path = tsnb.save(traced(), tmp_path / "bert.pt")
+            more = {"program": request.getfixturevalue("loader"), "path": path}
+        code = "\n".join(cell.source for cell in cells(number).values() if cell.cell_type == "code")
+        assert all(re.search(rf"^{name} = ", code, re.MULTILINE) for name in more)
+        namespace: dict[str, Any] = {"__name__": "__main__"}
+        evaluate(cells(number)["setup"].source, namespace)
+        return namespace | more
+
+    return defined
 
 
 @of_notebooks
 def test_starters_are_not_yet_and_solutions_are_done(
-    number: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    number: str, names: Callable[[str], dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(VARIABLE, "progress.jsonl")
-    namespace: dict[str, Any] = {"__name__": "__main__"}
-    judged = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name, cell in cells(number).items():
-            if cell.cell_type != "code":
-                continue
-            starter = evaluate(cell.source, namespace)
-            if found := re.fullmatch("ex-(.+)-try", name):
-                path = FOLDER / f"solutions/{number}_{found[1].replace('-', '_')}.py"
-                solved = evaluate(path.read_text(encoding="utf-8"), dict(namespace))
-                judged.append((starter.exercise, starter.kind, solved.exercise, solved.kind))
-    names = [exercise.name for exercise in exercises(number)]
-    assert judged == [(name, "not-yet", name, "done") for name in names]
+        namespace = names(number)
+        for exercise in exercises(number):
+            starter = evaluate(cells(number)[f"ex-{exercise.name}-try"].source, namespace)
+            solution = (FOLDER / exercise.solution).read_text(encoding="utf-8")
+            solved = evaluate(solution, dict(namespace))
+            assert (starter.exercise, starter.kind) == (exercise.name, "not-yet"), starter
+            assert (solved.exercise, solved.kind) == (exercise.name, "done"), solved
 
 
 @each

@@ -33,14 +33,14 @@ class Passing(Classifier):
         weights = scores.masked_fill(self.hides(attention_mask)[:, None], -1e4).softmax(-1)
         return self.returned(self.scores((weights @ hidden)[:, 0]))
 
-    def scaled(self, scores: torch.Tensor) -> torch.Tensor:
+    def scaled(self, scores: torch.Tensor) -> Any:
         return scores / 32**0.5
 
     def turned(self, hidden: torch.Tensor) -> torch.Tensor:
         return hidden.transpose(1, 2)
 
     def hides(self, mask: torch.Tensor) -> torch.Tensor:
-        return mask == 0
+        return mask.eq(0)
 
     def returned(self, scores: torch.Tensor) -> Any:
         return scores

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from torch import Tensor
+
 Kind = Literal["done", "not-yet", "mistake", "wrong", "type", "raises", "stopped"]
 
 PACKAGE = str(Path(__file__).parents[2])
@@ -89,9 +91,10 @@ class Exercise:
         text = self.text[name] if name in self.text else self.text["mistakes"][name]
         return " ".join(text.split()).format(**values)
 
-    def judge(self, answer: Any) -> Judgement:  # noqa: PLR0911, one for each way in which an answer may end
+    def judge(self, answer: Any) -> Judgement:  # noqa: PLR0911, a return for each way in which it may end
         """Judge an answer; never raises because of it, nor where the reader stops it."""
         takes = f"This exercise takes {self.sentence('takes')}."
+        given = f"{takes} You gave {short(answer)}."
         try:
             if answer is ...:
                 return Judgement("not-yet", "", f"{takes} Put yours in place of `...`.")
@@ -101,7 +104,7 @@ class Exercise:
         except BlankError:
             return Judgement("not-yet", "", self.sentence("not-yet"))
         except UnfitError:
-            return Judgement("type", "", f"{takes} You gave {short(answer)}.")
+            return Judgement("type", "", given)
         except KeyboardInterrupt:
             stopped = "The check was stopped before it was done. Does your code have a loop that never ends?"
             return Judgement("stopped", "", stopped)
@@ -110,15 +113,12 @@ class Exercise:
             message += "" if message.endswith((".", "!", "?", "…")) else "."
             if line := own_line(error.__traceback__):
                 return Judgement("raises", "", f"{message} In your line: `{line}`")
-            if callable(answer):
-                return Judgement(
-                    "type", "", f"The check could not go on with what came back: {message} {takes}"
-                )
-            return Judgement("type", "", f"{takes} You gave {short(answer)}.")
+            unusable = f"The check could not go on with what came back: {message} {takes}"
+            return Judgement("type", "", unusable if callable(answer) else given)
+        known = outcome.name in self.text["mistakes"]
+        kind: Any = "mistake" if known else outcome.name
         sentence = self.sentence(outcome.name, **outcome.values)
-        if outcome.name in self.text["mistakes"]:
-            return Judgement("mistake", outcome.name, sentence)
-        return Judgement(outcome.name, "", sentence)
+        return Judgement(kind, outcome.name if known else "", sentence)
 
 
 # What the functions that judge share
@@ -188,6 +188,11 @@ def compare_guesses(
     name = next(named, "wrong" if wrong else "done")
     counts = {"right": len(truth) - len(wrong), "count": len(truth)}
     return Outcome(name, named=listed(f"`{key}`" for key, _ in wrong), **counts)
+
+
+def distance(first: Tensor, second: Tensor) -> float:
+    """Return the largest difference of two tensors."""
+    return float((first - second).detach().abs().max())
 
 
 def listed(names: Iterable[object]) -> str:

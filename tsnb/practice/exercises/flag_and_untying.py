@@ -8,10 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from tsnb.practice.exercises.base import Outcome, call, compare_guesses, first_of, fits, listed
+from tsnb.practice.exercises.base import Outcome, call, compare_guesses, distance, first_of, fits, listed
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
 NUMBERS = 250_002 * 768  # of the embedding of xlm-roberta-base
 CLOSE = 0.01  # prices may be rounded by so much
@@ -106,30 +106,22 @@ def safe_order(answer: Any) -> Outcome:
             if step == "untie":
                 untie(model)
             elif step == "train":
-                _train_one_step(model, inputs)
+                optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+                logits, ids = model(**inputs).logits[0], inputs["input_ids"][0]
+                torch.nn.functional.cross_entropy(logits, ids).backward()
+                optimizer.step()
             else:
                 save(trace(model, inputs), path)
         saved = load_traced(path)(**inputs)["logits"]
     with torch.no_grad():
-        stale = float((saved - model(**inputs).logits).abs().max())
-        first, last = _ends(model)
-        apart = float((first - last).abs().max())
+        stale, apart = distance(saved, model(**inputs).logits), distance(*_ends(model))
     name = first_of({"trained-apart": apart, "saved-early": stale > TOLERANCE}, "done")
     return Outcome(name, order=listed(answer), apart=apart, stale=stale)
 
 
-def _train_one_step(model: Any, inputs: dict[str, Tensor]) -> None:
-    from torch import nn, optim
-
-    optimizer = optim.AdamW(model.parameters(), lr=1e-3)
-    nn.functional.cross_entropy(model(**inputs).logits[0], inputs["input_ids"][0]).backward()
-    optimizer.step()
-
-
-def _ends(model: nn.Module) -> tuple[Tensor, Tensor]:
+def _ends(model: Any) -> tuple[Tensor, Tensor]:
     """Return the weights of a model's input and output embeddings."""
-    ends: Any = model
-    return ends.get_input_embeddings().weight, ends.get_output_embeddings().weight
+    return model.get_input_embeddings().weight, model.get_output_embeddings().weight
 
 
 def _close(ratio: float, expected: float) -> bool:

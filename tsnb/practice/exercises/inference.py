@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tsnb.practice.exercises.base import Outcome, call, embedded, first_of, fits, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -57,18 +57,15 @@ CLOSE = 0.1  # of a ratio of times
 def fill_batch(answer: Any) -> Outcome:
     """Let the reader read each batch; compare with the texts alone, and with what each mistake gives."""
     results = [call(answer, _trace(), list(batch)) for batch in BATCHES]
-    texts = [" ".join(pair) for batch in BATCHES for pair in batch]
-    if [*map(_count_of_pairs, results)] != [*map(len, BATCHES)]:
-        return Outcome("no-pairs", kind=type(results[0]).__name__)
-    answers = [(str(word).strip(), float(share)) for result in results for word, share in result]
-    alone = readings()["alone"]
+    answers = [(word.strip(), float(share)) for result in results for word, share in result]
+    texts, alone = [" ".join(pair) for batch in BATCHES for pair in batch], readings()["done"]
+    if [*map(len, results)] != [*map(len, BATCHES)]:
+        raise ValueError(f"{len(answers)} answers for {len(texts)} texts")
     gaps = [*map(gap, answers, alone)]
     furthest = gaps.index(max(gaps))
-    like = [name for name, filled in readings().items() if max(map(gap, answers, filled)) <= SHARE]
+    like = {name: max(map(gap, answers, filled)) <= SHARE for name, filled in readings().items()}
     return Outcome(
-        {"starter": "not-yet", "first": "first-row", "ones": "all-ones", "alone": "done"}[like[0]]
-        if like
-        else "wrong",
+        first_of(like, "wrong"),
         right=sum(distance <= SHARE for distance in gaps),
         count=len(texts),
         text=texts[furthest],
@@ -77,26 +74,14 @@ def fill_batch(answer: Any) -> Outcome:
     )
 
 
-def _count_of_pairs(result: Any) -> int | None:
-    """Return how many pairs of a word and a number there are; none where it is something else."""
-    pairs = isinstance(result, (list, tuple)) and all(
-        isinstance(pair, (list, tuple))
-        and len(pair) == len(("word", "share"))
-        and isinstance(pair[0], str)
-        and (isinstance(pair[1], Real) or hasattr(pair[1], "item"))
-        for pair in result
-    )
-    return len(result) if pairs else None
-
-
 @cache
 def readings() -> dict[str, list[Filled]]:
-    """Return what each way to read gives for all batches; `alone` is what is meant."""
+    """Return what each way to read gives for all batches; `done` is what each text gives alone."""
     return {
-        "alone": [filled for batch in BATCHES for pair in batch for filled in _read([pair])],
-        "ones": [filled for batch in BATCHES for filled in _read(batch, hide=False)],
-        "first": [filled for batch in BATCHES for filled in _read(batch, own=False)],
-        "starter": [filled for batch in BATCHES for filled in _read(batch, hide=False, own=False)],
+        "done": [filled for batch in BATCHES for pair in batch for filled in _read([pair])],
+        "all-ones": [filled for batch in BATCHES for filled in _read(batch, hide=False)],
+        "first-row": [filled for batch in BATCHES for filled in _read(batch, own=False)],
+        "not-yet": [filled for batch in BATCHES for filled in _read(batch, hide=False, own=False)],
     }
 
 
@@ -168,10 +153,12 @@ def plan_batches(answer: Any) -> Outcome:
 def _planned(answer: Any, lengths: list[int], max_tokens: int) -> Outcome:
     batches = [[int(index) for index in batch] for batch in call(answer, list(lengths), max_tokens)]
     counts = Counter(index for batch in batches for index in batch)
-    strange = [index for index in counts if not 0 <= index < len(lengths)]
-    unlike = [index for index in range(len(lengths)) if counts[index] != 1]
-    if strange or unlike or not all(batches):
-        return Outcome("not-once", texts=len(lengths), wrong=len(unlike), shown=_some([*strange, *unlike]))
+    wrong = [
+        index for index in {*counts, *range(len(lengths))} if counts[index] != (0 <= index < len(lengths))
+    ]
+    if wrong or not all(batches):
+        shown = f"index {min(wrong)}" if wrong else "an empty batch"
+        return Outcome("not-once", texts=len(lengths), shown=shown)
     rows = [[lengths[index] for index in batch] for batch in batches]
     tokens = [len(row) * max(row) for row in rows]
     largest = rows[tokens.index(max(tokens))]
@@ -196,11 +183,6 @@ def _planned(answer: Any, lengths: list[int], max_tokens: int) -> Outcome:
         real=sum(largest),
         tokens=f"{max(tokens):,}",
     )
-
-
-def _some(indices: Iterable[int]) -> str:
-    first = sorted(indices)
-    return listed(first[:5]) + (", …" if len(first) > len(first[:5]) else "") or "an empty batch"
 
 
 @cache

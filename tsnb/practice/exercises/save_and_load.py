@@ -13,11 +13,9 @@ from tempfile import TemporaryDirectory
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tsnb.practice.exercises.base import Outcome, call, compare_guesses, embedded, fits, short_text
+from tsnb.practice.exercises.base import Outcome, call, compare_guesses, distance, embedded, fits, short_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import Tensor, nn
 
     from tsnb import Traced
@@ -118,8 +116,8 @@ def run_any_file(answer: Any) -> Outcome:
             or shape[:1] + shape[2:] != needed[:1] + needed[2:]
         ):
             return Outcome("other-shape", shown=f"a tensor of the shape {shape}", file=file.about)
-        pairs = zip(output.detach(), file.expected, strict=True)
-        gaps = [float((row[: len(alone)] - alone).abs().max()) for row, alone in pairs]
+        pairs = zip(output, file.expected, strict=True)
+        gaps = [distance(row[: len(alone)], alone) for row, alone in pairs]
         largest = max(largest, *gaps)
         if largest > TOLERANCE:
             padded = gaps[LENGTHS.index(max(LENGTHS))] <= TOLERANCE
@@ -213,7 +211,8 @@ def ask_in_cpp(answer: Any) -> Outcome:
     if done.returncode:
         return Outcome("refused", message=short_text(done.stderr or f"exit code {done.returncode}"))
     model, tokenizer = embedded()
-    inputs = _inputs(done.args)
+    pairs = [str(argument).split("=", 1) for argument in done.args if "=" in str(argument)]
+    inputs = {name: torch.tensor([[*map(int, ids.split())]]) for name, ids in pairs if name in _question()}
     ids = inputs["input_ids"][0].tolist()
     text = tokenizer.decode(ids)
     if ids == _question()["input_ids"][0].tolist():
@@ -236,11 +235,3 @@ def ask_in_cpp(answer: Any) -> Outcome:
         printed=printed,
         all=f"{logits.numel():,}",
     )
-
-
-def _inputs(arguments: Any) -> Mapping[str, Tensor]:
-    """Return the tensors that stand in a command as `name=ids`, as the program reads them."""
-    import torch
-
-    pairs = [str(argument).split("=", 1) for argument in arguments if "=" in str(argument)]
-    return {name: torch.tensor([[*map(int, ids.split())]]) for name, ids in pairs if name in _question()}

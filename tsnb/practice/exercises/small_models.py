@@ -6,7 +6,7 @@ import math
 from types import SimpleNamespace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 VOCABULARY, HIDDEN, PADDING = 100, 16, 9
 
@@ -25,18 +25,18 @@ class Pooled(nn.Module):
 class Mean(Pooled):
     """The mean of a text's vectors."""
 
-    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+    def forward(self, input_ids: Tensor) -> Tensor:
         """Return one vector a text, `(batch, 16)`, float32."""
-        hidden: torch.Tensor = self.embedding(input_ids)
+        hidden: Tensor = self.embedding(input_ids)
         return hidden.sum(1) / hidden.shape[1]
 
 
 class Scaled(Pooled):
     """The sum of a text's vectors, divided by the root of how many there are."""
 
-    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+    def forward(self, input_ids: Tensor) -> Tensor:
         """Return one vector a text, `(batch, 16)`, float32."""
-        hidden: torch.Tensor = self.embedding(input_ids)
+        hidden: Tensor = self.embedding(input_ids)
         return hidden.sum(1) / math.sqrt(hidden.shape[1])
 
 
@@ -47,9 +47,9 @@ class Placed(Pooled):
         super().__init__()
         self.positions = nn.Parameter(torch.randn(64, HIDDEN))
 
-    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+    def forward(self, input_ids: Tensor) -> Tensor:
         """Return one vector a text, `(batch, 16)`, float32."""
-        hidden: torch.Tensor = self.embedding(input_ids)
+        hidden: Tensor = self.embedding(input_ids)
         positions = self.positions[: int(hidden.shape[1])]
         return (hidden + positions).mean(1)
 
@@ -65,7 +65,7 @@ class FloatMask(Pooled):
 
     config = SimpleNamespace(pad_token_id=0)
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor]:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor]:
         """Return one vector a text in a tuple, `(batch, 16)`, float32."""
         total = attention_mask[:, None] @ self.embedding(input_ids)
         return (total[:, 0] / attention_mask.sum(1, keepdim=True),)
@@ -76,7 +76,7 @@ class NoMask(Pooled):
 
     config = SimpleNamespace(pad_token_id=PADDING)
 
-    def forward(self, input_ids: torch.Tensor) -> tuple[torch.Tensor]:
+    def forward(self, input_ids: Tensor) -> tuple[Tensor]:
         """Return one vector a text in a tuple, `(batch, 16)`, float32."""
         visible = input_ids.ne(PADDING).float()[:, :, None]
         return ((self.embedding(input_ids) * visible).sum(1) / visible.sum(1),)
@@ -93,7 +93,7 @@ class Classifier(nn.Module):
         self.embedding = nn.Embedding(1000, 32)
         self.scores = nn.Linear(32, 2)
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> dict[str, torch.Tensor]:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
         """Return the scores by name, `(batch, 2)`, float32."""
         hidden = self.embedding(input_ids)
         visible = attention_mask.bool()[:, None]
@@ -104,8 +104,6 @@ class Classifier(nn.Module):
 class MaskFirst(Classifier):
     """The same, with its two inputs in the other order."""
 
-    def forward(  # type: ignore[override]
-        self, attention_mask: torch.Tensor, input_ids: torch.Tensor
-    ) -> dict[str, torch.Tensor]:
+    def forward(self, attention_mask: Tensor, input_ids: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
         """Return the scores by name, `(batch, 2)`, float32."""
         return super().forward(input_ids, attention_mask)
