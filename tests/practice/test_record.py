@@ -39,11 +39,15 @@ def test_events_come_back_in_order_with_their_times(path: Path) -> None:
     assert (again.hints("one"), again.hints("two"), events.changes, again.note) == (0, 1, 2, "")
 
 
-def test_reading_makes_no_file(path: Path) -> None:
+def test_reading_makes_no_file_and_an_empty_one_is_a_new_record(path: Path) -> None:
     events = Record(path)
     events.forget(["one"])
     assert (events.events(), events.note) == ([], "")
     assert not path.parent.exists()
+    path.parent.mkdir()
+    path.touch()
+    events.add("one", "done")
+    assert (names(Record(path)), events.note) == (["one"], "")
 
 
 def test_forgetting_is_of_what_was_named_and_leaves_nothing_of_it(path: Path) -> None:
@@ -96,14 +100,6 @@ def test_a_file_of_something_else_is_left_as_it_is(path: Path, content: bytes) -
     assert "something else. It is kept in memory" in events.note
     assert path.read_bytes() == content
     assert list(path.parent.iterdir()) == [path]
-
-
-def test_an_empty_file_is_a_new_record(path: Path) -> None:
-    path.parent.mkdir()
-    path.touch()
-    events = Record(path)
-    events.add("one", "done")
-    assert (names(Record(path)), events.note) == (["one"], "")
 
 
 def test_where_no_file_can_be_made_it_is_kept_in_memory(tmp_path: Path) -> None:
