@@ -1,4 +1,4 @@
-"""What a check found, with a button for the next hint. Taught in notebook 01."""
+"""The feedback of a check, with a button for the next hint. Taught in notebook 01."""
 
 from __future__ import annotations
 

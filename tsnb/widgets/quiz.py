@@ -77,5 +77,5 @@ class QuizView(View):
 
 def _explain(text: Question, verdict: HTML, letter: str | None) -> None:
     """Explain a choice; nothing where there is none."""
-    found = "✓ Right." if letter == text["right"] else "✗ Not that one."
-    verdict.value = f"{found} {marked(text['why'])}" if letter else ""
+    mark = "✓ Right." if letter == text["right"] else "✗ Not that one."
+    verdict.value = f"{mark} {marked(text['why'])}" if letter else ""

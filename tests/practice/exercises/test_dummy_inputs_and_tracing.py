@@ -79,13 +79,11 @@ ANSWERS: list[tuple[str, Any, str]] = [
     ("argument-order", lambda *_: None, "not-a-trace"),
     ("argument-order", other_weights, "wrong"),
     ("argument-order", swapped, "raises"),
-    ("argument-order", "a text", "type"),
     ("five-verdicts", TRUTH, "done"),
     ("five-verdicts", dict.fromkeys(TRUTH, "raises"), "published-rule"),
     ("five-verdicts", dict.fromkeys(TRUTH, "same"), "beyond-limit"),
     ("five-verdicts", TRUTH | {(1, 512): "raises"}, "wrong"),
     ("five-verdicts", TRUTH | {(2, 24): "fails"}, "type"),
-    ("five-verdicts", {(2, 24): "same"}, "type"),
     ("find-the-trap", ("Scaled", (1, 9)), "done"),
     ("find-the-trap", ["Scaled", [3, 2]], "done"),
     ("find-the-trap", ("Scaled", (1, 7)), "wrong"),
@@ -94,7 +92,6 @@ ANSWERS: list[tuple[str, Any, str]] = [
     ("find-the-trap", ("Placed", (1, 65)), "raises"),
     ("find-the-trap", ("Placed", (1, 1)), "stretched"),
     ("find-the-trap", ("scaled", (1, 9)), "type"),
-    ("find-the-trap", ("Scaled", 9), "type"),
     ("find-the-trap", ("Scaled", (1, 10**9)), "type"),
     ("length-under-cost", Later(lambda: edges(100)), "done"),
     ("length-under-cost", Later(lambda: edges(127)), "cuts-nothing"),
@@ -104,7 +101,6 @@ ANSWERS: list[tuple[str, Any, str]] = [
     ("length-under-cost", [20, 100], "wrong"),
     ("length-under-cost", [100, 50], "type"),
     ("length-under-cost", [22.5, 100], "type"),
-    ("length-under-cost", [], "type"),
 ]
 
 

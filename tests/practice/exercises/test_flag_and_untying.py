@@ -29,7 +29,6 @@ ANSWERS: list[tuple[str, Any, str]] = [
     ("tied-or-not", TIED | {"half": False}, "other-dtype"),
     ("tied-or-not", TIED | {"new": False}, "wrong"),
     ("tied-or-not", TIED | {"new": "yes"}, "type"),
-    ("tied-or-not", {"deepcopy": True}, "type"),
     ("shares-storage", storage, "done"),
     ("shares-storage", torch.equal, "equal-numbers"),
     ("shares-storage", lambda first, second: first is second, "same-object"),
@@ -44,14 +43,12 @@ ANSWERS: list[tuple[str, Any, str]] = [
     ("untying-price", price(NUMBERS * 4, NUMBERS * 4), "same-twice"),
     ("untying-price", price(768, 384), "megabytes"),
     ("untying-price", price(0, 0), "wrong"),
-    ("untying-price", [NUMBERS * 4, NUMBERS * 2], "type"),
     ("safe-order", ["train", "save"], "done"),
     ("safe-order", ["train", "save", "untie"], "done"),
     ("safe-order", ["untie", "train", "save"], "trained-apart"),
     ("safe-order", ["save", "train", "untie"], "saved-early"),
     ("safe-order", ["train", "untie"], "missing-step"),
     ("safe-order", ["fly", "train", "save"], "type"),
-    ("safe-order", "train", "type"),
 ]
 
 

@@ -94,7 +94,7 @@ class Exercise:
     def judge(self, answer: Any) -> Judgement:  # noqa: PLR0911, a return for each way in which it may end
         """Judge an answer; never raises because of it, nor where the reader stops it."""
         takes = f"This exercise takes {self.sentence('takes')}."
-        given = f"{takes} You gave {short(answer)}."
+        unfit = f"{takes} You gave {short(answer)}."
         try:
             if answer is ...:
                 return Judgement("not-yet", "", f"{takes} Put yours in place of `...`.")
@@ -104,17 +104,17 @@ class Exercise:
         except BlankError:
             return Judgement("not-yet", "", self.sentence("not-yet"))
         except UnfitError:
-            return Judgement("type", "", given)
+            return Judgement("type", "", unfit)
         except KeyboardInterrupt:
             stopped = "The check was stopped before it was done. Does your code have a loop that never ends?"
             return Judgement("stopped", "", stopped)
-        except (Exception, SystemExit) as error:  # noqa: BLE001, whatever it raises is told
+        except (Exception, SystemExit) as error:  # noqa: BLE001, whatever the answer raises is shown
             message = ": ".join(filter(None, (type(error).__name__, short_text(str(error)))))
             message += "" if message.endswith((".", "!", "?", "…")) else "."
             if line := own_line(error.__traceback__):
                 return Judgement("raises", "", f"{message} In your line: `{line}`")
             unusable = f"The check could not go on with what came back: {message} {takes}"
-            return Judgement("type", "", unusable if callable(answer) else given)
+            return Judgement("type", "", unusable if callable(answer) else unfit)
         known = outcome.name in self.text["mistakes"]
         kind: Any = "mistake" if known else outcome.name
         sentence = self.sentence(outcome.name, **outcome.values)

@@ -145,7 +145,7 @@ def _of_threes(lengths: Sequence[int]) -> int:
 
 
 def plan_batches(answer: Any) -> Outcome:
-    """Let the reader plan several sets of lengths; the first plan that is not right is told."""
+    """Let the reader plan several sets of lengths; the first plan that is not right decides."""
     outcomes = [_planned(answer, *task) for task in _tasks()]
     return next((outcome for outcome in outcomes if outcome.name != "done"), outcomes[0])
 
@@ -211,8 +211,7 @@ def mend_race(answer: Any) -> Outcome:
         off = {name: abs(ratios[name] / meant[name] - 1) for name in same}
         worst = max(same, key=lambda name: (math.isnan(off[name]), off[name]))
         if not off[worst] <= CLOSE:
-            said = f"{ratios[worst]:.2f}"
-            outcomes[mistake] = Outcome(mistake, worst=worst, said=said, meant=f"{meant[worst]:.2f}")
+            outcomes[mistake] = Outcome(mistake, worst=worst, ratio=ratios[worst], meant=meant[worst])
     if "rounded" in kept and outcomes.keys() >= EFFECTS.keys() - {"wrong"}:
         return Outcome("not-yet")
     if set(kept) != set(same):

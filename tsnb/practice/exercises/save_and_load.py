@@ -100,9 +100,7 @@ def run_any_file(answer: Any) -> Outcome:
         try:
             result = call(answer, str(file.path), [list(row) for row in file.rows])
         except (RuntimeError, LookupError) as error:
-            if (
-                not mistake
-            ):  # the first file is the one of the notebook: the error is told with the reader's line
+            if not mistake:  # the first file is the notebook's own: the error shows the reader's line
                 raise
             return Outcome(mistake, error=f"{type(error).__name__}: {short_text(str(error))}")
         output = result[0] if isinstance(result, tuple) and result else result
