@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 import tsnb
 from tests.browser.lab import HEIGHT, LAB, NARROW, PICTURES, THEMES, VIEWS, WIDE, views
 from tsnb.lengths.lengths import Geometry
-from tsnb.practice.exercises.flag_and_untying import QUIZ
+from tsnb.practice.exercises import questions
 from tsnb.tiny_bert import corpus
 from tsnb.widgets.max_length import MaxLengthState
 
@@ -177,11 +177,12 @@ def test_a_question_is_explained_when_one_has_chosen(book: Notebook, name: str) 
     book.page.keyboard.press("Tab")  # a question is one stop, on what is chosen there
     second = view.get_by_role("radio").nth(3).get_attribute("name")
     expect(view.locator(f"input[name='{second}']:focus")).to_have_count(1)
-    for number, letter in enumerate(QUIZ):
+    right = [question["right"] for question in questions("01")]
+    for number, letter in enumerate(right):
         other = "abc".index(letter) - 1  # the one before, or the last
         view.get_by_role("radio").nth(3 * number + other % 3).check()
     expect(view.get_by_text("Not that one.")).to_have_count(3)
-    for number, letter in enumerate(QUIZ):
+    for number, letter in enumerate(right):
         view.get_by_role("radio").nth(3 * number + "abc".index(letter)).check()
     expect(view.get_by_text("Right.")).to_have_count(3)
     expect(view.locator("[aria-live=polite]")).to_contain_text(["Right."] * 3)

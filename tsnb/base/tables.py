@@ -58,6 +58,18 @@ def wrapped(text: str, indent: str = "") -> str:
     )
 
 
+def as_markdown(rows: Rows) -> str:
+    """Return a table in Markdown.
+
+    >>> print(as_markdown([["plan", "tokens"], ["padded", "96"]]))
+    | plan | tokens |
+    |---|---|
+    | padded | 96 |
+    """
+    head, *body = (f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join([head, "|---" * len(rows[0]) + "|", *body])
+
+
 def listed(numbers: Iterable[int]) -> str:
     """Return numbers as text, thousands apart as everywhere else.
 

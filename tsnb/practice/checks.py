@@ -5,58 +5,143 @@
     price = {"float32": ..., "float16": ...}
     checks.check("untying-price", price)
 
-How to write an exercise, say `my-exercise` for notebook 03:
+How to write an exercise, say `my-exercise` for notebook 03, in `tsnb/practice/exercises/`:
 
-1.  In `tsnb/exercises/save_and_load.py` (named in `MODULES` of `tsnb/exercises/__init__.py`), an
-    `Exercise` in the tuple `EXERCISES`. It says which answers `fits` takes, what to `measure` on
-    one (a dict of facts: numbers and booleans, never source text; the reader's code runs in here,
-    under the time limit), which facts are `right`, and which show one of the common `mistakes`;
-    the first that applies is told, so put the narrower ones first. A `...` anywhere in the answer
-    or in the facts is the unchanged starter; where the starter is code with a bug in it, `starter`
-    knows the bug by its facts. Where the answer is a guess for each of several things,
-    `tsnb/exercises/predictions.py` has most of it. Compute what is right from the installed
-    versions, as the reader could; write down no result.
-2.  In `tsnb/words/exercises.en.toml`, a table `[exercise.my-exercise]` with `title`, `skill` (what
-    a solver can do, for the summary), `takes` (ends "This exercise takes ..."), `not-yet`,
-    `hint-1`, `hint-2`, `done`, `wrong` and one sentence for each mistake's key. Facts fill the
-    `{gaps}`; what stands between backticks is shown as code. `done` says why it matters. A title
-    for the notebook stands in `[notebooks]` of `checks.en.toml`.
-3.  In the notebook, where the text needs it: a Markdown cell with the id `ex-my-exercise` that
-    begins `### Exercise: ` with the title, sets the task in two or three sentences and ends with
-    its `*N minutes.*`; then a cell of code, id `ex-my-exercise-try`, that holds the starter and
-    ends with the call of `checks.check`. It runs as it is.
-4.  In `notebooks/solutions/03_my_exercise.py`, that cell, solved. It may use what the notebook's
-    cells above it have defined.
-5.  In `tests/exercises/test_save_and_load.py`, at least two wrong answers with their mistakes'
-    keys. Everything else about it is tested by `tests/exercises/test_every_exercise.py`.
+1.  In `save_and_load.py`, a function `my_exercise` that takes an answer and returns an `Outcome`: `"done"`,
+    `"wrong"`, `"not-yet"` for the unchanged starter, or the name of one of at most four common mistakes,
+    with the values that its sentence needs. It judges by results, never by source text. `fits` refuses an
+    answer of another form, `call` calls the reader's function, `compare_guesses` does most of it where the
+    answer is a guess for each of several things; a `...` in an answer or in what its function returns is
+    the starter, and what the reader's code raises is shown with its line. Compute what is right from the
+    installed versions, as the reader could; write down no result.
+2.  In `save_and_load.toml`, a table `[exercises.my-exercise]` with `title`, `minutes`, `skill` (what a
+    solver can do, for the summary), `takes` (ends "This exercise takes ..."), `not-yet`, `hint-1`,
+    `hint-2`, `done`, `wrong`, and `[exercises.my-exercise.mistakes]` with a sentence for each. Values fill
+    the `{braces}`; what stands between backticks is shown as code. `done` says why it matters.
+3.  In the notebook, where the text needs it: a Markdown cell with the id `ex-my-exercise` that begins `###
+    Exercise: ` with the title, sets the task in two or three sentences and ends with its `*N minutes.*`;
+    then a cell of code, id `ex-my-exercise-try`, that holds the starter and ends with the call of
+    `checks.check`. It runs as it is.
+4.  In `notebooks/solutions/03_my_exercise.py`, that cell, solved. It may use what the notebook's cells
+    above it have defined.
+5.  In `tests/practice/exercises/test_save_and_load.py`, an answer for each mistake. Everything else about
+    it is tested by `test_every_exercise.py`.
 
-A quiz is three questions in `tsnb/words/quizzes.en.toml` and, in the module of its notebook, the
-letters of the right choices: `QUIZ = "bac"`. A notebook ends with `checks.progress("03")`, with
-`checks.quiz("03")` under a heading, and with its recap.
+A quiz is three tables `[[quiz]]` in the same file of texts. A notebook ends with `checks.progress("03")`,
+with `checks.quiz("03")` under a heading, and with its recap.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tsnb.base.errors import ExerciseError
-from tsnb.practice.exercises import exercise, exercises
-from tsnb.practice.feedback import Feedback, marked
+from tsnb.base.files import whole_file
+from tsnb.base.markup import marked
+from tsnb.base.palette import GREEN, GREY, VERMILION
+from tsnb.practice.exercises import exercise, exercises, questions
+from tsnb.practice.progress import progress_in
 from tsnb.practice.record import HINT, record
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from tsnb.practice.exercises.base import Kind
+    from tsnb.widgets.feedback import FeedbackView
     from tsnb.widgets.progress import ProgressView
     from tsnb.widgets.quiz import QuizView
 
-LIMIT = 10.0  # seconds that the reader's own code may run
 HINTS = 2
+HEADS: dict[Kind, tuple[str, str, str]] = {  # a symbol, words beside it, and a colour
+    "done": ("✓", "Done", GREEN),
+    "not-yet": ("○", "Not yet", GREY),
+    "mistake": ("✗", "Look again", VERMILION),
+    "wrong": ("✗", "Look again", VERMILION),
+    "type": ("✗", "Another kind of answer is needed", VERMILION),
+    "raises": ("!", "Your code raised an error", VERMILION),
+    "stopped": ("!", "Stopped", VERMILION),
+}
 
-__all__ = ["Feedback", "Hint", "check", "export", "hint", "progress", "quiz", "reset"]
+
+@dataclass(frozen=True, repr=False)
+class Feedback:
+    """What there is to say about an answer; prints as text, and shows with a button for hints.
+
+    Attributes
+    ----------
+    exercise
+        The exercise's name.
+    kind
+        `"done"`; `"not-yet"`, for the unchanged starter; `"mistake"`, a common one, and `"wrong"`, any other;
+        `"type"`, an answer that cannot be judged; `"raises"` and `"stopped"`, code that raised or was
+        interrupted.
+    mistake
+        The name of the common mistake; empty where there is none.
+    text
+        The sentences.
+    title
+        The exercise's title.
+    solution
+        The file with the solution, from the folder of the notebooks.
+    note
+        Something to know about the record, such as that it cannot be written.
+    """
+
+    exercise: str
+    kind: Kind
+    mistake: str
+    text: str
+    title: str
+    solution: str
+    note: str = ""
+
+    @property
+    def done(self) -> bool:
+        """Whether the answer is right."""
+        return self.kind == "done"
+
+    @property
+    def head(self) -> str:
+        """Symbol, verdict and title: `✓ Done · Tied or not?`."""
+        symbol, words, _ = HEADS[self.kind]
+        return f"{symbol} {words} · {self.title}"
+
+    @property
+    def foot(self) -> str:
+        """Where hints and the solution are, until they are of no use."""
+        if self.done:
+            return ""
+        return f'Stuck? `checks.hint("{self.exercise}")` gives a hint. The solution: `%load {self.solution}`'
+
+    def __str__(self) -> str:
+        return "\n".join(filter(None, (self.head, self.text, self.note, self.foot)))
+
+    __repr__ = __str__
+
+    def _box(self) -> str:
+        """Return head and text as HTML, with a bar at the left."""
+        texts = "".join(f"<div>{marked(text)}</div>" for text in (self.text, self.note) if text)
+        style = f"border-left: 5px solid {HEADS[self.kind][2]}; padding: 2px 0 2px 12px; max-width: 60em"
+        return f"<div role='status' style='{style}'><strong>{escape(self.head)}</strong>{texts}</div>"
+
+    def _repr_html_(self) -> str:
+        return self._box() + (f"<p>{marked(self.foot)}</p>" if self.foot else "")
+
+    def _view(self) -> FeedbackView:
+        from tsnb.widgets.feedback import FeedbackView
+
+        more = None if self.done else lambda: hint(self.exercise)._repr_html_()
+        return FeedbackView(str(self), self._box(), self._repr_html_(), more)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        """Return the view with its button, and text and HTML for where there are no widgets."""
+        return self._view()._repr_mimebundle_(**kwargs)
 
 
-def check(name: str, answer: Any, *, limit: float = LIMIT) -> Feedback:
+def check(name: str, answer: Any) -> Feedback:
     """Judge an answer by its result, and keep the attempt in the reader's record.
 
     Parameters
@@ -64,10 +149,8 @@ def check(name: str, answer: Any, *, limit: float = LIMIT) -> Feedback:
     name
         The exercise.
     answer
-        A value, or a function or a module of the reader's own, which is called. A `...` in it, or
-        in what it returns, is the unchanged starter, and no attempt.
-    limit
-        Seconds that the reader's code may run.
+        A value, or a function or a module of the reader's own, which is called; Jupyter's stop button ends
+        it. A `...` in it, or in what it returns, is the unchanged starter, and no attempt.
 
     Returns
     -------
@@ -88,11 +171,11 @@ def check(name: str, answer: Any, *, limit: float = LIMIT) -> Feedback:
 
     Taught in notebook 01.
     """
-    found = exercise(name).judge(answer, limit)
-    kept = record()
-    if found.kind != "not-yet":
-        kept.add(name, found.kind, found.mistake)
-    return replace(found, note=kept.news())
+    known, events = exercise(name), record()
+    kind, mistake, text = known.judge(answer)
+    if kind != "not-yet":
+        events.add(name, kind, mistake)
+    return Feedback(name, kind, mistake, text, known.title, known.solution, events.news())
 
 
 @dataclass(frozen=True, repr=False)
@@ -131,16 +214,16 @@ def hint(name: str) -> Hint:
 
     Taught in notebook 01.
     """
-    found, kept = exercise(name), record()
-    taken = kept.hints(name)
+    known, events = exercise(name), record()
+    taken = events.hints(name)
     if taken < HINTS:
-        kept.add(name, HINT)
+        events.add(name, HINT)
     numbers = range(1, min(taken + 1, HINTS) + 1)
-    texts = [f"Hint {n}: {found.sentence(f'hint-{n}')}" for n in numbers]
+    texts = [f"Hint {n}: {known.sentence(f'hint-{n}')}" for n in numbers]
     if taken >= HINTS:
         texts.append(
-            f"The solution: `%load {found.solution}` in a cell of its own. Run that cell "
-            "twice: the first run fetches the code, the second runs it."
+            f"The solution: `%load {known.solution}` in a cell of its own. Run that cell twice: the first "
+            "run fetches the code, the second runs it."
         )
     return Hint(tuple(texts))
 
@@ -172,7 +255,10 @@ def progress(notebook: str | None = None) -> ProgressView:
     """
     from tsnb.widgets.progress import ProgressView
 
-    return ProgressView(record(), notebook)
+    events = record()
+    view = ProgressView(lambda: progress_in(events, notebook))
+    events.observe(lambda _: view.draw(), "changes")
+    return view
 
 
 def quiz(notebook: str) -> QuizView:
@@ -202,7 +288,7 @@ def quiz(notebook: str) -> QuizView:
     """
     from tsnb.widgets.quiz import QuizView
 
-    return QuizView(notebook)
+    return QuizView(questions(notebook))
 
 
 def reset(notebook: str | None = None) -> str:
@@ -223,9 +309,10 @@ def reset(notebook: str | None = None) -> str:
     >>> reset("01").startswith("The record is empty again")
     True
     """
-    held = exercises(notebook)
-    record().forget([found.name for found in held])
-    return f"The record is empty again for: {', '.join(found.name for found in held)}."
+    names = [known.name for known in exercises(notebook)]
+    events = record()
+    events.forget(names)
+    return events.news() or f"The record is empty again for: {', '.join(names)}."
 
 
 def export(path: str | Path, name: str = "", *, replace: bool = False) -> str:
@@ -257,24 +344,49 @@ def export(path: str | Path, name: str = "", *, replace: bool = False) -> str:
         )
     if path.exists() and not replace:
         raise ExerciseError(
-            f"{path} is there already. Name another file, or say that it may be replaced: "
-            "replace=True, or --replace."
+            f"{path} is there already. Name another file, or say that it may be replaced: replace=True, or "
+            "--replace."
         )
-    from tsnb.practice.progress import progress_in
-
-    found = progress_in(record())
-    page = found.to_markdown(name) if path.suffix == ".md" else found.to_html(name)
-    _write(path, page)
+    try:
+        with whole_file(path) as half:
+            half.write_text(progress_in(record()).page(path.suffix, name), encoding="utf-8")
+    except OSError as error:
+        raise ExerciseError(f"{path} cannot be written: {error.strerror}. Name another file.") from error
     return f"Written: {path}"
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file that appears whole or not at all."""
-    half = path.with_name(f".{path.name}.part")
-    try:
-        half.write_text(text, encoding="utf-8")
-        half.replace(path)
-    except OSError as error:
-        raise ExerciseError(f"{path} cannot be written: {error.strerror}. Name another file.") from error
-    finally:
-        half.unlink(missing_ok=True)
+def suspects() -> tuple[type[nn.Module], ...]:
+    """Return the three models of the exercise `find-the-trap`: classes, to read and to probe.
+
+    Examples
+    --------
+    >>> [suspect.__name__ for suspect in suspects()]
+    ['Mean', 'Scaled', 'Placed']
+
+    Taught in notebook 02.
+    """
+    from tsnb.practice.exercises.small_models import SUSPECTS
+
+    return SUSPECTS
+
+
+def stories(path: str | Path, folder: str | Path) -> dict[str, Path]:
+    """Write a copy of a file for each story of the exercise `who-notices`.
+
+    Parameters
+    ----------
+    path
+        A file of a BERT that `tsnb.save` wrote.
+    folder
+        Where the copies go; older ones are replaced.
+
+    Returns
+    -------
+    dict of str to Path
+        Each copy by its story.
+
+    Taught in notebook 03.
+    """
+    from tsnb.practice.exercises.stories import write
+
+    return write(path, folder)

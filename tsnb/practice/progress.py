@@ -1,4 +1,4 @@
-"""What the record says about each exercise, as text, as HTML and as a page for the team."""
+"""How far a reader is with each exercise: one table, as text, as HTML and as a page for the team."""
 
 from __future__ import annotations
 
@@ -7,28 +7,20 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import version
-from itertools import groupby
 from typing import TYPE_CHECKING
 
-from tsnb.base.tables import CELL
-from tsnb.base.words import say
+from tsnb.base.tables import as_html, as_markdown, as_text
 from tsnb.practice.exercises import exercises
 from tsnb.practice.record import HINT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from tsnb.practice.exercises.base import Exercise
     from tsnb.practice.record import Record
 
-SYMBOLS = {"done": "✓", "tried": "…", "open": "○"}
-COLUMNS = ("state", "exercise", "attempts", "hints", "solved")
-PAGE = """<!DOCTYPE html>
-<html><head><meta charset="utf-8"><title>{title}</title><style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 50em; margin: 2em auto; padding: 0 1em }}
-th {{ font-weight: 600 }} small {{ color: #555 }}
-td:first-child, td:last-child {{ white-space: nowrap }}
-</style></head><body><h1>{title}</h1><p>{about}</p>{tables}<p><small>{foot}</small></p></body></html>
-"""
+TITLE = "TorchScript, hands on: exercises solved"
+STYLE = (
+    "body { font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto } th { text-align: left }"
+)
 
 
 @dataclass(frozen=True)
@@ -37,42 +29,27 @@ class Standing:
 
     Attributes
     ----------
-    notebook, name
+    exercise
         The exercise.
     attempts
         Answers that were judged until the first right one; the unchanged starter does not count.
-    solved
-        When the first right answer was given, UTC, ISO 8601; empty before that.
     hints
         How many hints were taken, 0 to 2.
+    solved
+        When the first right answer was given, UTC, ISO 8601; empty before that.
     """
 
-    notebook: str
-    name: str
+    exercise: Exercise
     attempts: int = 0
-    solved: str = ""
     hints: int = 0
+    solved: str = ""
 
-    @property
-    def state(self) -> str:
-        """`"done"`, `"tried"` or `"open"`."""
-        return "done" if self.solved else "tried" if self.attempts or self.hints else "open"
-
-    @property
-    def symbol(self) -> str:
-        """`✓`, `…` or `○`."""
-        return SYMBOLS[self.state]
-
-    @property
-    def title(self) -> str:
-        """The exercise's title in the reader's language."""
-        return say(f"exercise.{self.name}.title")
-
-    @property
-    def effort(self) -> str:
-        """Attempts and hints in words, as far as there are any."""
-        counts = {"attempts": self.attempts, "hints": self.hints}
-        return ", ".join(say(f"progress.{key}", count=count) for key, count in counts.items() if count)
+    def row(self, *, skill: bool = False) -> list[str]:
+        """Return the row of the table; with `skill`, what the exercise shows stands beside its title."""
+        state = "✓ solved" if self.solved else "… begun" if self.attempts or self.hints else "○ open"
+        title = f"{self.exercise.notebook} {self.exercise.title}"
+        title += f" · {self.exercise.text['skill']}" if skill else ""
+        return [title, state, str(self.attempts or ""), str(self.hints or ""), self.solved[:10]]
 
 
 @dataclass(frozen=True, repr=False)
@@ -91,50 +68,44 @@ class Progress:
     note: str = ""
 
     @property
-    def solved(self) -> int:
-        """How many exercises are solved."""
-        return sum(bool(found.solved) for found in self.standings)
-
-    @property
     def total(self) -> str:
         """`3 of 9 exercises solved`, in words."""
-        return f"{self.solved} of {len(self.standings)} exercises solved"
+        solved = sum(bool(standing.solved) for standing in self.standings)
+        return f"{solved} of {len(self.standings)} exercises solved"
 
     def __str__(self) -> str:
-        lines = [
-            line for notebook, group in self._groups() for line in (_notebook(notebook), *map(_line, group))
-        ]
-        return "\n".join([*lines, self.total, *filter(None, [self.note])])
+        return "\n".join(filter(None, (as_text(self._rows()), self.total, self.note)))
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        tables = "".join(_table(notebook, group) for notebook, group in self._groups())
-        ends = "".join(f"<p>{escape(text)}</p>" for text in (self.total, self.note) if text)
-        return tables + ends
+        return as_html(self._rows(), filter(None, (self.total, self.note)))
 
-    def to_markdown(self, name: str = "") -> str:
-        """Return a page in Markdown for the team; `name` is the reader's, if it is to be there."""
-        parts = [f"# {say('progress.page-title')}", _about(name, self.total)]
-        for notebook, group in self._groups():
-            rows = ["| " + " | ".join(_columns()) + " |", "|---" * len(COLUMNS) + "|"]
-            rows += [f"| {' | '.join(_cells(found))} |" for found in group]
-            parts += [f"## {_notebook(notebook)}", "\n".join(rows)]
-        return "\n\n".join([*parts, _foot()]) + "\n"
-
-    def to_html(self, name: str = "") -> str:
-        """Return the page as HTML, whole in itself."""
-        tables = "".join(_page_table(notebook, group) for notebook, group in self._groups())
-        texts = {"title": "TorchScript, hands on: exercises solved", "about": _about(name, self.total)}
-        return PAGE.format(
-            **{key: escape(text) for key, text in texts.items()},
-            tables=tables,
-            foot=escape(_foot()),
+    def page(self, suffix: str, name: str = "") -> str:
+        """Return a page for the team, `.md` or `.html`; `name` is the reader's, if it is to be there."""
+        versions = ", ".join(f"{package} {version(package)}" for package in ("tsnb", "torch", "transformers"))
+        about = " · ".join(filter(None, (name, self.total, datetime.now(UTC).date().isoformat())))
+        foot = (
+            f"Made from the record on the reader's own machine, with {versions}, Python "
+            f"{platform.python_version()}. Nothing was sent anywhere."
+        )
+        rows = self._rows(skill=True)
+        if suffix == ".md":
+            return f"# {TITLE}\n\n{about}\n\n{as_markdown(rows)}\n\n{foot}\n"
+        return (
+            f"<!DOCTYPE html>\n<html><head><meta charset='utf-8'><title>{TITLE}</title><style>{STYLE}</style>"
+            f"</head><body><h1>{TITLE}</h1><p>{escape(about)}</p>{as_html(rows, [foot])}</body></html>\n"
         )
 
-    def _groups(self) -> Iterator[tuple[str, list[Standing]]]:
-        for notebook, group in groupby(self.standings, lambda found: found.notebook):
-            yield notebook, list(group)
+    def _rows(self, *, skill: bool = False) -> list[list[str]]:
+        head = [
+            "exercise, and what it shows" if skill else "exercise",
+            "state",
+            "attempts",
+            "hints",
+            "solved on",
+        ]
+        return [head, *(standing.row(skill=skill) for standing in self.standings)]
 
 
 def progress_in(record: Record, notebook: str | None = None) -> Progress:
@@ -145,73 +116,15 @@ def progress_in(record: Record, notebook: str | None = None) -> Progress:
     ExerciseError
         There is no such notebook.
     """
-    found = {held.name: Standing(held.notebook, held.name) for held in exercises(notebook)}
+    standings = {exercise.name: Standing(exercise) for exercise in exercises(notebook)}
     for event in record.events():
-        before = found.get(event.exercise)
-        if before is not None:
-            found[event.exercise] = _after(before, event.kind, event.at)
-    return Progress(tuple(found.values()), record.note)
-
-
-def _after(before: Standing, kind: str, at: str) -> Standing:
-    """Return a standing after one more event; after the first right answer none counts."""
-    if before.solved:
-        return before
-    if kind == HINT:
-        return replace(before, hints=before.hints + 1)
-    return replace(before, attempts=before.attempts + 1, solved=at if kind == "done" else "")
-
-
-def _notebook(number: str) -> str:
-    return f"{number} {say(f'notebooks.{number}')}"
-
-
-def _line(found: Standing) -> str:
-    effort = f" ({found.effort})" if found.effort else ""
-    return f"  {found.symbol} {found.title}{effort}"
-
-
-def _table(notebook: str, group: list[Standing]) -> str:
-    rows = "".join(
-        f"<tr><td style='{CELL}'><span role='img' aria-label='{escape(_state(found))}'>"
-        f"{found.symbol}</span></td><td style='{CELL}'>{escape(found.title)}</td>"
-        f"<td style='{CELL}'>{escape(_state(found))}</td>"
-        f"<td style='{CELL}'>{escape(found.effort)}</td></tr>"
-        for found in group
-    )
-    head = f"<caption style='{CELL}'><strong>{escape(_notebook(notebook))}</strong></caption>"
-    return f"<table style='margin: 0'>{head}<tbody>{rows}</tbody></table>"
-
-
-def _state(found: Standing) -> str:
-    return say(f"progress.state-{found.state}")
-
-
-def _page_table(notebook: str, group: list[Standing]) -> str:
-    head = "".join(f"<th style='{CELL}'>{escape(text)}</th>" for text in _columns())
-    rows = "".join(
-        "<tr>" + "".join(f"<td style='{CELL}'>{escape(text)}</td>" for text in _cells(found)) + "</tr>"
-        for found in group
-    )
-    return f"<h2>{escape(_notebook(notebook))}</h2><table><tr>{head}</tr>{rows}</table>"
-
-
-def _columns() -> list[str]:
-    return [say(f"progress.column-{key}") for key in COLUMNS]
-
-
-def _cells(found: Standing) -> list[str]:
-    skill = f"{found.title} · {say(f'exercise.{found.name}.skill')}"
-    counts = [str(found.attempts or ""), str(found.hints or "")]
-    return [f"{found.symbol} {_state(found)}", skill, *counts, found.solved[:10]]
-
-
-def _about(name: str, total: str) -> str:
-    today = datetime.now(UTC).date().isoformat()
-    return " · ".join(filter(None, (name, total, today)))
-
-
-def _foot() -> str:
-    versions = {name: version(name) for name in ("tsnb", "torch", "transformers")}
-    named = ", ".join(f"{name} {number}" for name, number in versions.items())
-    return say("progress.foot", versions=f"{named}, Python {platform.python_version()}")
+        before = standings.get(event.exercise)
+        if before is None or before.solved:  # after the first right answer nothing counts
+            continue
+        if event.kind == HINT:
+            after = replace(before, hints=before.hints + 1)
+        else:
+            solved = event.at if event.kind == "done" else ""
+            after = replace(before, attempts=before.attempts + 1, solved=solved)
+        standings[event.exercise] = after
+    return Progress(tuple(standings.values()), record.note)

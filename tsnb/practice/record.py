@@ -1,34 +1,22 @@
-"""The record of the exercises: one small SQLite file of the reader's own, never sent anywhere."""
+"""The record of the exercises: a small file of the reader's own, a line of JSON an event; never sent."""
 
 from __future__ import annotations
 
+import json
 import os
-import sqlite3
-from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
+from platformdirs import user_data_path
 from traitlets import HasTraits, Int
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from tsnb.base.files import whole_file
 
 VARIABLE = "TSNB_PROGRESS"  # names another file
-FILE = "progress.sqlite"
-WAIT = 10  # seconds for another kernel that is writing
-TABLE = """CREATE TABLE IF NOT EXISTS events
-    (at TEXT NOT NULL, exercise TEXT NOT NULL, kind TEXT NOT NULL, mistake TEXT)"""
-INSERT = "INSERT INTO events VALUES (?, ?, ?, ?)"
-ALL = "SELECT at, exercise, kind, mistake FROM events ORDER BY rowid"
+FILE = "progress.jsonl"
 HINT = "hint"  # the kind of an event that is not an attempt
-DAMAGE = {  # SQLite's codes for a file that is not what it should be; others: not now, not here
-    sqlite3.SQLITE_ERROR,
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_NOTADB,
-    sqlite3.SQLITE_FORMAT,
-}
 
 
 class Event(NamedTuple):
@@ -37,15 +25,14 @@ class Event(NamedTuple):
     at: str
     exercise: str
     kind: str
-    mistake: str | None
+    mistake: str = ""
 
 
 class Record(HasTraits):  # type: ignore[misc]  # traitlets is not followed
-    """Attempts and hints, in a file that several kernels may use at once.
+    """Attempts and hints, in a file that several kernels may append to at once.
 
-    A file that is damaged is kept under another name, and a new one begun. Where the file cannot
-    be written, the record is kept in memory, with what the file held. Neither raises: `note` says
-    it.
+    Lines that are no events are skipped, and stay. Where the file cannot be read or written, or is of another
+    program, the record goes on in memory. Neither raises: `note` says it.
 
     Parameters
     ----------
@@ -65,87 +52,73 @@ class Record(HasTraits):  # type: ignore[misc]  # traitlets is not followed
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
-        self.note = self._told = ""
-        self._memory: sqlite3.Connection | None = None
+        self.note = self._noted = ""
+        self._memory: list[Event] = []
 
-    def add(self, exercise: str, kind: str, mistake: str | None = None) -> None:
-        """Write an event, with the time of now."""
-        at = datetime.now(UTC).isoformat(timespec="seconds")
-        self._do(INSERT, (at, exercise, kind, mistake))
+    def add(self, exercise: str, kind: str, mistake: str = "") -> None:
+        """Append an event, with the time of now."""
+        event = Event(datetime.now(UTC).isoformat(timespec="seconds"), exercise, kind, mistake)
+        try:
+            lines = self._lines()
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab", buffering=0) as file:  # one write a line: kernels do not mix theirs
+                torn = "\n" if lines[-1] else ""
+                file.write(f"{torn}{json.dumps(event._asdict())}\n".encode())
+        except OSError as error:
+            self._memory.append(event)
+            self._keep_in_memory(error)
         self.changes += 1
 
     def events(self) -> list[Event]:
         """Return all events in their order; a record that was never written to has none."""
-        if self._memory is None and not self.path.exists():
-            return []
-        return [Event(*row) for row in self._do(ALL)]
+        try:
+            lines = [line for line in self._lines() if line.strip()]
+        except OSError as error:
+            self._keep_in_memory(error)
+            return [*self._memory]
+        events = [event for event in map(_event, lines) if event]
+        if len(events) < len(lines):
+            self.note = (
+                f"Lines of {self.path} that are no events, and were skipped: {len(lines) - len(events)}."
+            )
+        return events + self._memory
 
     def hints(self, exercise: str) -> int:
         """Return how many hints were taken."""
-        return sum(event[1:3] == (exercise, HINT) for event in self.events())
+        return sum((event.exercise, event.kind) == (exercise, HINT) for event in self.events())
 
     def forget(self, exercises: list[str]) -> None:
-        """Delete the events of some exercises."""
-        if self._memory is not None or self.path.exists():
-            marks = ", ".join("?" * len(exercises))
-            # only question marks go into the text
-            self._do(f"DELETE FROM events WHERE exercise IN ({marks})", exercises)  # noqa: S608
+        """Take the events of some exercises out of the file."""
+        self._memory = [event for event in self._memory if event.exercise not in exercises]
+        try:
+            lines = self._lines()
+            kept = [line for line in lines if not ((event := _event(line)) and event.exercise in exercises)]
+            if kept != lines:
+                with whole_file(self.path) as half:
+                    half.write_bytes("\n".join(kept).encode(errors="surrogateescape"))
+        except OSError as error:
+            self._keep_in_memory(error)
         self.changes += 1
 
     def news(self) -> str:
         """Return the note the first time, and nothing after that."""
-        told, self._told = self._told, self.note
-        return "" if told == self.note else self.note
+        before, self._noted = self._noted, self.note
+        return "" if before == self.note else self.note
 
-    def _do(self, command: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """Run a command on the file; where that is impossible, on a new file, or in memory."""
-        while self._memory is None:
-            try:
-                return self._on_file(command, values)
-            except (OSError, sqlite3.Error) as error:
-                if not self._set_aside(error):
-                    self._go_to_memory(error)
-        return self._memory.execute(command, values).fetchall()
-
-    def _on_file(self, command: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)) as opened:
-            opened.execute(TABLE)
-            return opened.execute(command, values).fetchall()
-
-    def _set_aside(self, error: Exception) -> bool:
-        """Keep a damaged file under another name; return whether it is worth trying again."""
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in DAMAGE:
-            return False
-        aside = _unused(self.path)
+    def _lines(self) -> list[str]:
+        """Return the lines of the file; the last is empty unless it was torn off. Another's file raises."""
         try:
-            with suppress(sqlite3.Error):
-                self._on_file(ALL)
-                return True  # another kernel was quicker
-            journal = self.path.with_name(f"{self.path.name}-journal")
-            if journal.exists():
-                journal.replace(f"{aside}-journal")  # it belongs to the damaged file alone
-            self.path.replace(aside)
-        except OSError:
-            return False
-        self.note = (
-            f"The record of your exercises, {self.path}, was damaged. It is kept as "
-            f"{aside.name}, and a new one was begun."
-        )
-        return True
+            lines = self.path.read_bytes().decode(errors="surrogateescape").split("\n")
+        except FileNotFoundError:
+            return [""]
+        if any(lines) and not any(map(_event, lines)):
+            raise OSError("it holds something else")
+        return lines
 
-    def _go_to_memory(self, error: Exception) -> None:
-        """Give the file up, and go on with what can be read of it."""
-        self._memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        self._memory.execute(TABLE)
-        with suppress(sqlite3.Error):
-            address = f"{self.path.absolute().as_uri()}?mode=ro"
-            with closing(sqlite3.connect(address, timeout=0, uri=True)) as held:
-                rows = held.execute(ALL).fetchall()  # not backup(), which waits for a lock forever
-            self._memory.executemany(INSERT, rows)
+    def _keep_in_memory(self, error: OSError) -> None:
         self.note = (
-            f"The record of your exercises cannot be kept in {self.path} ({error}). It is "
-            "kept in memory, until this kernel ends. TSNB_PROGRESS names another file."
+            f"The record of your exercises cannot be kept in {self.path}: {error.strerror or error}. It is "
+            f"kept in memory, until this kernel ends. {VARIABLE} names another file."
         )
 
 
@@ -153,10 +126,10 @@ def record() -> Record:
     """Return the reader's record: the file that `TSNB_PROGRESS` names, or the person's own.
 
     >>> record().path.suffix
-    '.sqlite'
+    '.jsonl'
     """
     named = os.environ.get(VARIABLE)
-    return _record_in(Path(named).expanduser() if named else _own_folder() / FILE)
+    return _record_in(Path(named).expanduser() if named else user_data_path("tsnb", appauthor=False) / FILE)
 
 
 @cache
@@ -164,14 +137,9 @@ def _record_in(path: Path) -> Record:
     return Record(path)
 
 
-def _own_folder() -> Path:
-    from platformdirs import user_data_path
-
-    return user_data_path("tsnb", appauthor=False)
-
-
-def _unused(path: Path) -> Path:
-    """Return a name beside a file, with the time in it, that nothing has yet."""
-    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    names = (f"{path.stem}.damaged-{now}{end}{path.suffix}" for end in ("", *range(2, 1000)))
-    return next(found for found in map(path.with_name, names) if not found.exists())
+def _event(line: str) -> Event | None:
+    try:
+        event = Event(**json.loads(line))
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return event if line.isascii() and all(isinstance(value, str) for value in event) else None

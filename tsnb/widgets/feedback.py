@@ -1,80 +1,49 @@
-"""What a check said, with a button for the next hint. Taught in notebook 01."""
+"""The feedback of a check, with a button for the next hint. Taught in notebook 01."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ipywidgets import HTML, Button, Layout
-from traitlets import HasTraits, Unicode
 
-from tsnb import checks
 from tsnb.widgets.base import View, live_region, row
 
 if TYPE_CHECKING:
-    from tsnb.practice.feedback import Feedback
-
-
-class FeedbackState(HasTraits):  # type: ignore[misc]  # traitlets is not followed
-    """A feedback and the hints that were taken below it; prints as both.
-
-    Parameters
-    ----------
-    feedback
-        What the check said.
-
-    Attributes
-    ----------
-    hints
-        A trait: the hints as HTML.
-    """
-
-    hints = Unicode("")
-
-    def __init__(self, feedback: Feedback) -> None:
-        super().__init__()
-        self.feedback = feedback
-
-    def take_hint(self) -> None:
-        """Take the next hint."""
-        self.hints = checks.hint(self.feedback.exercise)._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self.feedback)
+    from collections.abc import Callable
 
 
 class FeedbackView(View):
-    """Show what a check said; a button below it gives the hints, `checks.hint` gives the same.
+    """Show the feedback on an answer; a button below it gives the hints.
 
     Parameters
     ----------
-    feedback
-        What the check said.
+    text, html
+        The feedback for where there is no front end for widgets.
+    box
+        The feedback as HTML, without the commands that the button stands for.
+    hint
+        Returns the hints as HTML, one more at each call; none where no hint is needed.
 
     Examples
     --------
-    >>> from tsnb import checks
-    >>> view = FeedbackView(checks.check("untying-price", {"float32": ...}))
+    >>> view = FeedbackView("Look again", "<p>Look again</p>", "<p>Look again</p>", lambda: "Hint 1")
     >>> view.button.click()
-    >>> "Hint 1" in view.hints.value
-    True
-
-    Taught in notebook 01.
+    >>> view.hints.value
+    'Hint 1'
     """
 
-    state: FeedbackState
-
-    def __init__(self, feedback: Feedback) -> None:
+    def __init__(self, text: str, box: str, html: str, hint: Callable[[], str] | None = None) -> None:
+        self.page = html
         self.button = Button(
             description="Hint",
             tooltip="Show a hint; the second click shows another",
             layout=Layout(width="max-content"),
         )
-        self.box, self.hints = HTML(feedback.box()), live_region()
-        controls = () if feedback.done else (row(self.button), self.hints)
-        super().__init__(FeedbackState(feedback), self.box, *controls)
-        self.button.on_click(lambda _: self.state.take_hint())
-        self.state.observe(lambda change: self.hints.set_trait("value", change.new), "hints")
+        self.box, self.hints = HTML(box), live_region()
+        super().__init__(text, self.box, *((row(self.button), self.hints) if hint else ()))
+        if hint:
+            self.button.on_click(lambda _: self.hints.set_trait("value", hint()))
 
     def html(self) -> str:
-        """Return the feedback for where there is no button: the foot tells the commands."""
-        return self.state.feedback._repr_html_()
+        """Return the feedback for where there is no button."""
+        return self.page

@@ -2,83 +2,80 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ipywidgets import HTML, Layout, RadioButtons
 
-from tsnb.base.words import say
-from tsnb.practice.feedback import marked
+from tsnb.base.markup import marked
 from tsnb.widgets.base import View, live_region
-from tsnb.widgets.quiz_state import QuizState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Question = Mapping[str, str]
+
+LETTERS = "abc"
 
 
 class QuizView(View):
     """Show the questions of a notebook; Tab and the arrow keys choose, as the mouse does.
 
-    Without a front end for widgets, the answers are folded below each question.
+    Without a front end for widgets, the answers are folded below each question. Prints as questions, choices
+    and, at the end, answers.
 
     Parameters
     ----------
-    notebook
-        Its number, such as `"01"`.
-
-    Raises
-    ------
-    ExerciseError
-        There is no such notebook.
+    questions
+        For each, the texts `question`, `a`, `b` and `c`, the letter that is `right`, and `why`.
 
     Examples
     --------
-    >>> view = QuizView("01")
-    >>> view.choices[0].value = view.state.right[0]
-    >>> "Right" in view.verdicts[0].value
-    True
-
-    Taught in notebook 01.
+    >>> view = QuizView([{"question": "1 + 1?", "a": "1", "b": "2", "c": "3", "right": "b", "why": "Count."}])
+    >>> view.choices[0].value = "b"
+    >>> view.verdicts[0].value
+    '✓ Right. Count.'
     """
 
-    state: QuizState
-
-    def __init__(self, notebook: str) -> None:
-        state = QuizState(notebook)
-        numbers = range(len(state.right))
-        self.questions = [HTML(_bold(state.question(index))) for index in numbers]
-        self.choices = [self._radio(state.choices(index)) for index in numbers]
-        self.verdicts = [live_region() for _ in numbers]
-        rows = zip(self.questions, self.choices, self.verdicts, strict=True)
-        super().__init__(state, *(part for parts in rows for part in parts))
-        for index, choice in enumerate(self.choices):
-            choice.observe(lambda change, index=index: self._choose(index, change.new), "value")
-        state.observe(lambda _: self.draw(), "chosen")
-
-    def draw(self) -> None:
-        """Bring the explanations and the choices to what the state is now."""
-        for index, letter in enumerate(self.state.chosen):
-            self.choices[index].value = letter or None
-            self.verdicts[index].value = marked(self.state.verdict(index))
+    def __init__(self, questions: Sequence[Question]) -> None:
+        self.texts = questions
+        self.questions = [
+            HTML(f"<strong>{n}. {marked(text['question'])}</strong>") for n, text in enumerate(questions, 1)
+        ]
+        self.choices = [
+            RadioButtons(
+                options=[(f"{letter}) {text[letter]}", letter) for letter in LETTERS],
+                value=None,
+                layout=Layout(width="max-content", max_width="100%"),
+            )
+            for text in questions
+        ]
+        self.verdicts = [live_region() for _ in questions]
+        rows = [*zip(self.questions, self.choices, self.verdicts, strict=True)]
+        super().__init__(self._as_text(), *(part for parts in rows for part in parts))
+        for text, (_, choice, verdict) in zip(questions, rows, strict=True):
+            choice.observe(
+                lambda change, text=text, verdict=verdict: _explain(text, verdict, change.new), "value"
+            )
 
     def html(self) -> str:
         """Return questions and choices, with the answers folded."""
-        return "".join(map(self._folded, range(len(self.questions))))
-
-    def _choose(self, index: int, letter: str | None) -> None:
-        chosen = list(self.state.chosen)
-        chosen[index] = letter or ""
-        self.state.chosen = chosen
-
-    def _folded(self, index: int) -> str:
-        items = "".join(f"<li>{marked(text)}</li>" for text in self.state.choices(index).values())
-        right = f"{self.state.right[index]}) {self.state.why(index)}"
-        return (
-            f"<p>{self.questions[index].value}</p>"
-            f"<ol style='list-style-type: lower-alpha'>{items}</ol>"
-            f"<details style='margin-bottom: 1em'><summary>{say('quiz.answer')}</summary>"
-            f"{marked(right)}</details>"
+        return "".join(
+            f"<p>{question.value}</p><ol style='list-style-type: lower-alpha'>"
+            f"{''.join(f'<li>{marked(text[letter])}</li>' for letter in LETTERS)}</ol>"
+            "<details style='margin-bottom: 1em'><summary>Answer</summary>"
+            f"{text['right']}) {marked(text['why'])}</details>"
+            for question, text in zip(self.questions, self.texts, strict=True)
         )
 
-    @staticmethod
-    def _radio(choices: dict[str, str]) -> RadioButtons:
-        options = [(f"{letter}) {text}", letter) for letter, text in choices.items()]
-        return RadioButtons(options=options, value=None, layout=Layout(width="max-content", max_width="100%"))
+    def _as_text(self) -> str:
+        lines, answers = [], ["", "Answers"]
+        for n, text in enumerate(self.texts, 1):
+            lines += [f"{n}. {text['question']}", *(f"   {letter}) {text[letter]}" for letter in LETTERS)]
+            answers.append(f"{n}. {text['right']}) {text['why']}")
+        return "\n".join(lines + answers)
 
 
-def _bold(text: str) -> str:
-    return f"<strong>{marked(text)}</strong>"
+def _explain(text: Question, verdict: HTML, letter: str | None) -> None:
+    """Explain a choice; nothing where there is none."""
+    mark = "✓ Right." if letter == text["right"] else "✗ Not that one."
+    verdict.value = f"{mark} {marked(text['why'])}" if letter else ""

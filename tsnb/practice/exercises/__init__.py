@@ -1,17 +1,19 @@
-"""The exercises of the course, a module for each notebook. How to write one: `tsnb.checks`."""
+"""The exercises and quizzes of the course, a module and a file of texts for each notebook from 01 to 05.
+
+Begin with `base.py`: what an exercise is, and how an answer is judged. `tsnb.checks` tells how to write one.
+"""
 
 from __future__ import annotations
 
+import tomllib
 from functools import cache
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from importlib.resources import files
+from typing import Any
 
 from tsnb.base.errors import ExerciseError, suggest
+from tsnb.practice.exercises.base import Exercise
 
-if TYPE_CHECKING:
-    from tsnb.practice.exercises.base import Exercise
-
-MODULES = {  # the number of a notebook, and the module with its exercises and its quiz
+MODULES = {  # the number of a notebook, and the module and the texts of its exercises
     "01": "flag_and_untying",
     "02": "dummy_inputs_and_tracing",
     "03": "save_and_load",
@@ -29,11 +31,13 @@ def exercises(notebook: str | None = None) -> tuple[Exercise, ...]:
     ExerciseError
         There is no such notebook.
     """
-    numbers = MODULES if notebook is None else [_known(notebook)]
-    return tuple(found for number in numbers for found in _module(number).EXERCISES)
+    return tuple(
+        Exercise(name, number, f"{__name__}.{MODULES[number]}", text)
+        for number in (MODULES if notebook is None else [notebook])
+        for name, text in _texts(number)["exercises"].items()
+    )
 
 
-@cache
 def exercise(name: str) -> Exercise:
     """Return an exercise by its name.
 
@@ -42,29 +46,29 @@ def exercise(name: str) -> Exercise:
     ExerciseError
         There is no such exercise.
     """
-    by_name = {found.name: found for found in exercises()}
+    by_name = {exercise.name: exercise for exercise in exercises()}
     if name not in by_name:
         raise ExerciseError(f"There is no exercise called {name}. {suggest(str(name), by_name)}")
     return by_name[name]
 
 
-@cache
-def right_choices(notebook: str) -> str:
-    """Return the letters of the right choices of a notebook's quiz.
+def questions(notebook: str) -> list[dict[str, str]]:
+    """Return a notebook's questions: `question`, the choices `a`, `b` and `c`, which is `right`, `why`.
 
     Raises
     ------
     ExerciseError
         There is no such notebook.
     """
-    return str(_module(_known(notebook)).QUIZ)
+    return [
+        {key: " ".join(text.split()) for key, text in question.items()}
+        for question in _texts(notebook)["quiz"]
+    ]
 
 
-def _known(notebook: str) -> str:
+@cache
+def _texts(notebook: str) -> dict[str, Any]:
     if notebook not in MODULES:
         raise ExerciseError(f"There is no notebook {notebook} with exercises. Known: {', '.join(MODULES)}.")
-    return notebook
-
-
-def _module(number: str) -> Any:
-    return import_module(f"{__package__}.{MODULES[number]}")
+    file = files(__name__) / f"{MODULES[notebook]}.toml"
+    return tomllib.loads(file.read_text(encoding="utf-8"))

@@ -5,29 +5,24 @@ from __future__ import annotations
 import linecache
 import sys
 import sysconfig
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from reprlib import Repr
 from textwrap import shorten
 from traceback import walk_tb
-from typing import TYPE_CHECKING, Any
-
-from tsnb.base.words import say
-from tsnb.practice.feedback import Feedback
-from tsnb.practice.time_limit import TimeUp, limited
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from types import TracebackType
 
-    from tsnb.practice.feedback import Kind
+    from torch import Tensor
 
-Facts = dict[str, Any]  # what was measured on an answer; fills the gaps of the sentences
-Property = Callable[[Facts], bool]
+Kind = Literal["done", "not-yet", "mistake", "wrong", "type", "raises", "stopped"]
 
-PACKAGE = str(Path(__file__).parents[1])
+PACKAGE = str(Path(__file__).parents[2])
 LIBRARIES = (PACKAGE, *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")))
 INTERPRETER = "The following operation failed in the TorchScript interpreter"
 MOST_LETTERS = 200
@@ -36,149 +31,173 @@ SHORT.maxdict = SHORT.maxlist = SHORT.maxtuple = 6
 SHORT.maxother = SHORT.maxstring = 60
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """A common wrong answer with a sentence of its own.
+class Outcome:
+    """`"done"`, `"wrong"`, `"not-yet"` or a mistake's name, and values for its sentence."""
 
-    Attributes
-    ----------
-    key
-        The sentence's name in the exercise's table of words.
-    made
-        Whether the facts show it.
-    """
-
-    key: str
-    made: Property
+    def __init__(self, name: str, /, **values: object) -> None:
+        self.name, self.values = name, values
 
 
-@cache
-def embedded() -> tuple[Any, Any]:
-    """Return the embedded masked-language model, loaded with the flag, and its tokenizer."""
-    from tsnb.models.load import load
+class Judgement(NamedTuple):
+    """A kind, the name of the mistake or nothing, and the sentences."""
 
-    return load("tiny-bert", "masked-lm", torchscript=True)
-
-
-def listed(names: Iterable[object]) -> str:
-    """Return names side by side, for a gap in a sentence."""
-    return ", ".join(map(str, names))
+    kind: Kind
+    mistake: str
+    text: str
 
 
-def given(answer: Any) -> Facts:
-    """Return an answer as its only fact: for one that is a plain value."""
-    return {"answer": answer}
+class UnfitError(Exception):
+    """The answer has not the form that the exercise takes."""
 
 
-def never(_: Facts) -> bool:
-    """Return false: for an exercise whose blanks are all `...`."""
-    return False
+class BlankError(Exception):
+    """The reader's function returned the `...` of the unchanged starter."""
 
 
 @dataclass(frozen=True)
 class Exercise:
-    """An exercise: what answers it takes, and how one is judged.
+    """An exercise: its texts, and the function that judges an answer.
 
     Attributes
     ----------
     name
-        Its name in `checks.check`, and of its table in `tsnb/words/exercises.en.toml`.
+        Its name in `checks.check`. The function of this name, with underscores, judges an answer.
     notebook
         The number of its notebook, such as `"01"`.
-    minutes
-        What it takes a reader, about.
-    fits
-        Whether an answer has the form that can be judged.
-    right
-        Whether the facts are those of a right answer.
-    measure
-        Returns the facts about an answer. The reader's code runs in here, under the time limit.
-    prepare
-        Does, outside the limit, what `measure` needs and keeps: loading a model, for instance.
-    mistakes
-        The first one that was made is told.
-    starter
-        Whether the facts are those of the unchanged starter, where `...` does not show it.
+    module
+        Where the function is; imported with the first answer, since it needs torch.
+    text
+        `title`, `minutes`, `skill`, `takes`, the sentences `not-yet`, `hint-1`, `hint-2`, `done` and
+        `wrong`, and `mistakes`, a sentence for each.
     """
 
     name: str
     notebook: str
-    minutes: int
-    fits: Callable[[Any], bool]
-    right: Property
-    measure: Callable[[Any], Facts] = given
-    prepare: Callable[[], object] = dict
-    mistakes: tuple[Mistake, ...] = ()
-    starter: Property = never
+    module: str
+    text: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def title(self) -> str:
+        """What stands in the notebook's heading."""
+        return str(self.text["title"])
 
     @property
     def solution(self) -> str:
         """The file with the solution, from the folder of the notebooks."""
         return f"solutions/{self.notebook}_{self.name.replace('-', '_')}.py"
 
-    def sentence(self, key: str, facts: Facts | None = None) -> str:
-        """Return a sentence of this exercise with the facts filled in."""
-        return say(f"exercise.{self.name}.{key}", **(facts or {}))
+    def sentence(self, name: str, /, **values: object) -> str:
+        """Return a sentence of this exercise with its values filled in."""
+        text = self.text[name] if name in self.text else self.text["mistakes"][name]
+        return " ".join(text.split()).format(**values)
 
-    def judge(self, answer: Any, limit: float) -> Feedback:
-        """Return what there is to say about an answer; never raises because of it."""
+    def judge(self, answer: Any) -> Judgement:  # noqa: PLR0911, a return for each way in which it may end
+        """Judge an answer; never raises because of it, nor where the reader stops it."""
+        takes = f"This exercise takes {self.sentence('takes')}."
+        unfit = f"{takes} You gave {short(answer)}."
         try:
+            if answer is ...:
+                return Judgement("not-yet", "", f"{takes} Put yours in place of `...`.")
             if is_blank(answer):
-                return self._feedback("not-yet", text=self._untouched(answer))
-            if not self.fits(answer):
-                return self._feedback("type", text=self._other_type(answer))
-            self.prepare()
-            own_code = callable(answer)  # a function or a module; a plain value runs nothing
-            facts = limited(lambda: self.measure(answer), limit) if own_code else self.measure(answer)
-            return self._judged(facts)
-        except TimeUp:
-            return self._feedback(
-                "time",
-                text=(
-                    f"Your code was still running after {limit:g} s, so it was stopped. Is there a "
-                    "loop that never ends?"
-                ),
-            )
-        except (Exception, SystemExit) as error:  # noqa: BLE001, whatever it raises is told
-            return self._raised(answer, error)
+                return Judgement("not-yet", "", self.sentence("not-yet"))
+            outcome = getattr(import_module(self.module), self.name.replace("-", "_"))(answer)
+        except BlankError:
+            return Judgement("not-yet", "", self.sentence("not-yet"))
+        except UnfitError:
+            return Judgement("type", "", unfit)
+        except KeyboardInterrupt:
+            stopped = "The check was stopped before it was done. Does your code have a loop that never ends?"
+            return Judgement("stopped", "", stopped)
+        except (Exception, SystemExit) as error:  # noqa: BLE001, whatever the answer raises is shown
+            message = ": ".join(filter(None, (type(error).__name__, short_text(str(error)))))
+            message += "" if message.endswith((".", "!", "?", "…")) else "."
+            if line := own_line(error.__traceback__):
+                return Judgement("raises", "", f"{message} In your line: `{line}`")
+            unusable = f"The check could not go on with what came back: {message} {takes}"
+            return Judgement("type", "", unusable if callable(answer) else unfit)
+        known = outcome.name in self.text["mistakes"]
+        kind: Any = "mistake" if known else outcome.name
+        sentence = self.sentence(outcome.name, **outcome.values)
+        return Judgement(kind, outcome.name if known else "", sentence)
 
-    def _judged(self, facts: Facts) -> Feedback:
-        if is_blank(facts) or self.starter(facts):
-            return self._feedback("not-yet", facts=facts)
-        for mistake in self.mistakes:
-            if mistake.made(facts):
-                return self._feedback("mistake", mistake.key, facts)
-        return self._feedback("done" if self.right(facts) else "wrong", facts=facts)
 
-    def _feedback(
-        self, kind: Kind, mistake: str | None = None, facts: Facts | None = None, text: str = ""
-    ) -> Feedback:
-        text = text or self.sentence(mistake or kind, facts)
-        return Feedback(self.name, kind, mistake, text, self.sentence("title"), self.solution)
+# What the functions that judge share
 
-    def _untouched(self, answer: Any) -> str:
-        """Return what to say of a `...` where code is wanted: nothing was measured to tell of."""
-        if answer is not ... or self.starter is never:
-            return ""
-        return f"This exercise takes {self.sentence('takes')}. Put yours in place of `...`."
 
-    def _other_type(self, answer: Any) -> str:
-        return f"This exercise takes {self.sentence('takes')}. You gave {short(answer)}."
+@cache
+def embedded() -> tuple[Any, Any]:
+    """Return the embedded masked-language model, loaded with the flag, and its tokenizer."""
+    from tsnb import load
 
-    def _raised(self, answer: Any, error: BaseException) -> Feedback:
-        """Tell an error with the reader's own line; without one, the answer cannot be judged."""
-        line = own_line(error.__traceback__)
-        why = ": ".join(filter(None, (type(error).__name__, short_text(str(error)))))
-        why += "" if why.endswith((".", "!", "?", "…")) else "."
-        if line:
-            return self._feedback("raises", text=f"{why} In your line: `{line}`")
-        if callable(answer):
-            told = (
-                f"The check could not go on with what came back: {why} This exercise takes "
-                f"{self.sentence('takes')}."
-            )
-            return self._feedback("type", text=told)
-        return self._feedback("type", text=self._other_type(answer))
+    return load("tiny-bert", "masked-lm", torchscript=True)
+
+
+def fits(form: object) -> None:
+    """Go on where an answer has the form that the exercise takes.
+
+    Raises
+    ------
+    UnfitError
+        It has not.
+    """
+    if not form:
+        raise UnfitError
+
+
+def call(answer: Any, *arguments: Any) -> Any:
+    """Call the reader's function, and return what it returns.
+
+    Raises
+    ------
+    UnfitError
+        The answer cannot be called.
+    BlankError
+        There is a `...` in what it returns.
+    """
+    fits(callable(answer))
+    result = answer(*arguments)
+    if is_blank(result):
+        raise BlankError
+    return result
+
+
+def first_of(conditions: Mapping[str, object], otherwise: str) -> str:
+    """Return the first name whose condition holds.
+
+    >>> first_of({"too-long": False, "too-short": True}, "done")
+    'too-short'
+    """
+    return next((name for name, holds in conditions.items() if holds), otherwise)
+
+
+def compare_guesses(
+    answer: Any,
+    truth: Mapping[Any, object],
+    choices: Collection[object],
+    mistakes: Mapping[Any, str],
+) -> Outcome:
+    """Compare a dict of guesses with what was measured; `mistakes` names some wrong pairs of key and guess.
+
+    >>> compare_guesses({"half": True}, {"half": False}, (True, False), {}).values["named"]
+    '`half`'
+    """
+    fits(isinstance(answer, dict) and set(answer) == set(truth))
+    fits(all(guess in choices for guess in answer.values()))
+    wrong = [(key, answer[key]) for key in truth if answer[key] != truth[key]]
+    named = (name for pair, name in mistakes.items() if pair in wrong)
+    name = next(named, "wrong" if wrong else "done")
+    counts = {"right": len(truth) - len(wrong), "count": len(truth)}
+    return Outcome(name, named=listed(f"`{key}`" for key, _ in wrong), **counts)
+
+
+def distance(first: Tensor, second: Tensor) -> float:
+    """Return the largest difference of two tensors."""
+    return float((first - second).detach().abs().max())
+
+
+def listed(names: Iterable[object]) -> str:
+    """Return names side by side."""
+    return ", ".join(map(str, names))
 
 
 def is_blank(answer: Any) -> bool:
