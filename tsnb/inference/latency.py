@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import atexit
-import threading
 from dataclasses import dataclass
 from statistics import median, quantiles
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
-from weakref import WeakSet
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from tsnb.base.errors import InputError
-from tsnb.base.machine import MIB, memory_limit, respect_quota
+from tsnb.base.machine import MIB, memory_limit
 from tsnb.tracing.contract import Contract
 from tsnb.tracing.inputs import parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from torch import nn
 
     from tsnb.tracing.contract import Shape
     from tsnb.tracing.trace import Traced
 
-    Checkpoint = Callable[[], None]
-
-Key = TypeVar("Key")
-Found = TypeVar("Found")
+    Steps = Generator[None, None, "Latency"]
 
 REPEATS = 5
 WARM_UP = 3  # TorchScript profiles its first run at a shape and compiles in its second
-LAST_WAIT = 10.0  # seconds that the end of Python waits for a run to finish
-QUIET = 0.3  # seconds without a newer request, until one is worth measuring
 FLOAT_BYTES = 4
 TOKEN_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
@@ -59,118 +51,6 @@ class Latency:
     def __str__(self) -> str:
         middle, spread = milliseconds(self.median), milliseconds(self.spread, digits=2)
         return f"{middle} ms a batch, median of {self.repeats}, spread {spread} ms"
-
-
-class SupersededError(Exception):
-    """A newer request came, so that nobody waits for this one any more."""
-
-
-class Newest(Generic[Key, Found]):
-    """Find things in the background, one at a time, and only what was asked for last.
-
-    A request waits until none has followed it for a while; a newer one, or `close`, ends the search
-    at its next checkpoint. The thread is a daemon, and ends when there is nothing to do.
-
-    Parameters
-    ----------
-    find
-        Called in the background with what was asked for and a checkpoint: a function to call
-        between steps, which raises where the search is no longer wanted.
-    tell
-        Called in the background with what was asked for, and what was found or the error raised;
-        never after `close`.
-    quiet
-        How long a request waits for a newer one, in seconds.
-
-    Examples
-    --------
-    >>> halves = Newest(lambda number, checkpoint: number / 2, print, quiet=0)
-    >>> halves.ask(6)
-    >>> halves.join()
-    6 3.0
-    >>> halves.close()
-
-    Taught in notebook 02.
-    """
-
-    def __init__(
-        self,
-        find: Callable[[Key, Checkpoint], Found],
-        tell: Callable[[Key, Found | Exception], None],
-        quiet: float = QUIET,
-    ) -> None:
-        self._find, self._tell, self._quiet = find, tell, quiet
-        self._changed = threading.Condition()
-        self._wanted: Key | None = None
-        self._thread: threading.Thread | None = None
-        self._closed = False
-        _LIVING.add(self)
-
-    def ask(self, key: Key) -> None:
-        """Ask for something in place of whatever was asked for before; returns at once."""
-        with self._changed:
-            if self._closed:
-                return
-            self._wanted = key
-            self._changed.notify_all()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="tsnb", daemon=True)
-                self._thread.start()
-
-    def forget(self) -> None:
-        """Drop a request that has not been begun; there is nothing newer to take its place."""
-        with self._changed:
-            self._wanted = None
-            self._changed.notify_all()
-
-    def close(self) -> None:
-        """End it: nothing is told any more, whatever is being found."""
-        with self._changed:
-            self._closed = True
-            self.forget()
-
-    def join(self, timeout: float | None = None) -> None:
-        """Wait until there is nothing to do."""
-        thread = self._thread
-        if thread is not None:
-            thread.join(timeout)
-
-    def _work(self) -> None:
-        while (key := self._next()) is not None:
-            try:
-                found: Found | Exception = self._find(key, self._checkpoint)
-            except SupersededError:
-                continue
-            except Exception as error:  # noqa: BLE001, a model may raise anything; it is told
-                found = error
-            with self._changed:
-                if not self._closed:
-                    self._tell(key, found)
-
-    def _next(self) -> Key | None:
-        """Wait until a request is the last one for a while; return none where nothing is wanted."""
-        with self._changed:
-            while self._wanted is not None and self._changed.wait(self._quiet):
-                pass  # a newer request: wait again
-            key, self._wanted = self._wanted, None
-            if key is None:
-                self._thread = None
-            return key
-
-    def _checkpoint(self) -> None:
-        if self._closed or self._wanted is not None:
-            raise SupersededError
-
-
-_LIVING: WeakSet[Newest[Any, Any]] = WeakSet()
-
-
-@atexit.register
-def close_all() -> None:
-    """End every search: a thread inside torch when Python ends would take the process down."""
-    for newest in list(_LIVING):
-        newest.close()
-        newest.join(LAST_WAIT)
 
 
 def measure_latency(run: Callable[[], object], repeats: int = REPEATS, warm_up: int = WARM_UP) -> Latency:
@@ -202,22 +82,48 @@ def measure_latency(run: Callable[[], object], repeats: int = REPEATS, warm_up: 
 
     Taught in notebook 02.
     """
-    if repeats < 2:  # noqa: PLR2004, the fewest that have quartiles
-        raise InputError(f"repeats must be at least 2, so that there is a spread; got {repeats}.")
-    for _ in range(warm_up):
-        run()
-    seconds = [timed(run) for _ in range(repeats)]
-    first, _, third = quantiles(seconds, n=4, method="inclusive")
-    return Latency(median(seconds), third - first, repeats)
+    return _result(_steps(run, repeats, warm_up))
+
+
+def latency_steps(
+    shape: Shape, *, model: nn.Module | None = None, traced: Traced | None = None, repeats: int = REPEATS
+) -> Steps:
+    """Measure as `shape_latency` does, one run a step, so that other work can be done in between.
+
+    Yields None after each run, those of the warm-up too; the generator's value is the `Latency`.
+
+    Examples
+    --------
+    >>> import tsnb
+    >>> model, _ = tsnb.load("tiny-bert")
+    >>> len(list(latency_steps((1, 8), model=model, repeats=2))) == WARM_UP + 2
+    True
+
+    Taught in notebook 02.
+    """
+    import torch
+
+    from tsnb.tracing.samples import sample_inputs
+
+    if traced is None and model is None:
+        raise InputError("There is nothing to measure. Give a model or a trace.")
+    module: Any = traced.module if traced else model
+    _check_memory(module, *shape)
+    contract = traced.contract if traced else _contract(module)
+    inputs = sample_inputs(contract, model or module, shape, padded=False)
+
+    def run() -> None:
+        with torch.inference_mode():
+            if traced:
+                module(*inputs.values())
+            else:
+                module(**inputs)
+
+    return (yield from _steps(run, repeats, WARM_UP))
 
 
 def shape_latency(
-    shape: Shape,
-    checkpoint: Checkpoint = lambda: None,
-    *,
-    model: nn.Module | None = None,
-    traced: Traced | None = None,
-    repeats: int = REPEATS,
+    shape: Shape, *, model: nn.Module | None = None, traced: Traced | None = None, repeats: int = REPEATS
 ) -> Latency:
     """Measure a trace, or else a model, on random token ids of one shape.
 
@@ -225,8 +131,6 @@ def shape_latency(
     ----------
     shape
         `(batch, length)`.
-    checkpoint
-        Called before each run; may raise to end the measurement.
     model, traced
         What to run; the trace where both are given.
     repeats
@@ -246,17 +150,7 @@ def shape_latency(
 
     Taught in notebook 02.
     """
-    import torch
-
-    respect_quota()
-    run = _run(shape, model, traced)
-
-    def checked() -> None:
-        checkpoint()
-        run()
-
-    with torch.inference_mode():
-        return measure_latency(checked, repeats)
+    return _result(latency_steps(shape, model=model, traced=traced, repeats=repeats))
 
 
 def timed(run: Callable[[], object]) -> float:
@@ -280,19 +174,26 @@ def milliseconds(seconds: float, digits: int = 3) -> str:
     return f"{value:,.0f}" if value >= 10 ** (digits - 1) else f"{value:.{digits}g}"
 
 
-def _run(shape: Shape, model: Any, traced: Traced | None) -> Callable[[], object]:
-    """Make inputs of a shape and return a function that runs the trace or the model on them."""
-    from tsnb.tracing.samples import sample_inputs
+def _steps(run: Callable[[], object], repeats: int, warm_up: int) -> Steps:
+    """Time one run a step."""
+    if repeats < 2:  # noqa: PLR2004, the fewest that have quartiles
+        raise InputError(f"repeats must be at least 2, so that there is a spread; got {repeats}.")
+    seconds = []
+    for _ in range(warm_up + repeats):
+        seconds.append(timed(run))
+        yield
+    first, _, third = quantiles(seconds[warm_up:], n=4, method="inclusive")
+    return Latency(median(seconds[warm_up:]), third - first, repeats)
 
-    module: Any = traced.module if traced else model
-    if module is None:
-        raise InputError("There is nothing to measure. Give a model or a trace.")
-    _check_memory(module, *shape)
-    contract = traced.contract if traced else _contract(model)
-    inputs = sample_inputs(contract, model or module, shape, padded=False)
-    if traced:
-        return lambda: module(*inputs.values())
-    return lambda: module(**inputs)
+
+def _result(steps: Steps) -> Latency:
+    """Go through all steps and return the generator's value."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Latency = end.value
+            return result
 
 
 def _contract(model: nn.Module) -> Contract:
@@ -311,5 +212,7 @@ def _check_memory(module: nn.Module, batch: int, length: int) -> None:
     needed = 2 * FLOAT_BYTES * batch * length * max(sizes, default=1) / MIB
     available = min(memory_limit(), psutil.virtual_memory().available / MIB)
     if needed > available / 2:
-        gaps = {"needed": f"{needed:,.0f}", "available": f"{available:,.0f}"}
-        raise InputError("widgets.memory", **gaps)
+        raise InputError(
+            f"A batch of this shape needs about {needed:,.0f} MiB or more, and {available:,.0f} MiB are "
+            "available. It was not run."
+        )

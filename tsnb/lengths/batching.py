@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from tsnb.tracing.contract import Shape
 
 
+MAX_TOKENS = 512  # of a batch, padding included; on two cores more of them gained nothing and padded more
+WINDOW = 2048  # texts that a plan sees at once
+
+
 @dataclass(frozen=True)
 class Batch:
     """Which texts run together, and the shape they are padded to.

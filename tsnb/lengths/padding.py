@@ -13,7 +13,7 @@ import numpy as np
 
 from tsnb.base.tables import as_html, as_text, listed
 from tsnb.base.words import say
-from tsnb.inference.runner import MAX_TOKENS, WINDOW
+from tsnb.lengths.batching import MAX_TOKENS, WINDOW
 from tsnb.lengths.batching import Batch, check_max_tokens, plan_dynamic, plan_static
 from tsnb.lengths.lengths import checked, flops, plan_buckets
 from tsnb.tracing.inputs import positive_int

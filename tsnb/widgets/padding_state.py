@@ -9,7 +9,7 @@ import traitlets
 from tsnb.base.errors import InputError
 from tsnb.base.tables import listed
 from tsnb.figures.padding import padding_panels
-from tsnb.inference.runner import MAX_TOKENS
+from tsnb.lengths.batching import MAX_TOKENS
 from tsnb.lengths.batching import check_max_tokens
 from tsnb.lengths.lengths import checked
 from tsnb.lengths.padding import default_length, padding_cost
