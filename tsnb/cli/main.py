@@ -140,7 +140,7 @@ def _plain_warnings() -> Iterator[None]:
 
 def progress(options: Options) -> int:
     """Print how far the reader is with the exercises, or forget it, or write it as a page."""
-    from tsnb import checks
+    from tsnb.practice import checks
     from tsnb.practice.progress import progress_in
     from tsnb.practice.record import record
 

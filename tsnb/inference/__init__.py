@@ -3,3 +3,7 @@
 The Runner, freezing, the benchmark with its backends, costs and latencies. Taught in notebook 04; the chooser
 of notebook 02 measures with `latency`. Begin reading in `runner`, then `benchmark`.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
