@@ -288,7 +288,7 @@ def _neuron() -> Finding:
 
 
 def _threads() -> Finding:
-    """Compare torch's threads with the cores; to be asked before `load`, which lowers their number."""
+    """Compare torch's threads with the cores; runs before `load`, which lowers their number."""
     import torch
 
     threads, cores = torch.get_num_threads(), usable_cores()

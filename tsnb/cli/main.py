@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         0, or 1 where the machine has a problem or a notebook failed, 2 for what cannot be done
-        (said in one sentence on stderr), 130 after Ctrl-C.
+        (in one sentence on stderr), 130 after Ctrl-C.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -154,7 +154,7 @@ def progress(options: Options) -> int:
 
 
 def shape(text: str) -> tuple[int | None, int]:
-    """Return the batch size, where one is given, and the length of `64` or `2x64`.
+    """Return the batch size, if there is one, and the length of `64` or `2x64`.
 
     >>> shape("64"), shape("2x64")
     ((None, 64), (2, 64))
@@ -239,7 +239,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--batch-size", type=int, default=1, help="rows of the traced inputs (default: 1)")
     shapes = (
         "shapes at which trace and model must agree: a length, such as 64, or rows and length, such as "
-        "2x64 (default: none must; three near the traced one are tried and told)"
+        "2x64 (default: none must; three near the traced one are tried and shown)"
     )
     add("--verify", type=shape, nargs="+", action="extend", default=[], help=shapes)
     twice = "have tied weights twice, as the torchscript flag does; without, the file has them once"

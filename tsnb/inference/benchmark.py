@@ -309,7 +309,7 @@ def take_turns(names: Sequence[str], rounds: int) -> Iterator[str]:
 
 
 def _known(backends: Iterable[str]) -> list[str]:
-    """Return the backends' names, or say which is none."""
+    """Return the names as a list; an InputError names one that is no backend."""
     names = list(backends)
     for name in names:
         if name not in BACKENDS:
@@ -325,7 +325,7 @@ def _dynamic_trace(
     texts: Sequence[str],
     lengths: NDArray[np.int64],
 ) -> Traced:
-    """Trace the model with its longest text, or say why texts or trace are nothing to compare with."""
+    """Trace the model with its longest text; the trace takes other shapes, or an error says why not."""
     index, limit = int(lengths.argmax()), max_positions(model)
     if limit is not None and lengths[index] > limit:
         raise InputError(
