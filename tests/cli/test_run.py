@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 HOLD = "import time; block = bytearray(100 * 2**20); time.sleep(0.3)"
+WORDS = """
+class Words(ipywidgets.VBox):
+    def _repr_mimebundle_(self, **_):
+        return {**super()._repr_mimebundle_(), "text/html": "<p>texts that <b>fit</b></p>"}
+Words()
+"""
 SOURCES = {
     "00_bad": ("print('before')", "", "1 / 0", "print('after' + 'wards')"),
     "01_good": (
@@ -40,7 +46,7 @@ SOURCES = {
         "from tqdm.notebook import tqdm\nfor _ in tqdm(range(8), desc='kept'): pass",
         "for _ in tqdm(range(7), leave=False): pass",
         "for _ in tqdm(iter(range(9)), unit='text'): pass",
-        "from tsnb.widgets import MaxLengthChooser\nMaxLengthChooser([3, 4])",
+        WORDS,
     ),
     "03_memory": (
         f"import subprocess, sys\n{HOLD}",
@@ -155,7 +161,7 @@ def test_a_page_shows_widgets_as_words_and_no_progress_bars(outcome: Outcome) ->
     outputs = page[page.index("<body") :]
     assert [word for word in ("8/8", "0/7", "7/7", "9text", "| ") if word in outputs] == []
     assert "IntSlider(value=7" in outputs
-    assert "texts that fit" in outputs
+    assert "<p>texts that <b>fit</b></p>" in outputs
 
 
 def test_nothing_of_an_earlier_run_or_another_notebook_passes_for_a_result(outcome: Outcome) -> None:
