@@ -41,7 +41,7 @@ EXPORT = (
 )
 SMALLER = {  # the same command on less
     "make run": "make run RUN=notebooks/03_save_and_load.ipynb",
-    "make bench": "make bench BENCH='tiny-bert --texts 20 --rounds 1 --budget 256'",
+    "make bench": "make bench BENCH='tiny-bert --texts 20 --rounds 1 --max-tokens 256'",
 }
 WAIT = 600  # `make lab` installs first
 

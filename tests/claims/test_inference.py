@@ -43,7 +43,7 @@ def report(load: Load) -> Benchmark:
     names = ["trace-padded", "eager-longest", "pipeline", "runner"]
     model, tokenizer = load("bert-mini", head="encoder", torchscript=True)
     texts = corpus.texts(1000)[:20]
-    return tsnb.benchmark(model, tokenizer, texts, candidates=names, rounds=5, progress=False)
+    return tsnb.benchmark(model, tokenizer, texts, backends=names, rounds=5, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +169,7 @@ def test_8_bits_differ_by_far_more_than_rounding(load: Load) -> None:
         model,
         tokenizer,
         corpus.texts(1000)[:64],
-        candidates=["runner", "int8"],
+        backends=["runner", "int8"],
         rounds=1,
         progress=False,
     )

@@ -1,4 +1,4 @@
-"""Small notebooks, really run in kernels of their own."""
+"""Small notebooks, really run in kernels of their own; most tests look at one run of several."""
 
 from __future__ import annotations
 
@@ -7,24 +7,63 @@ import base64
 import json
 import re
 import sys
-import time
-from typing import TYPE_CHECKING, Any
+from contextlib import redirect_stderr
+from io import StringIO
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import nbformat
 import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from tsnb.base.errors import TsnbError
-from tsnb.cli import run as execute
-from tsnb.cli.run import NotebookError, PeakMemory, Result
+from tsnb.base.errors import ArtifactError
+from tsnb.cli import run as notebooks
+from tsnb.cli.run import NotebookError, Result
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
-GOOD = ("answer = 6 * 7", "# a title", "print('the answer is', answer)")
-BAD = ("print('before')", "", "1 / 0", "print('after' + 'wards')")
+HOLD = "import time; block = bytearray(100 * 2**20); time.sleep(0.3)"
+WORDS = """
+class Words(ipywidgets.VBox):
+    def _repr_mimebundle_(self, **_):
+        return {**super()._repr_mimebundle_(), "text/html": "<p>texts that <b>fit</b></p>"}
+Words()
+"""
+SOURCES = {
+    "00_bad": ("print('before')", "", "1 / 0", "print('after' + 'wards')"),
+    "01_good": (
+        "left = 1\nimport atexit, sys\nfrom pathlib import Path",
+        "# ![a pixel](pixel.png)",
+        "# a title",
+        "print('the answer is', 6 * 7)",
+        "atexit.register(lambda: Path('ended').touch())\nPath('who').write_text(sys.executable)",
+        "import time; time.sleep(0.4)",
+    ),
+    "02_widgets": (
+        "import ipywidgets\nipywidgets.IntSlider(value=7, description='length')",
+        "from tqdm.notebook import tqdm\nfor _ in tqdm(range(8), desc='kept'): pass",
+        "for _ in tqdm(range(7), leave=False): pass",
+        "for _ in tqdm(iter(range(9)), unit='text'): pass",
+        WORDS,
+    ),
+    "03_memory": (
+        f"import subprocess, sys\n{HOLD}",
+        f"subprocess.run([sys.executable, '-c', {HOLD!r}])",
+        "del block",
+    ),
+    "04_empty": (),
+}
+
+
+class Outcome(NamedTuple):
+    """What one run of several notebooks gave."""
+
+    folder: Path
+    results: dict[str, Result]
+    pages: dict[str, str]
+    bar: str
 
 
 def write(path: Path, *sources: str, **metadata: Any) -> Path:
@@ -37,309 +76,148 @@ def write(path: Path, *sources: str, **metadata: Any) -> Path:
     return path
 
 
-def one(path: Path, *sources: str, **options: Any) -> Result:
-    [result] = execute.run([write(path, *sources)], **options)
-    return result
-
-
-def page(folder: Path, name: str) -> str:
-    return (folder / f"{name}.html").read_text(encoding="utf-8")
+def kernels() -> list[str]:
+    commands = [str(child.as_dict(["cmdline"])) for child in psutil.Process().children()]
+    return [command for command in commands if "ipykernel" in command]
 
 
 @pytest.fixture(scope="module")
-def outcome(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Result], Path, dict[str, str]]:
-    """Run a bad notebook and a good one; give results, output folder and sources before."""
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """Run notebooks where another environment's kernel comes first, and some ask for one that nobody has."""
     folder = tmp_path_factory.mktemp("course")
     (folder / "pixel.png").write_bytes(base64.b64decode(PIXEL))
-    paths = [
-        write(folder / "01_bad.ipynb", *BAD),
-        write(
-            folder / "02_good.ipynb",
-            *GOOD,
-            "# ![a pixel](pixel.png)",
-            "import time; time.sleep(0.4)",
-        ),
-    ]
-    before = {str(path): path.read_text() for path in paths}
-    results = execute.run(paths, folder / "made" / "output")
-    return results, folder / "made" / "output", before
+    decoy = folder / "share/kernels/python3/kernel.json"
+    decoy.parent.mkdir(parents=True)
+    decoy.write_text(json.dumps({"argv": ["/bin/false"], "display_name": "x", "language": "python"}))
+    spec = {"name": "conda-env-of-somebody", "display_name": "x", "language": "python"}
+    paths = [write(folder / f"{name}.ipynb", *sources, kernelspec=spec) for name, sources in SOURCES.items()]
+    old = nbformat.read(write(folder / "05_old.ipynb", "1 / 0", "left", "2"), as_version=4)
+    for cell in old.cells[:2]:
+        cell.metadata.tags = ["raises-exception"]
+    old.cells[1].outputs = [new_output("stream", text="stale words")]
+    old.cells[2].metadata.execution = dict(
+        zip("ab", ("2020-01-01T00:00:00Z", "2021-01-01T00:00:00Z"), strict=True)
+    )
+    old.metadata.widgets = {}
+    nbformat.write(old, folder / "05_old.ipynb")
+    before = {path.name: path.read_text() for path in folder.glob("*.ipynb")}
+    with pytest.MonkeyPatch.context() as patch, redirect_stderr(StringIO()) as bar:
+        patch.setenv("JUPYTER_PATH", str(folder / "share"))
+        results = notebooks.run([*paths, folder], folder / "made/pages")
+    assert {path.name: path.read_text() for path in folder.glob("*.ipynb")} == before
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in (folder / "made/pages").iterdir()}
+    return Outcome(folder, {result.name: result for result in results}, pages, bar.getvalue())
 
 
 @pytest.fixture(autouse=True)
 def no_kernel_is_left() -> Any:
     yield
-    commands = [child.as_dict(["cmdline"]) for child in psutil.Process().children()]
-    assert "ipykernel" not in str(commands)
+    assert kernels() == []
 
 
-def test_results_come_in_order_and_one_failure_stops_nothing(outcome: Any) -> None:
-    bad, good = outcome[0]
-    assert (bad.name, good.name) == ("01_bad", "02_good")
-    assert good.error is None
+def test_results_come_in_order_and_one_failure_stops_nothing(outcome: Outcome) -> None:
+    assert list(outcome.results) == [*SOURCES, "05_old"]  # a notebook that is named twice runs once
+    bad, *others = outcome.results.values()
     assert bad.error == "ZeroDivisionError: division by zero (cell 2)"  # as in `In [2]`
+    assert [result.error for result in others] == [None] * 5
+    assert "01_good: " in outcome.bar
+    cells = sum(map(len, SOURCES.values())) + 3
+    assert f"{cells}/{cells}" in outcome.bar
 
 
-def test_time_and_slowest_cell(outcome: Any) -> None:
-    good = outcome[0][1]
-    assert good.slowest_cell == 3  # code cells are counted, Markdown is not
+def test_the_kernel_is_this_interpreter_and_ends_in_its_own_time(outcome: Outcome) -> None:
+    assert (outcome.folder / "who").read_text() == sys.executable
+    assert (outcome.folder / "ended").is_file()
+
+
+def test_time_and_slowest_cell(outcome: Outcome) -> None:
+    good, empty = outcome.results["01_good"], outcome.results["04_empty"]
+    assert good.slowest_cell == 4  # code cells are counted, Markdown is not
     assert 0.4 <= good.slowest_cell_seconds < good.seconds < 60
-    assert good.peak_mib > 20
+    assert (empty.slowest_cell, empty.slowest_cell_seconds) == (None, 0)
 
 
-def test_every_notebook_becomes_html(outcome: Any) -> None:
-    _, output, _ = outcome
-    assert {path.name for path in output.iterdir()} == {
-        "01_bad.html",
-        "02_good.html",
-        "summary.md",
-    }
-    assert "the answer is 42" in page(output, "02_good")
-    assert "a title" in page(output, "02_good")
+def test_peak_memory_counts_children_and_what_was_given_back(outcome: Outcome) -> None:
+    held = outcome.results["03_memory"].peak_mib - outcome.results["04_empty"].peak_mib
+    assert 180 < held < 280
 
 
-def test_html_of_a_failure_shows_what_ran_and_the_error(outcome: Any) -> None:
-    text = page(outcome[1], "01_bad")
-    assert "before" in text
-    assert "ZeroDivisionError" in text
-    assert "afterwards" not in text
+def test_every_notebook_becomes_a_page_and_all_a_summary(outcome: Outcome) -> None:
+    assert set(outcome.pages) == {*outcome.results, "summary"}
+    assert outcome.pages["summary"] == notebooks.table(outcome.results.values())
+    assert "the answer is 42" in outcome.pages["01_good"]
+    bad = outcome.pages["00_bad"]
+    assert [word in bad for word in ("before", "ZeroDivisionError", "afterwards")] == [True, True, False]
 
 
-def test_html_embeds_pictures_and_loads_nothing_from_elsewhere(outcome: Any) -> None:
-    text = page(outcome[1], "02_good")
-    assert f"data:image/png;base64,{PIXEL}" in text.replace("\n", "")
-    assert re.findall(r'<(?:script|img|link)[^>]+(?:src|href)="(?:https?:)?//[^"]*"', text) == []
+def test_a_page_embeds_pictures_and_loads_nothing_from_elsewhere(outcome: Outcome) -> None:
+    page = outcome.pages["01_good"]
+    assert f"data:image/png;base64,{PIXEL}" in page.replace("\n", "")
+    assert re.findall(r'<(?:script|img|link)[^>]+(?:src|href)="(?:https?:)?//[^"]*"', page) == []
 
 
-def test_summary_is_the_table(outcome: Any) -> None:
-    results, output, _ = outcome
-    text = (output / execute.SUMMARY).read_text()
-    assert text == execute.table(results)
-    assert "FAILED" in text
-    assert "| 02_good  | ok " in text
+def test_a_page_shows_widgets_as_words_and_no_progress_bars(outcome: Outcome) -> None:
+    page = outcome.pages["02_widgets"]
+    outputs = page[page.index("<body") :]
+    assert [word for word in ("8/8", "0/7", "7/7", "9text", "| ") if word in outputs] == []
+    assert "IntSlider(value=7" in outputs
+    assert "<p>texts that <b>fit</b></p>" in outputs
 
 
-def test_sources_are_untouched(outcome: Any) -> None:
-    results, output, before = outcome
-    folder = output.parent.parent
-    assert {str(path): path.read_text() for path in folder.glob("*.ipynb")} == before
-    assert {path.name for path in folder.iterdir()} == {
-        "01_bad.ipynb",
-        "02_good.ipynb",
-        "made",
-        "pixel.png",
-    }
-    assert len(results) == 2
+def test_nothing_of_an_earlier_run_or_another_notebook_passes_for_a_result(outcome: Outcome) -> None:
+    assert "stale words" not in outcome.pages["05_old"]
+    assert "NameError" in outcome.pages["05_old"]  # an expected error is no failure
+    assert outcome.results["05_old"].slowest_cell_seconds < 60
 
 
-def test_the_kernel_is_this_interpreter_whatever_comes_first_in_the_path(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    decoy = tmp_path / "share" / "kernels" / "python3" / "kernel.json"
-    decoy.parent.mkdir(parents=True)
-    spec = {"argv": ["/bin/false", "{connection_file}"], "display_name": "x", "language": "python"}
-    decoy.write_text(json.dumps(spec))
-    shim = tmp_path / "bin" / "python3"
-    shim.parent.mkdir()
-    shim.write_text("#!/bin/sh\nexit 1\n")
-    shim.chmod(0o755)
-    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share"))
-    monkeypatch.setenv("PATH", str(shim.parent), prepend=":")
-    kernelspec = {"name": "python3", "display_name": "x", "language": "python"}
-    sources = ("import sys; from pathlib import Path", "Path('who').write_text(sys.executable)")
-    path = write(tmp_path / "who.ipynb", *sources, kernelspec=kernelspec)
-    [result] = execute.run([path])
-    assert result.error is None
-    assert (tmp_path / "who").read_text() == sys.executable
-
-
-def test_a_kernelspec_that_nobody_has_does_not_matter(tmp_path: Path) -> None:
-    kernelspec = {"name": "conda-env-of-somebody", "display_name": "x", "language": "python"}
-    [result] = execute.run([write(tmp_path / "a.ipynb", "1 + 1", kernelspec=kernelspec)])
-    assert result.error is None
-
-
-def test_each_runs_in_its_own_folder_and_in_a_fresh_kernel(tmp_path: Path) -> None:
-    first = write(tmp_path / "a" / "first.ipynb", "left = 1", "open('here', 'w').close()")
-    second = write(tmp_path / "b" / "second.ipynb", "left")
-    results = execute.run([first, second])
-    assert (tmp_path / "a" / "here").is_file()
-    assert [result.error for result in results] == [
-        None,
-        "NameError: name 'left' is not defined (cell 1)",
-    ]
-
-
-def test_peak_memory_is_seen_though_it_was_given_back(tmp_path: Path) -> None:
-    hold = "import time\nheld = bytearray(150 * 2**20)\ntime.sleep(0.3)\ndel held"
-    idle = one(tmp_path / "idle.ipynb", "1 + 1")
-    held = one(tmp_path / "held.ipynb", hold, "1 + 1")
-    assert 135 < held.peak_mib - idle.peak_mib < 200
-
-
-def test_peak_memory_counts_children(tmp_path: Path) -> None:
-    hold = "import time; held = bytearray(150 * 2**20); time.sleep(0.3)"
-    source = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {hold!r}], check=True)"
-    idle = one(tmp_path / "idle.ipynb", "1 + 1")
-    assert one(tmp_path / "child.ipynb", source).peak_mib - idle.peak_mib > 135
-
-
-def test_peak_memory_of_a_process_that_is_gone_is_nothing() -> None:
-    process = psutil.Popen([sys.executable, "-c", ""])
-    process.wait()
-    with PeakMemory(process) as memory:
-        time.sleep(2 * execute.EVERY)
-    assert memory.mib == 0
-    assert not memory._thread.is_alive()
-
-
-def test_a_cell_that_takes_too_long(tmp_path: Path) -> None:
-    begun = time.perf_counter()
-    result = one(tmp_path / "slow.ipynb", "1", "import time; time.sleep(60)", timeout=1, output=tmp_path)
-    assert time.perf_counter() - begun < 20
+def test_a_cell_that_takes_too_long_ends_with_what_it_started(tmp_path: Path) -> None:
+    source = "import subprocess; subprocess.run(['sleep', '61.5'])"
+    path = write(tmp_path / "slow.ipynb", "1", source)
+    [result] = notebooks.run([path], tmp_path, timeout=1)
     assert result.error == "CellTimeoutError: The cell ran for more than 1 s. (cell 2)"
     assert result.slowest_cell == 2
     assert 1 <= result.slowest_cell_seconds < 10
-    assert "The cell ran for more than 1 s." in page(tmp_path, "slow")
+    assert "The cell ran for more than 1 s." in (tmp_path / "slow.html").read_text(encoding="utf-8")
+    assert ["sleep", "61.5"] not in [process.info["cmdline"] for process in psutil.process_iter(["cmdline"])]
 
 
-def test_what_a_cell_started_ends_with_it(tmp_path: Path) -> None:
-    source = "import subprocess; subprocess.run(['sleep', '61.5'])"
-    result = one(tmp_path / "slow.ipynb", source, timeout=1)
-    assert "CellTimeoutError" in str(result.error)
-    left = [process.info["cmdline"] for process in psutil.process_iter(["cmdline"])]
-    assert ["sleep", "61.5"] not in left
-
-
-def test_a_kernel_ends_in_its_own_time_where_nothing_is_wrong(tmp_path: Path) -> None:
-    source = "import atexit; atexit.register(lambda: open('ended', 'w').close())"
-    for name, last, error in (("good", "1", False), ("bad", "1 / 0", True)):
-        result = one(tmp_path / name / f"{name}.ipynb", source, last)
-        assert (result.error is not None) is error
-        assert (tmp_path / name / "ended").is_file()
-
-
-def test_works_where_a_loop_is_running_as_in_a_notebook(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.ipynb", "1 + 1", "1 / 0")
+def test_a_kernel_that_dies_where_a_loop_is_running_as_in_a_notebook(tmp_path: Path) -> None:
+    source = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    path = write(tmp_path / "dead.ipynb", "1", source, "print('after')")
 
     async def cell() -> list[Result]:
-        return execute.run([path])
+        return notebooks.run([path], tmp_path)
 
     [result] = asyncio.run(cell())
-    assert result.error == "ZeroDivisionError: division by zero (cell 2)"
-
-
-def test_a_kernel_that_dies(tmp_path: Path) -> None:
-    source = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
-    result = one(tmp_path / "dead.ipynb", "1", source, "print('after')", output=tmp_path)
-    assert result.error is not None
-    assert result.error.startswith("DeadKernelError: ")
-    assert result.error.endswith("(cell 2)")
-    assert "DeadKernelError" in page(tmp_path, "dead")
+    assert result.error == "DeadKernelError: The kernel died, often because memory ran out. (cell 2)"
+    assert "DeadKernelError" in (tmp_path / "dead.html").read_text(encoding="utf-8")
 
 
 def test_a_kernel_that_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    result = one(tmp_path / "a.ipynb", "1", output=tmp_path)
-    assert result.error is not None
-    assert result.error.startswith("RuntimeError: Kernel died")
+    [result] = notebooks.run([write(tmp_path / "a.ipynb", "1")], tmp_path)
+    assert str(result.error).startswith("RuntimeError: Kernel died")
     assert (result.slowest_cell, result.peak_mib) == (None, 0)
-    assert "FAILED" in (tmp_path / execute.SUMMARY).read_text()
-
-
-def test_an_expected_error_is_no_failure(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.ipynb", "1 / 0", "2")
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells[0].metadata.tags = ["raises-exception"]
-    nbformat.write(notebook, path)
-    assert execute.run([path])[0].error is None
-
-
-def test_nothing_of_an_earlier_run_passes_for_a_result(tmp_path: Path) -> None:
-    path = write(tmp_path / "old.ipynb", "1 / 0", "2")
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells[1].outputs = [new_output("stream", text="stale words")]
-    notebook.cells[1].metadata.execution = {
-        "iopub.status.busy": "2020-01-01T00:00:00Z",
-        "shell.execute_reply": "2020-01-02T00:00:00Z",
-    }
-    notebook.metadata.widgets = {}
-    nbformat.write(notebook, path)
-    [result] = execute.run([path], tmp_path)
-    assert result.slowest_cell == 1
-    assert result.slowest_cell_seconds < 60
-    assert "stale words" not in page(tmp_path, "old")
-
-
-def test_widgets_show_as_text(tmp_path: Path) -> None:
-    source = "import ipywidgets\nipywidgets.IntSlider(value=7, description='length')"
-    assert one(tmp_path / "w.ipynb", source, output=tmp_path).error is None
-    assert "IntSlider(value=7" in page(tmp_path, "w")
-
-
-def test_progress_bars_are_left_out_and_other_widgets_are_not(tmp_path: Path) -> None:
-    sources = (
-        "from tqdm.notebook import tqdm\nfor _ in tqdm(range(8), desc='kept'): pass",
-        "for _ in tqdm(range(7), leave=False): pass",
-        "for _ in tqdm(iter(range(9)), unit='text'): pass",
-        "from tsnb.widgets import MaxLengthChooser\nMaxLengthChooser([3, 4])",
-    )
-    path = tmp_path / "w.ipynb"
-    assert one(path, *sources, output=tmp_path).error is None
-    held = page(tmp_path, "w")
-    outputs = held[held.index("<body") :]
-    for gone in ("8/8", "0/7", "7/7", "9text", "| "):
-        assert gone not in outputs
-    assert "texts that fit" in outputs
-
-
-def test_a_notebook_without_cells(tmp_path: Path) -> None:
-    result = one(tmp_path / "empty.ipynb", output=tmp_path)
-    assert (result.error, result.slowest_cell, result.slowest_cell_seconds) == (None, None, 0)
-
-
-def test_the_bar_names_the_notebook_and_counts_every_cell(
-    outcome: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    del outcome
-    execute.run([write(tmp_path / "bad.ipynb", *BAD), write(tmp_path / "good.ipynb", *GOOD)])
-    bar = capsys.readouterr().err
-    assert "bad:" in bar
-    assert "good: 100%" in bar
-    assert "7/7" in bar
-
-
-def test_a_folder_stands_for_its_notebooks(tmp_path: Path) -> None:
-    for name in ("b", "a", "a-checkpoint", ".ipynb_checkpoints/c"):
-        write(tmp_path / f"{name}.ipynb", "1")
-    (tmp_path / "notes.txt").touch()
-    assert [result.name for result in execute.run([tmp_path])] == ["a", "b"]
-
-
-def test_a_notebook_named_twice_runs_once(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.ipynb", "1")
-    assert len(execute.run([path, tmp_path / "." / "a.ipynb", tmp_path])) == 1
+    assert "FAILED" in (tmp_path / notebooks.SUMMARY).read_text()
 
 
 @pytest.mark.parametrize(
-    ("content", "word"),
+    ("content", "message"),
     [
         (None, "There is no file"),
-        ("not JSON", "is not a notebook"),
-        ("[]", "is not a notebook"),
-        ("{}", "is not a notebook"),
-        ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}}', "is not a notebook"),
-        ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{}]}', "not a notebook"),
+        (b"not JSON", "is not a notebook"),
+        (b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{}]}', "is not a notebook"),
         (b"\xff\xfe\x00", "is not a notebook"),
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_runs(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], content: str | bytes | None, word: str
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], content: bytes | None, message: str
 ) -> None:
     good, bad = write(tmp_path / "good.ipynb", "open('ran', 'w').close()"), tmp_path / "bad.ipynb"
     if content is not None:
-        bad.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(NotebookError, match=word) as caught:
-        execute.run([good, bad], tmp_path / "output")
+        bad.write_bytes(content)
+    with pytest.raises(NotebookError, match=message) as caught:
+        notebooks.run([good, bad], tmp_path / "output")
     assert str(bad) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "ran").exists()
@@ -347,43 +225,25 @@ def test_bad_input_is_one_sentence_and_nothing_runs(
     assert capfd.readouterr() == ("", "")
 
 
-def test_nothing_to_run(tmp_path: Path) -> None:
-    with pytest.raises(NotebookError, match=f"no notebooks to run.*{tmp_path.name}"):
-        execute.run([tmp_path])
-    with pytest.raises(NotebookError, match="no notebooks to run"):
-        execute.run([])
-
-
-def test_an_output_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("mine")
-    path = write(tmp_path / "a.ipynb", "open('ran', 'w').close()")
-    for output in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(TsnbError, match=r"cannot be written: .*Name another folder"):
-            execute.run([path], output)
-    assert (tmp_path / "file").read_text() == "mine"
-    assert not (tmp_path / "ran").exists()
-
-
-def test_two_of_a_name_would_overwrite_each_other(tmp_path: Path) -> None:
-    paths = [write(tmp_path / folder / "same.ipynb", "1") for folder in "ab"]
+def test_nothing_to_run_nowhere_to_write_and_two_pages_of_one_name(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    write(tmp_path / "below/a-checkpoint.ipynb", "1")
+    with pytest.raises(NotebookError, match=r"no notebooks to run.*below"):
+        notebooks.run([tmp_path / "below"])
+    paths = [write(tmp_path / folder / "same.ipynb", "open('ran', 'w').close()") for folder in "ab"]
     with pytest.raises(NotebookError, match="are called same"):
-        execute.run(paths, tmp_path / "output")
-    assert [result.name for result in execute.run(paths)] == ["same", "same"]
-
-
-def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
-    target = tmp_path / "a.html"
-    execute.write_whole(target, "old")
-    with pytest.raises(UnicodeEncodeError):
-        execute.write_whole(target, "new \ud800")
-    assert target.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [target]
+        notebooks.run(paths, tmp_path / "output")
+    (tmp_path / "file").write_text("mine")
+    for output in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ArtifactError, match=r"cannot be written: .*Name another folder"):
+            notebooks.run(paths[:1], output)
+    assert (tmp_path / "file").read_text() == "mine"
+    assert not (tmp_path / "a/ran").exists()
 
 
 def test_table_keeps_errors_to_one_cell() -> None:
     error = "ValueError: a | b\nsecond line " + "and more " * 30
-    text = execute.table([Result("n", 1.0, 2.0, 0.5, 3, error)])
-    head, _, row = text.splitlines()
+    head, _, row = notebooks.table([Result("n", 1.0, 2.0, 0.5, 3, error)]).splitlines()
     assert len(head) == len(row)
     assert "a \\| b second line" in row
     assert "..." in row

@@ -1,3 +1,5 @@
+"""The Runner: the model's results text by text, in order, whatever the shapes; what it refuses, and how."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -8,25 +10,26 @@ import torch
 from transformers import ConvBertConfig, ConvBertModel
 
 import tsnb
+from tsnb.inference import runner as inference
 from tsnb.models import load as models
+from tsnb.tiny_bert import corpus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tsnb.tracing.inputs import Text
 
     Traces = Callable[..., tsnb.Traced]
+    Runners = Callable[..., tsnb.Runner]
 
-HEADS = get_args(models.Head)
-SIZES = [1, 4]
 LENGTH = 24
 TEXTS: list[Text] = [
     "jim [MASK] was a puppeteer",
     ("who was jim henson ?", "jim henson was a puppeteer"),
     "henson",
     ("where was mary smith born ?", "mary smith was born in seoul"),
-    "in seoul mary smith made a lamp",
     "jim [MASK] was a puppeteer",
+    *corpus.texts(24, seed=3),
 ]
 
 
@@ -34,40 +37,45 @@ def encode(tokenizer: Any, text: Any) -> Any:
     return tokenizer(*(text if isinstance(text, tuple) else (text,)), return_tensors="pt")
 
 
-def refused(runner: tsnb.Runner, texts: Any) -> tsnb.InputError:
-    with pytest.raises(tsnb.InputError) as caught:
-        runner(texts)
-    return caught.value
-
-
-@pytest.fixture(scope="session")
-def runners(load: Callable[..., Any], traced: Traces) -> Callable[..., tsnb.Runner]:
-    def runner(head: str = "masked-lm", size: int = 4) -> tsnb.Runner:
-        return tsnb.Runner(alone(traced(head, LENGTH, size)), load(head=head)[1])
-
-    return runner
-
-
-def alone(traced: tsnb.Traced) -> tsnb.Traced:
+def static(traced: tsnb.Traced) -> tsnb.Traced:
     """Return a trace that was verified at its traced shape only, so that it runs at no other."""
     contract = traced.contract
     shape = (contract.batch_size or 1, contract.length or 1)
     return replace(traced, contract=replace(contract, verified=(shape,)))
 
 
-def trace_of(runner: tsnb.Runner) -> tsnb.Traced:
-    return next(iter(runner.traces.values()))
+def refused(runner: tsnb.Runner, texts: Any) -> str:
+    with pytest.raises(tsnb.InputError) as caught:
+        runner(texts)
+    return str(caught.value)
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("head", HEADS)
+def unbuilt(traced: Any, tokenizer: Any, **options: Any) -> str:
+    with pytest.raises(tsnb.InputError) as caught:
+        tsnb.Runner(traced, tokenizer, **options)
+    return str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def runners(load: Callable[..., Any], traced: Traces) -> Runners:
+    """Make a Runner of a dynamic trace, or of static ones at several lengths."""
+
+    def runner(head: str = "masked-lm", lengths: tuple[int, ...] = (), **options: Any) -> tsnb.Runner:
+        traces = [static(traced(head, length, 4)) for length in lengths] or [traced(head, LENGTH, 2)]
+        return tsnb.Runner(traces, load(head=head)[1], **options)
+
+    return runner
+
+
+@pytest.mark.parametrize("lengths", [(), (32, 128)], ids=["dynamic", "static"])
+@pytest.mark.parametrize("head", get_args(models.Head))
 def test_the_results_equal_the_model_text_by_text(
-    load: Callable[..., Any], runners: Callable[..., tsnb.Runner], head: str, size: int
+    load: Callable[..., Any], runners: Runners, head: str, lengths: tuple[int, ...]
 ) -> None:
     model, tokenizer = load(head=head)
-    results = runners(head, size)(TEXTS)
-    assert len(results) == len(TEXTS)
-    for text, result in zip(TEXTS, results, strict=True):
+    runner = runners(head, lengths)
+    assert runner.dynamic is not bool(lengths)
+    for text, result in zip(TEXTS, runner(TEXTS), strict=True):
         with torch.no_grad():
             eager = model(**encode(tokenizer, text))
         assert list(result) == list(eager)
@@ -76,117 +84,168 @@ def test_the_results_equal_the_model_text_by_text(
             assert torch.allclose(tensor, eager[name][0], atol=1e-4)
 
 
-def test_the_order_is_that_of_the_texts(runners: Callable[..., tsnb.Runner]) -> None:
-    forwards = runners()(TEXTS)
-    backwards = runners()(TEXTS[::-1])
-    for first, second in zip(forwards, reversed(backwards), strict=True):
-        assert torch.allclose(first["logits"], second["logits"], atol=1e-5)
-
-
-@pytest.mark.parametrize("texts", [[], ()])
-def test_no_texts_give_no_results(runners: Callable[..., tsnb.Runner], texts: Any) -> None:
-    assert runners()(texts) == []
-
-
-@pytest.mark.parametrize("count", [1, 3, 4, 5, 8, 9])
-def test_any_number_of_texts(runners: Callable[..., tsnb.Runner], count: int) -> None:
-    results = runners("sequence-classification")(["jim henson"] * count)
+@pytest.mark.parametrize("count", [0, 1, 4, 5])
+def test_any_number_of_texts_fills_a_static_batch(runners: Runners, count: int) -> None:
+    results = runners("sequence-classification", (LENGTH,))(["jim henson"] * count)
     assert [result["logits"].shape for result in results] == [(2,)] * count
 
 
-def test_a_tokenizer_that_pads_on_the_left(runners: Callable[..., tsnb.Runner]) -> None:
-    _, tokenizer = tsnb.load("tiny-bert")
+def test_a_static_trace_is_called_with_its_shape_only(load: Callable[..., Any], traced: Traces) -> None:
+    called: list[tuple[int, ...]] = []
+    original = static(traced("masked-lm", 32, 4))
+
+    def module(*tensors: torch.Tensor) -> Any:
+        called.extend(tuple(tensor.shape) for tensor in tensors)
+        return original.module(*tensors)
+
+    watched = replace(original, module=module)  # type: ignore[arg-type]  # what is called, not a module
+    tsnb.Runner(watched, load()[1])(TEXTS[:5])
+    assert set(called) == {(4, 32)}
+
+
+def test_a_tokenizer_that_pads_on_the_left(traced: Traces) -> None:
+    tokenizer = tsnb.load("tiny-bert")[1]
     tokenizer.padding_side = "left"
-    traced = trace_of(runners())
-    text = "jim henson"
-    [result] = tsnb.Runner(traced, tokenizer)([text])
-    row = tokenizer(text, padding="max_length", max_length=LENGTH, return_tensors="pt")
-    whole = traced(**{name: row[name].repeat(4, 1) for name in traced.contract.input_names})
-    assert torch.equal(result["logits"], whole["logits"][0, -4:])
+    original = static(traced("masked-lm", LENGTH, 4))
+    [result] = tsnb.Runner(original, tokenizer)(["jim henson"])
+    row = tokenizer("jim henson", padding="max_length", max_length=LENGTH, return_tensors="pt")
+    padded = original(**{name: row[name].repeat(4, 1) for name in original.contract.input_names})
+    assert torch.allclose(result["logits"], padded["logits"][0, -4:], atol=1e-4)
+    assert "other numbers where padding" in unbuilt(traced(), tokenizer)  # it moves the text
 
 
 def test_a_saved_trace_runs_too(
-    runners: Callable[..., tsnb.Runner], traced: Traces, tmp_path: Any, load: Callable[..., Any]
+    runners: Runners, traced: Traces, tmp_path: Any, load: Callable[..., Any]
 ) -> None:
-    saved = alone(traced("masked-lm", LENGTH, 4))
-    loaded = tsnb.load_traced(tsnb.save(saved, tmp_path / "bert.pt"))
+    loaded = tsnb.load_traced(tsnb.save(traced("masked-lm", LENGTH, 2), tmp_path / "bert.pt"))
     [again], [before] = tsnb.Runner(loaded, load()[1])(TEXTS[:1]), runners()(TEXTS[:1])
     assert torch.allclose(again["logits"], before["logits"], atol=1e-5)
 
 
-@pytest.mark.parametrize("bad", [5, None, b"jim", ["jim"], (), ("a", "b", "c"), ("a", 5), {"a": 1}])
-def test_what_is_no_text_is_named_by_its_index(runners: Callable[..., tsnb.Runner], bad: object) -> None:
-    error = refused(runners(), ["jim", "henson", bad])
-    assert (error.key, error.gaps) == (
-        "inference.not-text",
-        {"index": 2, "given": type(bad).__name__},
-    )
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.half])
+def test_rounding_is_not_taken_for_a_difference(dtype: torch.dtype) -> None:
+    model, tokenizer = tsnb.load("tiny-bert")
+    traced = tsnb.trace(model.to(dtype), tsnb.dummy_inputs(tokenizer, model, max_length=16))
+    dynamic = replace(traced, contract=replace(traced.contract, verified=((1, 8), (2, 16))))
+    assert tsnb.Runner(dynamic, tokenizer).dynamic
 
 
-@pytest.mark.parametrize("bad", ["", " \n", ("who was jim ?", "")])
-def test_an_empty_text_is_named_by_its_index(runners: Callable[..., tsnb.Runner], bad: object) -> None:
-    error = refused(runners(), ["jim", bad, "henson"])
-    assert (error.key, error.gaps) == ("inference.empty-text", {"index": 1})
+def test_the_work_is_counted(load: Callable[..., Any], runners: Runners) -> None:
+    runner, tokenizer = runners(), load()[1]
+    runner(TEXTS)
+    assert runner.work.real == sum(encode(tokenizer, text)["input_ids"].numel() for text in TEXTS)
+    assert runner.work.real < runner.work.computed
+    runner([])
+    assert runner.work.share == 1.0
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("bad", ["jim " * 23, ("jim " * 12, "jim " * 10)])
-def test_a_text_over_the_length_is_named_by_its_index(
-    runners: Callable[..., tsnb.Runner], size: int, bad: object
+def test_an_iterator_gives_the_same_as_a_list_window_by_window(
+    runners: Runners, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    error = refused(runners(size=size), ["jim", "henson", bad, "jim"])
-    gaps = {"index": 2, "tokens": LENGTH + 1, "length": LENGTH}
-    assert (error.key, error.gaps) == ("inference.too-long", gaps)
+    monkeypatch.setattr(inference, "WINDOW", 8)
+    taken: list[int] = []
+
+    def source() -> Iterator[Text]:
+        for number, text in enumerate(TEXTS):
+            taken.append(number)
+            yield text
+
+    runner = runners("encoder")
+    stream = runner.stream(source())
+    first = next(stream)
+    assert len(taken) == 8
+    for streamed, listed in zip([first, *stream], runner(TEXTS), strict=True):
+        assert torch.allclose(streamed["pooler_output"], listed["pooler_output"], atol=1e-4)
 
 
-def test_a_text_of_the_full_length_fits(runners: Callable[..., tsnb.Runner]) -> None:
-    [result] = runners()(["jim " * 22])
-    assert result["logits"].shape == (LENGTH, 623)
+def test_texts_that_break_off_lose_nothing_that_was_done(runners: Runners) -> None:
+    def source() -> Iterator[Text]:
+        yield from TEXTS[:5]
+        message = "the file ended"
+        raise OSError(message)
+
+    with pytest.raises(inference.BrokenOffError, match=r"after 5: .*the file ended") as caught:
+        runners()(source())
+    assert len(caught.value.results) == 5
 
 
-def test_one_text_is_no_list(runners: Callable[..., tsnb.Runner]) -> None:
-    assert refused(runners(), "jim henson").key == "inference.one-text"
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (5, "is a int; expected a text"),
+        (("a", "b", "c"), "is a tuple; expected a text"),
+        (" \n", "is empty"),
+        (("who was jim ?", ""), "is empty"),
+        ("\ud83d", "holds half of a surrogate pair"),
+        ("jim " * 23, f"makes {LENGTH + 1} tokens, and the trace takes {LENGTH}"),
+        (("jim " * 12, "jim " * 10), f"makes {LENGTH + 1} tokens, and the trace takes {LENGTH}"),
+    ],
+)
+def test_a_text_that_cannot_be_run_is_named_by_its_index(runners: Runners, text: Any, message: str) -> None:
+    runner = runners(lengths=(LENGTH,))
+    assert refused(runner, ["jim", "jim " * 22, text, "jim"]).startswith(f"Text 2 {message}")
+
+
+def test_beyond_the_first_window_a_text_is_named_by_its_own_index(
+    runners: Runners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inference, "WINDOW", 2)
+    message = refused(runners(max_tokens=8), ["jim", "jim", "jim", "jim was a poet in paris and london"])
+    assert message.startswith("Text 3 has 10 tokens")
+
+
+def test_a_text_over_the_limit_is_cut_only_when_asked(runners: Runners) -> None:
+    assert refused(runners(), ["jim", "jim " * 600]).startswith("Text 1 makes 602 tokens")
+    [result] = runners(truncate=True)(["jim " * 600])
+    assert len(result["logits"]) == 512
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"), [("jim henson", "got one text. Put it in a list"), (5, "list of texts, got int")]
+)
+def test_what_is_no_list_of_texts(runners: Runners, texts: Any, message: str) -> None:
+    assert message in refused(runners(), texts)
+
+
+@pytest.mark.parametrize(
+    ("trace", "message"),
+    [
+        ([], "got no trace"),
+        ("model.pt", "tsnb.trace or tsnb.load_traced returns; got str"),
+        (torch.nn.Linear(2, 2), "tsnb.trace or tsnb.load_traced returns; got Linear"),
+    ],
+)
+def test_what_is_no_trace(load: Callable[..., Any], trace: Any, message: str) -> None:
+    assert message in unbuilt(trace, load()[1])
 
 
 @pytest.mark.parametrize("change", [{"known": False}, {"length": None}])
 def test_a_trace_of_which_too_little_is_known(
-    runners: Callable[..., tsnb.Runner], change: dict[str, Any]
+    load: Callable[..., Any], traced: Traces, change: dict[str, Any]
 ) -> None:
-    traced = trace_of(runners())
-    unknown = replace(traced, contract=replace(traced.contract, **change))
-    with pytest.raises(tsnb.InputError) as caught:
-        tsnb.Runner(unknown, runners().tokenizer)
-    assert caught.value.key == "inference.unknown-contract"
+    unknown = replace(traced(), contract=replace(traced().contract, **change))
+    assert "needs a trace with a known contract" in unbuilt(unknown, load()[1])
 
 
-def test_a_tokenizer_that_makes_other_inputs(runners: Callable[..., tsnb.Runner]) -> None:
-    _, tokenizer = tsnb.load("tiny-bert")
-    tokenizer.model_input_names = ["input_ids", "attention_mask"]
-    with pytest.raises(tsnb.InputError) as caught:
-        tsnb.Runner(trace_of(runners()), tokenizer)
-    missing = {"missing": "token_type_ids", "made": "input_ids, attention_mask"}
-    assert (caught.value.key, caught.value.gaps) == ("inference.other-inputs", missing)
+def test_what_is_no_tokenizer_or_no_number(load: Callable[..., Any], traced: Traces) -> None:
+    assert "takes the tokenizer" in unbuilt(traced(), None)
+    assert "max_tokens must be a whole number" in unbuilt(traced(), load()[1], max_tokens=2.5)
 
 
-def test_a_tokenizer_that_cannot_pad(runners: Callable[..., tsnb.Runner]) -> None:
-    _, tokenizer = tsnb.load("tiny-bert")
+def test_a_tokenizer_that_makes_other_inputs_or_cannot_pad(traced: Traces) -> None:
+    tokenizer = tsnb.load("tiny-bert")[1]
     tokenizer.pad_token = None
-    with pytest.raises(tsnb.InputError) as caught:
-        tsnb.Runner(trace_of(runners()), tokenizer)
-    assert caught.value.key == "inference.no-pad-token"
-
-
-def unbuilt(traced: Any, tokenizer: Any, **options: Any) -> str:
-    with pytest.raises(tsnb.InputError) as caught:
-        tsnb.Runner(traced, tokenizer, **options)
-    return caught.value.key
+    assert "no pad token" in unbuilt(traced(), tokenizer)
+    tokenizer.model_input_names = ["input_ids", "attention_mask"]
+    message = unbuilt(traced(), tokenizer)
+    assert "takes token_type_ids, which this tokenizer does not make" in message
 
 
 def test_a_trace_without_the_mask_that_the_tokenizer_makes(load: Callable[..., Any]) -> None:
     model, tokenizer = load()
     inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16)
     traced = tsnb.trace(model, {"input_ids": inputs["input_ids"]})
-    assert unbuilt(traced, tokenizer) == "inference.no-mask"
+    assert "takes no attention_mask" in unbuilt(traced, tokenizer)
 
 
 def test_a_model_that_reads_padding_for_all_its_mask(load: Callable[..., Any]) -> None:
@@ -196,43 +255,4 @@ def test_a_model_that_reads_padding_for_all_its_mask(load: Callable[..., Any]) -
     config = ConvBertConfig(vocab_size=len(tokenizer), num_hidden_layers=2, num_attention_heads=4, **sizes)
     model = ConvBertModel(config).eval()
     traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
-    assert unbuilt(traced, tokenizer) == "inference.padding-counts"
-
-
-def test_padding_that_moves_the_text(traced: Traces) -> None:
-    tokenizer = tsnb.load("tiny-bert")[1]
-    tokenizer.padding_side = "left"
-    assert unbuilt(traced(), tokenizer) == "inference.padding-counts"
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.half])
-def test_rounding_is_not_taken_for_a_difference(dtype: torch.dtype) -> None:
-    model, tokenizer = tsnb.load("tiny-bert")
-    traced = tsnb.trace(model.to(dtype), tsnb.dummy_inputs(tokenizer, model, max_length=16))
-    wide = replace(traced, contract=replace(traced.contract, verified=((1, 8), (2, 16))))
-    assert tsnb.Runner(wide, tokenizer).dynamic
-
-
-@pytest.mark.parametrize("given", ["model.pt", None, 5, torch.nn.Linear(2, 2)])
-def test_what_is_no_trace(load: Callable[..., Any], given: Any) -> None:
-    assert unbuilt(given, load()[1]) == "tracing.not-a-trace"
-
-
-def test_what_is_no_tokenizer(traced: Traces) -> None:
-    assert unbuilt(traced(), None) == "inference.not-a-tokenizer"
-
-
-@pytest.mark.parametrize("max_tokens", [None, "512", 0, 2.5])
-def test_a_budget_that_is_no_whole_number(load: Callable[..., Any], traced: Traces, max_tokens: Any) -> None:
-    assert unbuilt(traced(), load()[1], max_tokens=max_tokens) == "inputs.bad-size"
-
-
-@pytest.mark.parametrize("texts", [5, None])
-def test_what_is_no_list_of_texts(runners: Callable[..., tsnb.Runner], texts: Any) -> None:
-    assert refused(runners(), texts).key == "inference.no-texts"
-
-
-@pytest.mark.parametrize(("text", "key"), [(("a",), "inference.not-text"), ("\ud83d", "lengths.no-unicode")])
-def test_what_is_no_text(runners: Callable[..., tsnb.Runner], text: Any, key: str) -> None:
-    error = refused(runners(), ["jim", text])
-    assert (error.key, error.gaps["index"]) == (key, 1)
+    assert "other numbers where padding" in unbuilt(traced, tokenizer)

@@ -1,10 +1,12 @@
-"""Look at the machine before the course does: versions, cores, memory, tools, a model."""
+"""Look at the machine before the course does: versions, cores, memory, tools, Jupyter, a model."""
 
 from __future__ import annotations
 
 import json
+import os
 import platform
 import sys
+import tempfile
 import textwrap
 from dataclasses import asdict, dataclass
 from html import escape
@@ -12,9 +14,10 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from unicodedata import east_asian_width
 
 import psutil
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_core.paths import jupyter_path
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
@@ -23,16 +26,15 @@ from tqdm.auto import tqdm
 from tsnb.artifacts.cpp.building import tools
 from tsnb.base.machine import MIB, memory_limit, usable_cores
 from tsnb.base.tables import CELL
-from tsnb.base.words import say
-from tsnb.cli import jupyter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 Status = Literal["ok", "warning", "problem"]
-Finding = tuple[Status, str, str]  # status, what was found, what to do
+Finding = tuple[Status, str, str]  # status, result, advice
 
 SYMBOLS: dict[Status, str] = {"ok": "✓", "warning": "!", "problem": "✗"}
+FRONT_ENDS = ("@jupyter-widgets/jupyterlab-manager", "anywidget")  # draw widgets in the page
 NEEDED_MIB = 700  # the most that a notebook's kernel takes; `tsnb run` measures it
 NEURON = ("torch_neuronx", "torch_neuron")
 TEXT_WIDTH = 60
@@ -48,24 +50,16 @@ class Check:
         What was looked at.
     status
         `"ok"`, `"warning"` (part of the course needs it) or `"problem"` (the course needs it).
-    found
+    result
         What is there.
     advice
         What to do; empty where there is nothing to do.
-    key
-        What was looked at, the same in every language.
     """
 
     name: str
     status: Status
-    found: str
+    result: str
     advice: str = ""
-    key: str = ""
-
-    @property
-    def symbol(self) -> str:
-        """`✓`, `!` or `✗`."""
-        return SYMBOLS[self.status]
 
 
 @dataclass(frozen=True, repr=False)
@@ -80,7 +74,7 @@ class Report:
         return all(check.status != "problem" for check in self.checks)
 
     @property
-    def to_mend(self) -> Report:
+    def issues(self) -> Report:
         """The checks alone that are not in order."""
         return Report(tuple(check for check in self.checks if check.status != "ok"))
 
@@ -92,24 +86,38 @@ class Report:
         >>> json.loads(Report(()).to_json())["ok"]
         True
         """
-        rows = [asdict(check) for check in self.checks]
-        told = {"tsnb": metadata.version("tsnb"), "ok": self.ok, "checks": rows}
+        checks = [asdict(check) for check in self.checks]
+        report = {"tsnb": metadata.version("tsnb"), "ok": self.ok, "checks": checks}
         home = json.dumps(str(Path.home()))[1:-1]  # as JSON writes its backslashes
-        return json.dumps(told, indent=2, ensure_ascii=False).replace(home, "~")
+        return json.dumps(report, indent=2, ensure_ascii=False).replace(home, "~")
 
     def __str__(self) -> str:
-        width = max((_width(check.name) for check in self.checks), default=0)
-        lines = [line for check in self.checks for line in _lines(check, width)]
+        width = max((len(check.name) for check in self.checks), default=0)
+        lines = []
+        for check in self.checks:
+            texts = (check.result, check.advice)
+            first, *others = [line for text in texts for line in textwrap.wrap(text, TEXT_WIDTH)] or [""]
+            lines.append(f"{SYMBOLS[check.status]} {check.name:{width}}  {first}".rstrip())
+            lines += [" " * (width + 4) + line for line in others]
         return "\n".join([*lines, "", self._verdict()])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        rows = "".join(map(_row, self.checks))
-        return f"<table><tbody>{rows}</tbody></table><p>{escape(self._verdict())}</p>"
+        styles = (CELL, f"{CELL}; white-space: nowrap", f"{CELL}; overflow-wrap: anywhere")
+        rows = []
+        for check in self.checks:
+            symbol = f'<span role="img" aria-label="{check.status}">{SYMBOLS[check.status]}</span>'
+            words = "<br>".join(map(escape, filter(None, (check.result, check.advice))))
+            cells = zip(styles, (symbol, escape(check.name), words), strict=True)
+            rows.append("".join(f"<td style='{style}'>{cell}</td>" for style, cell in cells))
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        return f"<table><tbody>{body}</tbody></table><p>{escape(self._verdict())}</p>"
 
     def _verdict(self) -> str:
-        return say("checkup.ready" if self.ok else "checkup.not-ready")
+        if self.ok:
+            return "Ready. A line with ! matters only in part of the course; its advice says where."
+        return "Not ready yet. Follow the advice at the lines with ✗, then check again."
 
 
 def doctor(*, progress: bool = True) -> Report:
@@ -125,7 +133,8 @@ def doctor(*, progress: bool = True) -> Report:
     Returns
     -------
     Report
-        `.ok` is false where there is a problem; `.checks` holds what was found and what to do.
+        `.ok` is false where there is a problem; `.checks` says what is there and what to do, `.issues`
+        only where something is to do.
 
     Examples
     --------
@@ -137,184 +146,138 @@ def doctor(*, progress: bool = True) -> Report:
     """
     checks = []
     with tqdm(CHECKS.items(), leave=False, disable=not progress) as bar:
-        for key, look in bar:
-            bar.set_description(say(f"checkup.name-{key}"))
-            checks.append(_guarded(key, look))
+        for name, look in bar:
+            bar.set_description(name)
+            try:
+                status, result, advice = look()
+            except Exception as error:  # noqa: BLE001, a doctor must not fall ill
+                status, result = "problem", f"{type(error).__name__}: {error}"
+                advice = (
+                    "This check itself failed, which often means a broken installation. Install tsnb again "
+                    "in a new environment."
+                )
+            checks.append(Check(name, status, result, advice))
     return Report(tuple(checks))
 
 
-def _guarded(key: str, look: Callable[[], Finding]) -> Check:
-    """Make a check of what `look` finds; where it raises, the error is the problem found."""
-    try:
-        found = look()
-    except Exception as error:  # noqa: BLE001, a doctor must not fall ill
-        found = (
-            "problem",
-            f"{type(error).__name__}: {error}",
-            (
-                "This check itself failed, which often means a broken installation. Install "
-                "tsnb again in a new environment."
-            ),
-        )
-    return Check(say(f"checkup.name-{key}"), *found, key)
-
-
 def _pins() -> dict[str, Requirement]:
-    """Return what tsnb's own metadata asks for, by name, extras left out."""
-    wanted = map(Requirement, metadata.requires("tsnb") or ())
-    return {pin.name: pin for pin in wanted if pin.marker is None}
-
-
-def _machine() -> Finding:
-    return "ok", platform.platform(), ""
+    """Return what tsnb's own metadata requires, by name, extras left out."""
+    requirements = map(Requirement, metadata.requires("tsnb") or ())
+    return {pin.name: pin for pin in requirements if pin.marker is None}
 
 
 def _python() -> Finding:
-    found = platform.python_version()
-    allowed = metadata.metadata("tsnb")["Requires-Python"]
-    if SpecifierSet(allowed).contains(found, prereleases=True):
-        return "ok", found, ""
-    return (
-        "problem",
-        found,
-        (
-            f"tsnb needs Python {allowed}; torch.jit does not support 3.14. Make a new "
-            "environment with such a Python."
-        ),
-    )
+    version, allowed = platform.python_version(), metadata.metadata("tsnb")["Requires-Python"]
+    if SpecifierSet(allowed).contains(version, prereleases=True):
+        return "ok", version, ""
+    advice = f"tsnb needs Python {allowed}; torch.jit does not support 3.14. Make a new environment with one."
+    return "problem", version, advice
 
 
 def _package(name: str) -> Finding:
     """Compare an installed version with the pin; a local part such as `+cpu` does not count."""
     pin = _pins()[name]
     try:
-        found = metadata.version(name)
+        version = metadata.version(name)
     except metadata.PackageNotFoundError:
         return "problem", "not installed", f"Install it: python -m pip install {pin}"
-    if pin.specifier.contains(found, prereleases=True):
-        return "ok", found, ""
-    return (
-        "warning",
-        found,
-        (
-            f"The course is checked against {pin}; with another version, what you see may "
-            f"differ from its text. Install that one: python -m pip install {pin}"
-        ),
-    )
-
-
-def _transformers() -> Finding:
-    """Compare as for any package; version 5 has no torchscript flag, and accepts it in silence."""
-    status, found, advice = _package("transformers")
-    if status == "warning" and Version(found).major >= 5:  # noqa: PLR2004, where the flag ended
-        return (
-            "problem",
-            found,
-            (
-                "transformers 5 has no torchscript flag: it accepts torchscript=True and does "
-                "nothing. Install the version of the course: python -m pip install "
-                f"{_pins()['transformers']}"
-            ),
+    if pin.specifier.contains(version, prereleases=True):
+        return "ok", version, ""
+    if name == "transformers" and Version(version).major >= 5:  # noqa: PLR2004, where the flag ended
+        advice = (
+            "transformers 5 has no torchscript flag: it accepts torchscript=True and does nothing. Install "
+            f"the version of the course: python -m pip install {pin}"
         )
-    return status, found, advice
+        return "problem", version, advice
+    advice = (
+        f"The course is checked against {pin}; with another version, what you see may differ from its text. "
+        f"Install that one: python -m pip install {pin}"
+    )
+    return "warning", version, advice
 
 
 def _others() -> Finding:
     """Compare every package that no other line is about."""
-    others = {name: _package(name) for name in _pins() if name not in CHECKS}
-    off = {name: finding for name, finding in others.items() if finding[0] != "ok"}
+    findings = {name: _package(name) for name in _pins() if name not in map(str.lower, CHECKS)}
+    off = {name: finding for name, finding in findings.items() if finding[0] != "ok"}
     if not off:
-        return "ok", f"{len(others)}, each as pinned", ""
+        return "ok", f"{len(findings)}, each as pinned", ""
     status: Status = max((finding[0] for finding in off.values()), key=list(SYMBOLS).index)
-    found = ", ".join(f"{name} {finding[1]}" for name, finding in off.items())
+    versions = ", ".join(f"{name} {finding[1]}" for name, finding in off.items())
     pins = " ".join(str(_pins()[name]) for name in off)
-    return status, found, f"Install it: python -m pip install {pins}"
+    return status, versions, f"Install it: python -m pip install {pins}"
 
 
 def _widgets() -> Finding:
     """Look for what draws widgets in the page, which Jupyter loads when it starts."""
-    there = jupyter.front_ends()
-    missing = [name for name, version in there.items() if version is None]
-    if missing:
-        advice = (
-            "Without it a widget shows as text. Install both again in this environment, "
-            f"{sys.prefix}, and load the page anew: python -m pip install --force-reinstall "
-            "--no-deps jupyterlab_widgets anywidget"
-        )
-        return "problem", f"no {', '.join(missing)}", advice
-    return "ok", ", ".join(f"{name} {version}" for name, version in there.items()), ""
+    versions: dict[str, str] = {}
+    for name in FRONT_ENDS:
+        files = [Path(folder, name, "package.json") for folder in jupyter_path("labextensions")]
+        for file in filter(Path.is_file, reversed(files)):  # the first folder counts
+            versions[name] = json.loads(file.read_text(encoding="utf-8"))["version"]
+    missing = [name for name in FRONT_ENDS if name not in versions]
+    if not missing:
+        return "ok", ", ".join(f"{name} {version}" for name, version in versions.items()), ""
+    advice = (
+        f"Without it a widget shows as text. Install both again in this environment, {sys.prefix}, and load "
+        "the page anew: python -m pip install --force-reinstall --no-deps jupyterlab_widgets anywidget"
+    )
+    return "problem", f"no {', '.join(missing)}", advice
 
 
 def _kernel() -> Finding:
     """Look which Python a notebook gets; another environment's lacks the course's packages."""
-    program = jupyter.kernel()
-    if program is not None and jupyter.is_this_environment(program):
+    program = str(KernelSpecManager().get_kernel_spec("python3").argv[0])
+    if not Path(program).is_absolute():
+        program = sys.executable  # a kernelspec without a folder starts the Python that Jupyter runs in
+    if os.path.realpath(Path(program).parent) == os.path.realpath(Path(sys.executable).parent):
         return "ok", program, ""
-    found = program or f"no {jupyter.KERNEL}"
-    return (
-        "warning",
-        found,
-        (
-            'The kernel "Python 3" is not this environment, so that a notebook may not '
-            f"find the course's packages. Start Jupyter with this Python: {sys.executable} "
-            f"-m jupyterlab. Or name it as the kernel: {sys.executable} -m ipykernel install "
-            "--sys-prefix"
-        ),
+    advice = (
+        'The kernel "Python 3" is not this environment, so that a notebook may lack what the course needs. '
+        f"Start Jupyter with this Python: {sys.executable} -m jupyterlab. Or name it as the kernel: "
+        f"{sys.executable} -m ipykernel install --sys-prefix"
     )
+    return "warning", program, advice
 
 
 def _folder() -> Finding:
-    here = Path.cwd()
-    if jupyter.can_write(here):
-        return "ok", str(here), ""
-    return (
-        "warning",
-        f"{here} cannot be written to",
-        (
-            "Notebooks 00 and 03 write files beside themselves. Copy the folder notebooks "
-            "to one of your own and open it there."
-        ),
-    )
+    try:
+        with tempfile.TemporaryFile(dir=Path.cwd()):
+            return "ok", str(Path.cwd()), ""
+    except OSError:
+        advice = (
+            "Notebooks 00 and 03 write files beside themselves. Copy the folder notebooks to one of your own "
+            "and open it there."
+        )
+        return "warning", f"{Path.cwd()} cannot be written to", advice
 
 
 def _memory() -> Finding:
     limit = memory_limit()
     available = min(psutil.virtual_memory().available / MIB, limit)
-    found = f"{available:,.0f} MiB available of {limit:,.0f} MiB"
+    result, needs = (
+        f"{available:,.0f} MiB available of {limit:,.0f} MiB",
+        f"A notebook needs up to {NEEDED_MIB} MiB.",
+    )
     if limit < NEEDED_MIB:
-        return (
-            "problem",
-            found,
-            (f"A notebook needs up to {NEEDED_MIB} MiB. Give the container or the machine more memory."),
-        )
+        return "problem", result, f"{needs} Give the container or the machine more memory."
     if available < NEEDED_MIB:
-        return (
-            "warning",
-            found,
-            (
-                f"A notebook needs up to {NEEDED_MIB} MiB. Shut down other kernels and close "
-                "other programs first."
-            ),
-        )
-    return "ok", found, ""
+        return "warning", result, f"{needs} Shut down other kernels and close other programs first."
+    return "ok", result, ""
 
 
 def _build_tools() -> Finding:
-    there = tools()
-    found = ", ".join(path or f"no {name}" for name, path in there.items())
-    if all(there.values()):
-        return "ok", found, ""
-    return (
-        "warning",
-        found,
-        (
-            "Only the C++ part of notebook 03 needs them; the rest goes on without. Debian "
-            "and Ubuntu: sudo apt install g++ cmake make. macOS: xcode-select --install, "
-            "then brew install cmake. conda: conda install cxx-compiler cmake make. "
-            "Windows: Visual Studio's build tools for C++, with Jupyter started from their "
-            "x64 Native Tools prompt."
-        ),
+    paths = tools()
+    result = ", ".join(path or f"no {name}" for name, path in paths.items())
+    if all(paths.values()):
+        return "ok", result, ""
+    advice = (
+        "Only the C++ part of notebook 03 needs them; the rest goes on without. Debian and Ubuntu: sudo apt "
+        "install g++ cmake make. macOS: xcode-select --install, then brew install cmake. conda: conda "
+        "install cxx-compiler cmake make. Windows: Visual Studio's build tools for C++, with Jupyter started "
+        "from their x64 Native Tools prompt."
     )
+    return "warning", result, advice
 
 
 def _neuron() -> Finding:
@@ -325,22 +288,18 @@ def _neuron() -> Finding:
 
 
 def _threads() -> Finding:
-    """Compare torch's threads with the cores; ask before `load`, which lowers their number."""
+    """Compare torch's threads with the cores; runs before `load`, which lowers their number."""
     import torch
 
     threads, cores = torch.get_num_threads(), usable_cores()
-    found = f"torch starts {threads}, this process may use {cores} cores"
+    result = f"torch starts {threads}, this process may use {cores} cores"
     if threads <= cores:
-        return "ok", found, ""
-    return (
-        "warning",
-        found,
-        (
-            "More threads than cores wait for each other. tsnb.load lowers the number; in "
-            f"your own code call torch.set_num_threads({cores}), or set "
-            f"OMP_NUM_THREADS={cores} before you start Jupyter."
-        ),
+        return "ok", result, ""
+    advice = (
+        "More threads than cores wait for each other. tsnb.load lowers the number; in your own code call "
+        f"torch.set_num_threads({cores}), or set OMP_NUM_THREADS={cores} before you start Jupyter."
     )
+    return "warning", result, advice
 
 
 def _model() -> Finding:
@@ -351,51 +310,19 @@ def _model() -> Finding:
 
 
 CHECKS: dict[str, Callable[[], Finding]] = {  # quick ones first; those after Neuron import torch
-    "machine": _machine,
-    "python": _python,
+    "machine": lambda: ("ok", platform.platform(), ""),
+    "Python": _python,
     "torch": lambda: _package("torch"),
-    "transformers": _transformers,
-    "jupyterlab": lambda: _package("jupyterlab"),
+    "transformers": lambda: _package("transformers"),
+    "JupyterLab": lambda: _package("jupyterlab"),
     "ipywidgets": lambda: _package("ipywidgets"),
-    "others": _others,
+    "other packages": _others,
     "widgets": _widgets,
     "kernel": _kernel,
     "folder": _folder,
     "memory": _memory,
-    "build-tools": _build_tools,
-    "neuron": _neuron,
+    "C++ tools": _build_tools,
+    "Neuron": _neuron,
     "threads": _threads,
-    "model": _model,
+    "embedded model": _model,
 }
-
-
-def _lines(check: Check, width: int) -> list[str]:
-    """Return a check as text: symbol, name, what was found, and the advice below it."""
-    padding = " " * (width - _width(check.name))
-    first, *others = [
-        line for text in (check.found, check.advice) for line in textwrap.wrap(text, TEXT_WIDTH)
-    ] or [""]
-    head = f"{check.symbol} {check.name}{padding}  {first}".rstrip()
-    return [head, *(" " * (width + 4) + line for line in others)]
-
-
-def _width(text: str) -> int:
-    """Return the columns a text takes in a terminal, where Korean letters are two wide.
-
-    >>> _width("메모리"), _width("memory")
-    (6, 6)
-    """
-    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
-
-
-def _row(check: Check) -> str:
-    """Return a check as a row of HTML, in the colours of the page around it."""
-    status = say(f"checkup.status-{check.status}")
-    symbol = f'<span role="img" aria-label="{escape(status)}">{check.symbol}</span>'
-    advice = f"<br>{escape(check.advice)}" if check.advice else ""
-    cells = (
-        f"<td style='{CELL}'>{symbol}</td>"
-        f"<td style='{CELL}; white-space: nowrap'>{escape(check.name)}</td>"
-        f"<td style='{CELL}; overflow-wrap: anywhere'>{escape(check.found)}{advice}</td>"
-    )
-    return f"<tr>{cells}</tr>"

@@ -9,17 +9,14 @@ import warnings
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, get_args
 
-from tsnb.base.errors import ArtifactError, TraceError, TsnbError
-from tsnb.base.words import say
-from tsnb.inference.backends import CANDIDATES
-from tsnb.models.load import CheckpointWarning
+from tsnb.base.errors import TraceError, TsnbError
+from tsnb.inference.backends import BACKENDS
+from tsnb.models.load import CheckpointWarning, Head
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from tsnb.inference.benchmark import Benchmark
+    from collections.abc import Callable, Iterator, Sequence
 
     Options = argparse.Namespace
 
@@ -39,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         0, or 1 where the machine has a problem or a notebook failed, 2 for what cannot be done
-        (said in one sentence on stderr), 130 after Ctrl-C.
+        (in one sentence on stderr), 130 after Ctrl-C.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -51,12 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return MISUSED
     except KeyboardInterrupt:
-        sys.stderr.write("Stopped; nothing keeps running." + "\n")
+        sys.stderr.write("Stopped; nothing keeps running.\n")
         return INTERRUPTED
 
 
 def doctor(options: Options) -> int:
-    """Print what `tsnb.doctor` finds."""
+    """Print what `tsnb.doctor` says."""
     from tsnb.cli.doctor import doctor as look
 
     report = look()
@@ -66,109 +63,89 @@ def doctor(options: Options) -> int:
 
 def run(options: Options) -> int:
     """Run notebooks and print a table of what they took."""
-    from tsnb.cli import run as execute
+    from tsnb.cli import run as notebooks
 
     paths = options.notebooks or [find_notebooks(Path.cwd())]
-    results = execute.run(paths, options.output, timeout=options.timeout)
-    sys.stdout.write(execute.table(results))
+    results = notebooks.run(paths, options.output, timeout=options.timeout)
+    sys.stdout.write(notebooks.table(results))
     return FAILED if any(result.error for result in results) else 0
 
 
 def bench(options: Options) -> int:
-    """Compare candidates on texts; print a table, write CSV and a figure."""
+    """Compare backends on texts; print a table, write CSV and a figure."""
+    from tsnb.cli.output import prepare, write
+    from tsnb.figures import benchmark_bars
     from tsnb.inference.benchmark import benchmark
     from tsnb.lengths.texts import read_texts
     from tsnb.models.load import load
     from tsnb.tiny_bert import corpus
 
     texts = read_texts(options.file) if options.file else corpus.texts(options.texts)
-    if options.output:
-        _made(options.output)  # before minutes of measuring, not after
-    with _told_plainly():
+    folder = prepare(options.output) if options.output else None
+    with _plain_warnings():
         model, tokenizer = load(options.model, head="encoder")
     report = benchmark(
         model,
         tokenizer,
         texts,
-        candidates=options.candidates,
+        backends=options.backends,
         rounds=options.rounds,
         batch_size=options.batch_size,
         max_tokens=options.max_tokens,
     )
     sys.stdout.write(f"{report}\n")
-    if options.output:
-        _write_benchmark(report, options.output)
+    if folder:
+        svg = io.StringIO()
+        benchmark_bars(report).savefig(svg, format="svg", facecolor="white")
+        for name, text in (("benchmark.csv", report.to_csv()), ("benchmark.svg", svg.getvalue())):
+            write(folder / name, text)
+            sys.stdout.write(f"Written: {folder / name}\n")
     return 0
 
 
-def _made(folder: Path) -> None:
-    """Make a folder, or say why it cannot be written to."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ArtifactError(
-            f"Nothing can be written to {folder}: {error.strerror}. Choose another folder."
-        ) from error
-
-
-def _write_benchmark(report: Benchmark, folder: Path) -> None:
-    """Write a benchmark as CSV and as a figure."""
-    from tsnb.figures import benchmark_bars
-
-    table, figure = folder / "benchmark.csv", folder / "benchmark.svg"
-    table.write_text(report.to_csv(), encoding="utf-8")
-    benchmark_bars(report).savefig(figure, facecolor="white")
-    sys.stdout.write(say("cli.bench-written", paths=f"{table}, {figure}") + "\n")
-
-
 def export(options: Options) -> int:
-    """Write a model's trace to a file, unless trace and model disagree."""
-    from tsnb.artifacts.export import DISAGREES
+    """Write a model's trace to a file, unless it cannot be traced, or trace and model disagree."""
     from tsnb.artifacts.export import export as write
 
     rows = options.batch_size
-    shapes = [(rows if batch is None else batch, length) for batch, length in options.verify]
     try:
-        with _told_plainly():
-            done = write(
+        with _plain_warnings():
+            exported = write(
                 options.model,
                 options.output,
                 options.head,
                 max_length=options.max_length,
-                batch_size=options.batch_size,
-                verify=shapes,
+                batch_size=rows,
+                verify=[(rows if batch is None else batch, length) for batch, length in options.verify],
                 untie=options.untie,
             )
     except TraceError as error:
-        if error.key not in DISAGREES:
-            raise
-        sys.stderr.write(f"{error} {say('export.no-file')}\n")
+        sys.stderr.write(f"{error} No file was written.\n")
         return FAILED
-    sys.stdout.write(f"{done}\n")
+    sys.stdout.write(f"{exported}\n")
     return 0
 
 
 @contextmanager
-def _told_plainly() -> Iterator[None]:
+def _plain_warnings() -> Iterator[None]:
     """Say on stderr what checkpoint and model do not share, without a path and a line of source."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", CheckpointWarning)
         try:
             yield
         finally:
-            told = [note.message for note in caught if issubclass(note.category, CheckpointWarning)]
-            sys.stderr.writelines(f"{text}\n" for text in told)
+            ours = [note.message for note in caught if issubclass(note.category, CheckpointWarning)]
+            sys.stderr.writelines(f"{message}\n" for message in ours)
 
 
 def progress(options: Options) -> int:
     """Print how far the reader is with the exercises, or forget it, or write it as a page."""
-    from tsnb import checks
+    from tsnb.practice import checks
     from tsnb.practice.progress import progress_in
     from tsnb.practice.record import record
 
     if options.export:
-        done = checks.export(options.export, options.name, replace=options.replace)
-        sys.stdout.write(f"{done}\n")
+        sys.stdout.write(f"{checks.export(options.export, options.name, replace=options.replace)}\n")
     elif options.reset:
         sys.stdout.write(f"{checks.reset(options.notebook)}\n")
     else:
@@ -177,7 +154,7 @@ def progress(options: Options) -> int:
 
 
 def shape(text: str) -> tuple[int | None, int]:
-    """Return the batch size, where one is given, and the length of `64` or `2x64`.
+    """Return the batch size, if there is one, and the length of `64` or `2x64`.
 
     >>> shape("64"), shape("2x64")
     ((None, 64), (2, 64))
@@ -202,7 +179,7 @@ def find_notebooks(start: Path) -> Path:
     """
     from tsnb.cli.run import NotebookError, notebooks_in
 
-    beside = Path(__file__).resolve().parent.parent
+    beside = Path(__file__).resolve().parents[2]
     for folder in (start, *start.parents, beside):
         if notebooks_in(folder / FOLDER):
             return folder / FOLDER
@@ -212,162 +189,72 @@ def find_notebooks(start: Path) -> Path:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tsnb",
-        description=(
-            "A course on TorchScript: check the machine, run the notebooks, export a model, measure."
-        ),
-    )
+    about = "A course on TorchScript: check the machine, run the notebooks, export a model, measure."
+    parser = argparse.ArgumentParser(prog="tsnb", description=about)
     parser.add_argument("--version", action="version", version=f"tsnb {version('tsnb')}")
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    command = commands.add_parser(
-        "doctor",
-        help="check that this machine can run the course",
-        description="check that this machine can run the course",
-    )
-    command.add_argument("--json", action="store_true", help="print JSON, for an issue")
-    command.set_defaults(command=doctor)
+    def command(function: Callable[[Options], int], about: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(function.__name__, help=about, description=about)
+        sub.set_defaults(command=function)
+        return sub
 
-    command = commands.add_parser(
-        "run",
-        help="run notebooks in fresh kernels and say what they took",
-        description="run notebooks in fresh kernels and say what they took",
-    )
-    command.add_argument(
-        "notebooks",
-        nargs="*",
-        type=Path,
-        help="notebooks or folders of them (default: the nearest folder called notebooks)",
-    )
-    command.add_argument(
-        "--output", type=Path, metavar="DIR", help="a folder for HTML, one file a notebook, and summary.md"
-    )
-    command.add_argument(
-        "--timeout", type=int, default=120, metavar="S", help="seconds that a cell may take (default: 120)"
-    )
-    command.set_defaults(command=run)
+    add = command(doctor, "check that this machine can run the course").add_argument
+    add("--json", action="store_true", help="print JSON, for an issue")
 
-    _add_bench(commands)
-    _add_export(commands)
-    _add_progress(commands)
-    return parser
+    add = command(run, "run notebooks in fresh kernels and say what they took").add_argument
+    which = "notebooks or folders of them (default: the nearest folder called notebooks)"
+    add("notebooks", nargs="*", type=Path, help=which)
+    add("--output", type=Path, metavar="DIR", help="a folder for HTML, one file a notebook, and summary.md")
+    add("--timeout", type=int, default=120, metavar="S", help="seconds that a cell may take (default: 120)")
 
-
-def _add_bench(commands: Any) -> None:
-    command = commands.add_parser(
-        "bench",
-        help="compare ways to run a model on texts: padded, batched, planned, and peers",
-        description="compare ways to run a model on texts: padded, batched, planned, and peers",
-    )
-    known = ", ".join(CANDIDATES)
-    add = command.add_argument
-    add(
-        "model",
-        nargs="?",
-        default="bert-mini",
-        help="an embedded model, a folder or a hub id (default: bert-mini)",
-    )
+    add = command(
+        bench, "compare ways to run a model on texts: padded, batched, planned, and peers"
+    ).add_argument
+    which = "an embedded model, a folder or a hub id (default: bert-mini)"
+    add("model", nargs="?", default="bert-mini", help=which)
     add("--texts", type=int, default=1000, metavar="N", help="how many texts to generate (default: 1000)")
     add("--file", type=Path, metavar="FILE", help="texts of your own instead: a .txt, .csv or .jsonl file")
-    add("--rounds", type=int, default=5, metavar="N", help="how often each candidate is timed (default: 5)")
-    add(
-        "--batch-size",
-        type=int,
-        default=8,
-        metavar="N",
-        help="texts in a batch, where batches are not planned (default: 8)",
-    )
-    add(
-        "--budget",
-        type=int,
-        default=512,
-        metavar="N",
-        help="places in a planned batch, padding included (default: 512)",
-    )
-    add(
-        "--candidates",
-        nargs="+",
-        default=CANDIDATES,
-        metavar="NAME",
-        help=f"some of: {known} (default: all)",
-    )
+    add("--rounds", type=int, default=5, metavar="N", help="how often each backend is timed (default: 5)")
+    size = "texts in a batch, where batches are not planned (default: 8)"
+    add("--batch-size", type=int, default=8, metavar="N", help=size)
+    most = "tokens in a planned batch, padding included (default: 512)"
+    add("--max-tokens", type=int, default=512, metavar="N", help=most)
+    which = f"some of: {', '.join(BACKENDS)} (default: all)"
+    add("--backends", nargs="+", default=BACKENDS, metavar="NAME", help=which)
     add("--output", type=Path, metavar="DIR", help="a folder for benchmark.csv and benchmark.svg")
-    command.set_defaults(command=bench)
 
+    add = command(
+        export,
+        "load a model, trace it, compare trace and model, and save the trace with its contract and "
+        "tokenizer. Exit code 1, and no file, where it cannot be traced or they disagree. An older file is "
+        "replaced once everything has passed",
+    ).add_argument
+    add("model", metavar="MODEL", help="tiny-bert, bert-mini, a folder, or a hub id")
+    path = "the .pt file to write; missing folders are made"
+    add("-o", "--output", required=True, metavar="FILE", help=path)
+    heads = f"{', '.join(get_args(Head))} (default: masked-lm)"
+    add("--head", default="masked-lm", metavar="HEAD", help=heads)
+    add("--max-length", type=int, default=128, help="length of the traced inputs in tokens (default: 128)")
+    add("--batch-size", type=int, default=1, help="rows of the traced inputs (default: 1)")
+    shapes = (
+        "shapes at which trace and model must agree: a length, such as 64, or rows and length, such as "
+        "2x64 (default: none must; three near the traced one are tried and shown)"
+    )
+    add("--verify", type=shape, nargs="+", action="extend", default=[], help=shapes)
+    twice = "have tied weights twice, as the torchscript flag does; without, the file has them once"
+    add("--untie", action="store_true", help=twice)
 
-def _add_export(commands: Any) -> None:
-    command = commands.add_parser(
-        "export",
-        help=(
-            "load a model, trace it, compare trace and model, and save the trace with its "
-            "contract and tokenizer. Exit code 1, and no file, where they disagree. An "
-            "older file is replaced once everything has passed"
-        ),
-        description=(
-            "load a model, trace it, compare trace and model, and save the trace with its "
-            "contract and tokenizer. Exit code 1, and no file, where they disagree. An "
-            "older file is replaced once everything has passed"
-        ),
-    )
-    command.add_argument("model", metavar="MODEL", help="tiny-bert, bert-mini, a folder, or a hub id")
-    command.add_argument(
-        "-o",
-        "--output",
-        required=True,
-        metavar="FILE",
-        help="the .pt file to write; missing folders are made",
-    )
-    command.add_argument(
-        "--head",
-        default="masked-lm",
-        metavar="HEAD",
-        help=(
-            "encoder, masked-lm, sequence-classification, token-classification or "
-            "question-answering (default: masked-lm)"
-        ),
-    )
-    command.add_argument(
-        "--max-length", type=int, default=128, help="length of the traced inputs in tokens (default: 128)"
-    )
-    command.add_argument("--batch-size", type=int, default=1, help="rows of the traced inputs (default: 1)")
-    command.add_argument(
-        "--verify",
-        type=shape,
-        nargs="+",
-        action="extend",
-        default=[],
-        help=(
-            "shapes at which trace and model must agree: a length, such as 64, or rows and "
-            "length, such as 2x64 (default: none must; three near the traced one are tried "
-            "and told)"
-        ),
-    )
-    command.add_argument(
-        "--untie",
-        action="store_true",
-        help=("hold tied weights twice, as the torchscript flag does; without, the file holds them once"),
-    )
-    command.set_defaults(command=export)
-
-
-def _add_progress(commands: Any) -> None:
-    told = "show which exercises are solved, from the record on this machine"
-    command = commands.add_parser("progress", help=told, description=told)
-    add = command.add_argument
+    sub = command(progress, "show which exercises are solved, from the record on this machine")
+    add, either = sub.add_argument, sub.add_mutually_exclusive_group()
     add("notebook", nargs="?", metavar="NN", help="one notebook, such as 01 (default: the course)")
-    either = command.add_mutually_exclusive_group()
-    either.add_argument(
-        "--reset",
-        action="store_true",
-        help=("forget attempts and hints, for the next reader of this machine; there is no way back"),
-    )
-    either.add_argument(
-        "--export", type=Path, metavar="FILE", help="write one page for the team: a .md or .html file"
-    )
+    forget = "forget attempts and hints, for the next reader of this machine; there is no way back"
+    either.add_argument("--reset", action="store_true", help=forget)
+    page = "write one page for the team: a .md or .html file"
+    either.add_argument("--export", type=Path, metavar="FILE", help=page)
     add("--name", default="", metavar="NAME", help="whose page it is")
     add("--replace", action="store_true", help="the page may replace an older one")
-    command.set_defaults(command=progress)
+    return parser
 
 
 if __name__ == "__main__":

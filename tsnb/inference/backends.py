@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from tsnb.artifacts.cpp.building import tools
 from tsnb.base.errors import InputError
-from tsnb.base.words import say
 from tsnb.inference.runner import Runner
 from tsnb.models.load import quiet_transformers
 from tsnb.tracing.compare import no_warnings
@@ -27,13 +26,12 @@ if TYPE_CHECKING:
 
     from tsnb.tracing.traced import Traced
 
-    Run = Callable[[Sequence[str]], "Answers"]
+    Run = Callable[[Sequence[str]], "Outputs"]
 
 STDOUT = 1  # its file descriptor
-COMPILERS = ("c++", "g++", "clang++", "cl")
 
 
-class Answers(NamedTuple):
+class Outputs(NamedTuple):
     """What one pass over the texts gives.
 
     Attributes
@@ -41,7 +39,7 @@ class Answers(NamedTuple):
     tensors
         The model's first output for each text, in their order, padding removed.
     computed
-        Places that were computed, padding included.
+        Tokens that were computed, padding included.
     """
 
     tensors: list[torch.Tensor]
@@ -49,8 +47,8 @@ class Answers(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What all candidates share.
+class BenchmarkConfig:
+    """What all backends share.
 
     Attributes
     ----------
@@ -59,11 +57,11 @@ class Setting:
     traced
         A dynamic trace of the model.
     max_length
-        What the padded candidates pad to, in tokens.
+        What the padded backends pad to, in tokens.
     batch_size
         Texts in a batch, where batches are not planned.
     max_tokens
-        Places in a batch, where they are.
+        Tokens in a batch, padding included, where they are.
     """
 
     model: PreTrainedModel
@@ -73,150 +71,25 @@ class Setting:
     batch_size: int
     max_tokens: int
 
-    def named(self, *tensors: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return inputs in the order of the contract by their names."""
-        return dict(zip(self.traced.contract.input_names, tensors, strict=True))
-
 
 class MissingPeerError(InputError):
-    """A candidate needs something that is not installed; the benchmark goes on without it."""
+    """A backend needs something that is not installed; the benchmark goes on without it."""
 
 
-def eager_alone(setting: Setting) -> Run:
-    """One text at a time, never padded: what all others must equal."""
-    return _in_order(replace(setting, batch_size=1), setting.model, padding=True)
-
-
-def eager_padded(setting: Setting) -> Run:
-    """The model itself, every text padded to the max length."""
-    return _in_order(setting, setting.model, padding="max_length")
-
-
-def eager_longest(setting: Setting) -> Run:
-    """The model itself, each batch padded to its longest text, in the order of the texts."""
-    return _in_order(setting, setting.model, padding=True)
-
-
-def pipeline(setting: Setting) -> Run:
-    """The pipeline of transformers, which batches in the order of the texts too."""
-    import transformers
-
-    make: Any = transformers.pipeline  # not typed
-    size, taken = setting.batch_size, setting.traced.contract.input_names
-    unused = [name for name in ("attention_mask", "token_type_ids") if name not in taken]
-    with quiet_transformers():
-        extract = make(
-            "feature-extraction",
-            model=setting.model,
-            tokenizer=setting.tokenizer,
-            device="cpu",
-            tokenize_kwargs={f"return_{name}": False for name in unused},
-        )
-
-    def run(texts: Sequence[str]) -> Answers:
-        lengths = [len(ids) for ids in setting.tokenizer(list(texts))["input_ids"]]
-        with quiet_transformers():
-            rows = extract(list(texts), batch_size=size, return_tensors=True)
-        groups = [lengths[start : start + size] for start in range(0, len(lengths), size)]
-        computed = sum(len(group) * max(group) for group in groups)
-        pairs = zip(rows, lengths, strict=True)
-        return Answers([row.flatten(0, -2)[:length] for row, length in pairs], computed)
-
-    return run
-
-
-def trace_padded(setting: Setting) -> Run:
-    """The usual advice: a trace, and every text padded to the length it was made for."""
-    return _in_order(setting, setting.traced, padding="max_length")
-
-
-def runner(setting: Setting) -> Run:
-    """The Runner: batches planned by length, on a frozen trace."""
-    return _planned(setting, setting.traced.module)
-
-
-def compiled(setting: Setting) -> Run:
-    """`torch.compile(dynamic=True)` on the Runner's batches."""
+def in_order(config: BenchmarkConfig, call: Any, padding: Literal["longest", "max_length"]) -> Run:
+    """Return what runs batches in the order of the texts, padded as a tokenizer's `padding` says."""
     import torch
 
-    if not any(map(shutil.which, COMPILERS)):
-        raise MissingPeerError(
-            "torch.compile needs a C++ compiler, and none was found (c++, g++, clang++ or cl)."
-        )
-    if " " in torch.__file__:
-        raise MissingPeerError(
-            "torch.compile cannot link in a folder with a space in its name, such as "
-            f"{Path(torch.__file__).parent}. Move the course, or its environment, to a "
-            "folder without one."
-        )
-    model: Any = torch.compile(setting.model, dynamic=True)
-    return _planned(setting, lambda *tensors: model(**setting.named(*tensors)))
+    names, size = config.traced.contract.input_names, config.batch_size
 
-
-def onnx_runtime(setting: Setting) -> Run:
-    """ONNX Runtime on the Runner's batches."""
-    missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
-    if missing:
-        raise MissingPeerError(
-            f"Not installed: {', '.join(missing)}. Install the peers with: pip install 'tsnb[bench]'."
-        )
-    import torch
-
-    session = _session(setting)
-
-    def call(*tensors: torch.Tensor) -> list[torch.Tensor]:
-        arrays = {name: tensor.numpy() for name, tensor in setting.named(*tensors).items()}
-        return [torch.from_numpy(array) for array in session.run(None, arrays)]
-
-    return _planned(setting, call)
-
-
-def int8(setting: Setting) -> Run:
-    """A trace with the weights of linear layers in 8 bits; its numbers are others."""
-    import torch
-
-    with no_warnings(), torch.no_grad():
-        quantized = torch.ao.quantization.quantize_dynamic(
-            setting.model, {torch.nn.Linear}, dtype=torch.qint8
-        )
-        example = setting.tokenizer(["a"], return_tensors="pt")
-        inputs = {name: example[name] for name in setting.traced.contract.input_names}
-        module = torch.jit.trace(traceable(quantized), example_kwarg_inputs=inputs, check_trace=False)
-    return _planned(setting, module)
-
-
-CANDIDATES: dict[str, Callable[[Setting], Run]] = {
-    "eager-padded": eager_padded,
-    "eager-longest": eager_longest,
-    "pipeline": pipeline,
-    "trace-padded": trace_padded,
-    "runner": runner,
-    "compiled": compiled,
-    "onnx-runtime": onnx_runtime,
-    "int8": int8,
-}
-EXACT = frozenset(CANDIDATES) - {"int8"}
-
-
-def label(name: str, setting: Setting) -> str:
-    """Return a candidate's name as a reader sees it."""
-    return say(f"candidates.{name}", length=setting.max_length, size=setting.batch_size)
-
-
-def _in_order(setting: Setting, call: Any, *, padding: bool | str) -> Run:
-    """Return what runs batches in the order of the texts."""
-    import torch
-
-    names, size = setting.traced.contract.input_names, setting.batch_size
-
-    def run(texts: Sequence[str]) -> Answers:
+    def run(texts: Sequence[str]) -> Outputs:
         tensors: list[torch.Tensor] = []
         computed = 0
         for start in range(0, len(texts), size):
-            batch = setting.tokenizer(
+            batch = config.tokenizer(
                 list(texts[start : start + size]),
                 padding=padding,
-                max_length=setting.max_length if padding == "max_length" else None,
+                max_length=config.max_length if padding == "max_length" else None,
                 return_tensors="pt",
             )
             with torch.inference_mode():
@@ -224,24 +97,80 @@ def _in_order(setting: Setting, call: Any, *, padding: bool | str) -> Run:
             masks = batch["attention_mask"].bool()
             tensors += [row[mask] for row, mask in zip(first, masks, strict=True)]
             computed += batch["input_ids"].numel()
-        return Answers(tensors, computed)
+        return Outputs(tensors, computed)
 
     return run
 
 
-def _planned(setting: Setting, module: Any) -> Run:
+def eager_alone(config: BenchmarkConfig) -> Run:
+    """One text at a time, never padded: what all backends must equal."""
+    return in_order(replace(config, batch_size=1), config.model, "longest")
+
+
+def pipeline(config: BenchmarkConfig) -> Run:
+    """The pipeline of transformers, which batches in the order of the texts too."""
+    import transformers
+
+    make: Any = transformers.pipeline  # not typed
+    size, names = config.batch_size, config.traced.contract.input_names
+    unused = [name for name in ("attention_mask", "token_type_ids") if name not in names]
+    with quiet_transformers():
+        extract = make(
+            "feature-extraction",
+            model=config.model,
+            tokenizer=config.tokenizer,
+            device="cpu",
+            tokenize_kwargs={f"return_{name}": False for name in unused},
+        )
+
+    def run(texts: Sequence[str]) -> Outputs:
+        lengths = [len(ids) for ids in config.tokenizer(list(texts))["input_ids"]]
+        with quiet_transformers():
+            rows = extract(list(texts), batch_size=size, return_tensors=True)
+        groups = [lengths[start : start + size] for start in range(0, len(lengths), size)]
+        computed = sum(len(group) * max(group) for group in groups)
+        pairs = zip(rows, lengths, strict=True)
+        return Outputs([row.flatten(0, -2)[:length] for row, length in pairs], computed)
+
+    return run
+
+
+def planned(config: BenchmarkConfig, module: Any) -> Run:
     """Return what runs any module on the batches that the Runner plans."""
-    planner = Runner(replace(setting.traced, module=module), setting.tokenizer, max_tokens=setting.max_tokens)
+    runner = Runner(replace(config.traced, module=module), config.tokenizer, max_tokens=config.max_tokens)
 
-    def run(texts: Sequence[str]) -> Answers:
-        tensors = [next(iter(result.values())) for result in planner(texts)]
-        return Answers(tensors, planner.work.computed)
+    def run(texts: Sequence[str]) -> Outputs:
+        tensors = [next(iter(result.values())) for result in runner(texts)]
+        return Outputs(tensors, runner.work.computed)
 
     return run
 
 
-def _session(setting: Setting) -> Any:
-    """Export the model and load it into ONNX Runtime with as many threads as torch has."""
+def compiled(config: BenchmarkConfig) -> Run:
+    """`torch.compile(dynamic=True)` on the Runner's batches."""
+    import torch
+
+    if tools()["C++ compiler"] is None:
+        raise MissingPeerError(
+            "torch.compile needs a C++ compiler, and none was found (c++, g++, clang++ or cl)."
+        )
+    if " " in torch.__file__:
+        raise MissingPeerError(
+            "torch.compile cannot link in a folder with a space in its name, such as "
+            f"{Path(torch.__file__).parent}. Move the course, or its environment, to a folder without one."
+        )
+    model: Any = torch.compile(config.model, dynamic=True)
+    names = config.traced.contract.input_names
+    return planned(config, lambda *tensors: model(**dict(zip(names, tensors, strict=True))))
+
+
+def onnx_runtime(config: BenchmarkConfig) -> Run:
+    """ONNX Runtime on the Runner's batches, with as many threads as torch has."""
+    missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
+    if missing:
+        raise MissingPeerError(
+            f"Not installed: {', '.join(missing)}. Install the peers with: pip install 'tsnb[bench]'."
+        )
     import onnxruntime
     import torch
 
@@ -249,16 +178,75 @@ def _session(setting: Setting) -> Any:
     options.intra_op_num_threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")
-        _export(setting, path)
-        return onnxruntime.InferenceSession(str(path), options)
+        _export_onnx(config, path)
+        session = onnxruntime.InferenceSession(str(path), options)
+
+    def call(*tensors: torch.Tensor) -> list[torch.Tensor]:
+        arrays = [tensor.numpy() for tensor in tensors]
+        inputs = dict(zip(config.traced.contract.input_names, arrays, strict=True))
+        return [torch.from_numpy(array) for array in session.run(None, inputs)]
+
+    return planned(config, call)
 
 
-def _export(setting: Setting, path: Path) -> None:
+def int8(config: BenchmarkConfig) -> Run:
+    """A trace with the weights of linear layers in 8 bits; its numbers are others."""
+    import torch
+
+    with no_warnings(), torch.no_grad():
+        quantized = torch.ao.quantization.quantize_dynamic(config.model, {torch.nn.Linear}, dtype=torch.qint8)
+        example = config.tokenizer(["a"], return_tensors="pt")
+        inputs = {name: example[name] for name in config.traced.contract.input_names}
+        module = torch.jit.trace(traceable(quantized), example_kwarg_inputs=inputs, check_trace=False)
+    return planned(config, module)
+
+
+class Backend(NamedTuple):
+    """A way to run a model.
+
+    Attributes
+    ----------
+    make
+        Returns what runs texts; raises a `MissingPeerError` where it cannot run here.
+    label
+        Its name for readers, with places for `{length}` and `{size}`.
+    exact
+        Whether its numbers must be the model's; an 8-bit model's are not.
+    """
+
+    make: Callable[[BenchmarkConfig], Run]
+    label: str
+    exact: bool = True
+
+
+BACKENDS = {
+    "eager-padded": Backend(
+        lambda config: in_order(config, config.model, "max_length"), "model, every text padded to {length}"
+    ),
+    "eager-longest": Backend(
+        lambda config: in_order(config, config.model, "longest"),
+        "model, batches of {size} in order, padded to their longest",
+    ),
+    "pipeline": Backend(pipeline, "transformers pipeline, batch_size={size}"),
+    "trace-padded": Backend(
+        lambda config: in_order(config, config.traced, "max_length"),
+        "trace, every text padded to {length}: the usual advice",
+    ),
+    "runner": Backend(
+        lambda config: planned(config, config.traced.module), "tsnb.Runner: trace, batches planned by length"
+    ),
+    "compiled": Backend(compiled, "torch.compile(dynamic=True), the same batches"),
+    "onnx-runtime": Backend(onnx_runtime, "ONNX Runtime, the same batches"),
+    "int8": Backend(int8, "trace in 8 bits, the same batches", exact=False),
+}
+
+
+def _export_onnx(config: BenchmarkConfig, path: Path) -> None:
     """Write the model as ONNX; every axis that follows batch size or length stays free."""
     import torch
 
-    contract = setting.traced.contract
-    example = setting.tokenizer(["a", "a"], return_tensors="pt")
+    contract = config.traced.contract
+    example = config.tokenizer(["a", "a"], return_tensors="pt")
     outputs = zip(contract.output_names, contract.output_axes, strict=True)
     free = {
         name: {place: axis for place, axis in enumerate(axes) if isinstance(axis, str)}
@@ -266,7 +254,7 @@ def _export(setting: Setting, path: Path) -> None:
     }
     with no_warnings(), torch.no_grad(), _nothing_printed():
         torch.onnx.export(
-            traceable(setting.model),
+            traceable(config.model),
             (),
             str(path),
             kwargs={name: example[name] for name in contract.input_names},

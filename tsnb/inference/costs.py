@@ -17,9 +17,8 @@ from tsnb.tracing.samples import sample_inputs
 from tsnb.tracing.traced import quiet_jit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    import torch
     from numpy.typing import NDArray
 
     from tsnb.lengths.lengths import Geometry
@@ -160,8 +159,11 @@ def first_calls(traced: Traced, shape: Shape, calls: int = 12, copies: int = 3) 
     Taught in notebook 04.
     """
     inputs = sample_inputs(traced.contract, traced.module, shape, padded=False)
-    curves = [_calls(traced, inputs, calls) for _ in range(copies)]
-    return [min(found) for found in zip(*curves, strict=True)]
+    curves = []
+    for _ in range(copies):
+        fresh = replace(traced, module=freeze(traced.module))
+        curves.append([timed(partial(fresh, **inputs)) for _ in range(calls)])
+    return [min(seconds) for seconds in zip(*curves, strict=True)]
 
 
 def cost_of_shapes(
@@ -197,14 +199,8 @@ def cost_of_shapes(
     frozen = replace(traced, module=freeze(traced.module))
     inputs = [sample_inputs(traced.contract, traced.module, shape, padded=False) for shape in shapes]
     turns = tqdm(range(WARM_UP + rounds), unit="round", delay=DELAY, leave=False, disable=not progress)
-    seconds = [[timed(partial(frozen, **held)) for held in inputs] for _ in turns]
-    return [min(found) for found in zip(*seconds[WARM_UP:], strict=True)]
-
-
-def _calls(traced: Traced, inputs: Mapping[str, torch.Tensor], calls: int) -> list[float]:
-    """Return the seconds of the first calls of one copy, which is freed afterwards."""
-    fresh = replace(traced, module=freeze(traced.module))
-    return [timed(partial(fresh, **inputs)) for _ in range(calls)]
+    rounds_of_all = [[timed(partial(frozen, **tensors)) for tensors in inputs] for _ in turns]
+    return [min(seconds) for seconds in zip(*rounds_of_all[WARM_UP:], strict=True)]
 
 
 def _fit(terms: NDArray[np.float64], parts: tuple[bool, ...]) -> NDArray[np.float64]:
@@ -220,8 +216,10 @@ def _rate(wide: int, out: int, tries: int) -> float:
     """Return the best rate of one product, of torch's two ways to compute it."""
     import torch
 
-    rows = torch.randn(ROWS, wide)
-    layer = torch.nn.Linear(wide, out).eval()
+    rows = torch.ones(ROWS, wide)
+    layer = torch.nn.utils.skip_init(torch.nn.Linear, wide, out).eval()  # draws no random numbers
+    for parameter in layer.parameters():
+        torch.nn.init.constant_(parameter, 1 / wide)
     with quiet_jit() as jit:
         ways = (layer, freeze(jit.trace(layer, rows, check_trace=False)))
     with torch.inference_mode():

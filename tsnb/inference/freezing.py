@@ -49,38 +49,38 @@ def freeze(module: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
         for number, node in enumerate(list(graph.findAllNodes("aten::linear"))):
             weight = node.inputsAt(1).toIValue()
             if weight is not None and (weight.dtype, weight.device.type) == (torch.float32, "cpu"):
-                _lay_out(frozen, node, weight, f"weight_{number}")
+                prepack_linear(frozen, node, weight, f"weight_{number}")
         torch._C._jit_pass_dce(graph)  # frees the weights of the old layout
     return frozen
 
 
-def _lay_out(frozen: Any, node: Any, weight: torch.Tensor, name: str) -> None:
+def prepack_linear(frozen: Any, node: Any, weight: torch.Tensor, name: str) -> None:
     """Put oneDNN's linear operation in the place of a node, and of a GELU that follows it."""
     from torch import _C, ops
 
-    ordered = ops.mkldnn._reorder_linear_weight(weight)
-    frozen._c._register_attribute(name, _C.TensorType.get(), ordered)
-    gelu = _gelu_after(node)
-    graph = frozen.graph
-    made = [
+    frozen._c._register_attribute(name, _C.TensorType.get(), ops.mkldnn._reorder_linear_weight(weight))
+    graph, users = frozen.graph, [use.user for use in node.output().uses()]
+    gelu = users[0] if len(users) == 1 and users[0].kind() == "aten::gelu" else None
+    scalars = graph.create("prim::ListConstruct", [])  # numbers that other functions would take
+    scalars.output().setType(_C.ListType(_C.OptionalType(_C.NumberType.get())))
+    nodes = [
         graph.create("prim::GetAttr", [next(graph.inputs())]).s_("name", name),
-        _text(graph, "gelu" if gelu else "none"),
-        graph.create("prim::ListConstruct", []),  # numbers that other functions would take
-        _text(graph, gelu.inputsAt(1).toIValue() if gelu else None),
+        _constant(graph, "gelu" if gelu else "none"),
+        scalars,
+        _constant(graph, gelu.inputsAt(1).toIValue() if gelu else None),
     ]
-    made[2].output().setType(_C.ListType(_C.OptionalType(_C.NumberType.get())))
-    held, *options = (one.output() for one in made)
-    given = [node.inputsAt(0), held, node.inputsAt(2), *options]
-    made.append(graph.create("mkldnn::_linear_pointwise", given))
-    for one in made:
+    packed, *options = (one.output() for one in nodes)
+    inputs = [node.inputsAt(0), packed, node.inputsAt(2), *options]
+    nodes.append(graph.create("mkldnn::_linear_pointwise", inputs))
+    for one in nodes:
         one.insertBefore(node)
-    (gelu or node).output().replaceAllUsesWith(made[-1].output())
+    (gelu or node).output().replaceAllUsesWith(nodes[-1].output())
     for old in filter(None, (gelu, node)):
         old.destroy()
 
 
-def _text(graph: Any, text: str | None) -> Any:
-    """Make a constant that is not yet in the graph."""
+def _constant(graph: Any, text: str | None) -> Any:
+    """Return a constant, a text or None, that is not yet in the graph."""
     from torch import _C
 
     constant = graph.create("prim::Constant", 1)
@@ -89,9 +89,3 @@ def _text(graph: Any, text: str | None) -> Any:
         return constant
     constant.output().setType(_C.StringType.get())
     return constant.s_("value", text)
-
-
-def _gelu_after(node: Any) -> Any:
-    """Return the GELU that is the only use of a node's output, or none."""
-    users = [use.user for use in node.output().uses()]
-    return users[0] if len(users) == 1 and users[0].kind() == "aten::gelu" else None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from tsnb.base.errors import InputError
-from tsnb.base.machine import MIB, memory_limit, respect_quota
+from tsnb.base.machine import MIB, memory_limit
 from tsnb.tracing.contract import Contract
 from tsnb.tracing.inputs import parameters
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from tsnb.tracing.contract import Shape
     from tsnb.tracing.traced import Traced
+
+    Steps = Generator[None, None, "Latency"]
 
 REPEATS = 5
 WARM_UP = 3  # TorchScript profiles its first run at a shape and compiles in its second
@@ -80,35 +82,73 @@ def measure_latency(run: Callable[[], object], repeats: int = REPEATS, warm_up: 
 
     Taught in notebook 02.
     """
-    if repeats < 2:  # noqa: PLR2004, the fewest that have quartiles
-        raise InputError(f"repeats must be at least 2, so that there is a spread; got {repeats}.")
-    for _ in range(warm_up):
-        run()
-    seconds = [timed(run) for _ in range(repeats)]
-    first, _, third = quantiles(seconds, n=4, method="inclusive")
-    return Latency(median(seconds), third - first, repeats)
+    return _result(_steps(run, repeats, warm_up))
 
 
 def latency_steps(
     shape: Shape, *, model: nn.Module | None = None, traced: Traced | None = None, repeats: int = REPEATS
-) -> Generator[None, None, Latency]:
-    """Measure a trace, or else a model, on random token ids of one shape, a run a step.
+) -> Steps:
+    """Measure as `shape_latency` does, one run a step, so that other work can be done in between.
 
+    Yields None after each run, those of the warm-up too; the generator's value is the `Latency`.
+
+    Examples
+    --------
+    >>> import tsnb
+    >>> model, _ = tsnb.load("tiny-bert")
+    >>> len(list(latency_steps((1, 8), model=model, repeats=2))) == WARM_UP + 2
+    True
+
+    Taught in notebook 02.
+    """
+    import torch
+
+    from tsnb.tracing.samples import sample_inputs
+
+    if traced is None and model is None:
+        raise InputError("There is nothing to measure. Give a model or a trace.")
+    module: Any = traced.module if traced else model
+    _check_memory(module, *shape)
+    contract = traced.contract if traced else _contract(module)
+    inputs = sample_inputs(contract, model or module, shape, padded=False)
+
+    def run() -> None:
+        with torch.inference_mode():
+            if traced:
+                module(*inputs.values())
+            else:
+                module(**inputs)
+
+    return (yield from _steps(run, repeats, WARM_UP))
+
+
+def shape_latency(
+    shape: Shape, *, model: nn.Module | None = None, traced: Traced | None = None, repeats: int = REPEATS
+) -> Latency:
+    """Measure a trace, or else a model, on random token ids of one shape.
+
+    Parameters
+    ----------
+    shape
+        `(batch, length)`.
+    model, traced
+        What to run; the trace where both are given.
+    repeats
+        Timed runs.
+
+    Raises
+    ------
+    InputError
+        Neither a model nor a trace, or a shape that may need more memory than there is.
+
+    Examples
+    --------
     >>> import tsnb
     >>> model, _ = tsnb.load("tiny-bert")
     >>> len(list(latency_steps((1, 8), model=model, repeats=2)))
     5
     """
-    import torch
-
-    respect_quota()
-    run, seconds = _run(shape, model, traced), []
-    for _ in range(WARM_UP + repeats):
-        with torch.inference_mode():
-            seconds.append(timed(run))
-        yield
-    first, _, third = quantiles(seconds[WARM_UP:], n=4, method="inclusive")
-    return Latency(median(seconds[WARM_UP:]), third - first, repeats)
+    return _result(latency_steps(shape, model=model, traced=traced, repeats=repeats))
 
 
 def timed(run: Callable[[], object]) -> float:
@@ -132,19 +172,26 @@ def milliseconds(seconds: float, digits: int = 3) -> str:
     return f"{value:,.0f}" if value >= 10 ** (digits - 1) else f"{value:.{digits}g}"
 
 
-def _run(shape: Shape, model: Any, traced: Traced | None) -> Callable[[], object]:
-    """Make inputs of a shape and return a function that runs the trace or the model on them."""
-    from tsnb.tracing.samples import sample_inputs
+def _steps(run: Callable[[], object], repeats: int, warm_up: int) -> Steps:
+    """Time one run a step."""
+    if repeats < 2:  # noqa: PLR2004, the fewest that have quartiles
+        raise InputError(f"repeats must be at least 2, so that there is a spread; got {repeats}.")
+    seconds = []
+    for _ in range(warm_up + repeats):
+        seconds.append(timed(run))
+        yield
+    first, _, third = quantiles(seconds[warm_up:], n=4, method="inclusive")
+    return Latency(median(seconds[warm_up:]), third - first, repeats)
 
-    module: Any = traced.module if traced else model
-    if module is None:
-        raise InputError("There is nothing to measure. Give a model or a trace.")
-    _check_memory(module, *shape)
-    contract = traced.contract if traced else _contract(model)
-    inputs = sample_inputs(contract, model or module, shape, padded=False)
-    if traced:
-        return lambda: module(*inputs.values())
-    return lambda: module(**inputs)
+
+def _result(steps: Steps) -> Latency:
+    """Go through all steps and return the generator's value."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Latency = end.value
+            return result
 
 
 def _contract(model: nn.Module) -> Contract:

@@ -28,11 +28,10 @@ if TYPE_CHECKING:
     from tsnb.tracing.inputs import Text
 
     Result = dict[str, torch.Tensor]
-    Tokens = Mapping[str, Sequence[Sequence[int]]]
+    Tokens = Mapping[str, Sequence[list[int]]]
 
 MASK = "attention_mask"
-SAMPLE = "a"  # shows what padding does
-PADDING = 4  # tokens of it
+SAMPLE, PADDING = "a", 4  # a text, and tokens of padding beside it, that show what padding does
 ROUNDINGS = 4  # of the dtype: what padding may change, as a part of the largest number
 
 
@@ -50,19 +49,14 @@ class BrokenOffError(InputError):
 
 @dataclass(frozen=True)
 class Work:
-    """How much a Runner computed: real tokens against places, padding included."""
+    """How much a Runner computed: real tokens, and tokens with padding."""
 
     real: int = 0
     computed: int = 0
 
-    def plus(self, lengths: Sequence[int], batches: Sequence[Batch]) -> Work:
-        """Return the sum with the texts and batches of one window."""
-        computed = sum(batch.tokens for batch in batches)
-        return Work(self.real + sum(lengths), self.computed + computed)
-
     @property
     def share(self) -> float:
-        """Real tokens / computed places; 1.0 means that no padding was computed."""
+        """Real tokens / computed ones; 1.0 means that no padding was computed."""
         return self.real / self.computed if self.computed else 1.0
 
 
@@ -72,7 +66,7 @@ class Runner:
     A trace that was verified at another length and batch size is dynamic: texts of like length run
     together, padded to the longest of their batch, if padding does not change their numbers: one
     short text is run with and without. Any other trace has its traced shape only: give
-    several, and each text runs in the shortest that holds it.
+    several, and each text runs in the shortest that it fits into.
 
     Parameters
     ----------
@@ -81,7 +75,7 @@ class Runner:
     tokenizer
         The tokenizer of the model that was traced.
     max_tokens
-        Most places, rows × length, of a batch of a dynamic trace.
+        Most tokens, padding included, in a batch of a dynamic trace.
     truncate
         Cut texts that are too long; otherwise they are refused.
 
@@ -116,18 +110,20 @@ class Runner:
         max_tokens: int = MAX_TOKENS,
         truncate: bool = False,
     ) -> None:
-        traces = _checked_traces(traced, tokenizer)
-        self.dynamic = len(traces) == 1 and is_dynamic(traces[0].contract)
-        self.traces = {_shape(one.contract): one for one in traces}
-        self.tokenizer, self.max_tokens, self.truncate = (
-            tokenizer,
-            positive_int("max_tokens", max_tokens),
-            truncate,
-        )
+        several = isinstance(traced, Iterable) and not isinstance(traced, str)
+        traces: list[Traced] = list(traced) if several else [traced]  # type: ignore[arg-type,list-item]
+        if not traces:
+            raise InputError("The Runner got no trace. Give it one, or one for each length.")
+        for one in traces:
+            _check_trace(one, tokenizer)
+        self.tokenizer, self.truncate = tokenizer, truncate
+        self.max_tokens = positive_int("max_tokens", max_tokens)
         self.work = Work()
+        self.dynamic = len(traces) == 1 and is_dynamic(traces[0].contract)
+        self.traces = {(one.contract.batch_size or 1, one.contract.length or 1): one for one in traces}
         respect_quota()
-        if self.dynamic and _is_exact(traces[0].module):
-            self._check_padding()
+        if self.dynamic:
+            self._check_padding(traces[0])
         self.traces = {shape: _frozen(one) for shape, one in self.traces.items()}
 
     @property
@@ -167,7 +163,7 @@ class Runner:
         return results
 
     def stream(self, texts: Iterable[Text]) -> Iterator[Result]:
-        """Yield the results one at a time, with at most 2,048 texts held at once.
+        """Yield the results one at a time, with at most 2,048 texts in memory at once.
 
         Raises what a call raises, when it comes to it.
         """
@@ -176,107 +172,110 @@ class Runner:
         if not isinstance(texts, Iterable):
             raise InputError(f"Expected a list of texts, got {type(texts).__name__}.")
         self.work = Work()
-        source, first = iter(texts), 0
-        while True:
-            window, broken = _take(source, WINDOW)
-            yield from self._window(window, first)
-            first += len(window)
-            if broken is not None:
-                raise BrokenOffError(
-                    f"The texts broke off after {first}: their iterator raised {broken}. The results "
-                    "until there are in the error's attribute results."
-                ) from broken
-            if len(window) < WINDOW:
+        iterator, count = iter(texts), 0
+        error: Exception | None = None
+        while error is None:
+            window: list[Text] = []
+            try:
+                window.extend(islice(iterator, WINDOW))
+            except Exception as raised:  # noqa: BLE001, whatever the reader's iterator raises
+                error = raised
+            yield from self._window(window, count)
+            count += len(window)
+            if error is None and len(window) < WINDOW:
                 return
+        raise BrokenOffError(
+            f"The texts broke off after {count}: their iterator raised {error}. The results until there are "
+            "in the error's attribute results."
+        ) from error
 
     def _window(self, texts: list[Text], first: int) -> list[Result]:
         """Run some texts, planned together; `first` is the index of the first one."""
         if not texts:
             return []
         for index, text in enumerate(texts, first):
-            _check(index, text)
-        tokens = self.tokenizer(
-            texts,
-            truncation=self.truncate,
-            max_length=self.longest if self.truncate else None,
-            verbose=False,
-        )
+            checked = checked_text(index, text)
+            if not all(part.strip() for part in ([checked] if isinstance(checked, str) else checked)):
+                raise InputError(f"Text {index} is empty. Leave it out, or give at least one word.")
+        longest = self.longest if self.truncate else None
+        tokens = self.tokenizer(texts, truncation=self.truncate, max_length=longest, verbose=False)
         lengths = [len(row) for row in tokens["input_ids"]]
-        self._check_lengths(lengths, first)
-        batches = self._plan(lengths)
-        self.work = self.work.plus(lengths, batches)
-        done = chain.from_iterable(self._run(batch, tokens, lengths) for batch in batches)
-        results = dict(done)
-        return [results[index] for index in range(len(texts))]
-
-    def _check_lengths(self, lengths: Sequence[int], first: int) -> None:
         for index, length in enumerate(lengths, first):
             if length > self.longest:
-                gaps = {"index": index, "tokens": length, "length": self.longest}
-                raise InputError("inference.too-long", **gaps)
+                raise InputError(
+                    f"Text {index} makes {length} tokens, and the trace takes {self.longest} at most. "
+                    "Shorten it, or trace at a longer length, as far as the model goes; nothing is cut "
+                    "without being asked."
+                )
         if self.dynamic:
             check_max_tokens(lengths, self.max_tokens, first)
+            batches = plan_dynamic(lengths, self.max_tokens)
+        else:
+            batches = plan_static(lengths, self.traces)
+        computed = sum(batch.tokens for batch in batches)
+        self.work = Work(self.work.real + sum(lengths), self.work.computed + computed)
+        results = dict(chain.from_iterable(self._run(batch, tokens, lengths) for batch in batches))
+        return [results[index] for index in range(len(texts))]
 
-    def _check_padding(self) -> None:
-        """Raise an InputError where padding beside a text changes its numbers."""
+    def _check_padding(self, traced: Traced) -> None:
+        """Raise an InputError where padding beside a text changes its numbers.
+
+        8-bit operators are left out: they take one scale for the whole batch.
+        """
+        import torch
+
+        module: Any = traced.module
+        if not isinstance(module, torch.jit.ScriptModule) or holds(module, "quantized::"):
+            return
         tokens = self.tokenizer([SAMPLE], verbose=False)
         [length] = map(len, tokens["input_ids"])
-        alone, padded = (
-            list(self._one(tokens, length, least).values())
-            for least in (length, min(length + PADDING, self.longest))
-        )
-        part = relative_difference(alone, padded)
-        if not part <= max(TOLERANCE, *map(_rounding, alone)):
+        [(_, alone)] = self._run(Batch((0,), 1, length), tokens, [length])
+        padded_length = min(length + PADDING, self.longest)
+        [(_, padded)] = self._run(Batch((0,), 1, padded_length), tokens, [length])
+        floats = [tensor.dtype for tensor in alone.values() if tensor.is_floating_point()]
+        allowed = max([TOLERANCE, *(ROUNDINGS * torch.finfo(dtype).eps for dtype in floats)])
+        part = relative_difference(list(alone.values()), list(padded.values()))
+        if not part <= allowed:
             raise InputError(
                 "This model gives a text other numbers where padding stands beside it (by "
                 f"{part:.1%} of its largest), so texts cannot share a batch. Call the trace with "
                 'one text at a time: traced(**tokenizer(text, return_tensors="pt")).'
             )
 
-    def _one(self, tokens: Tokens, length: int, padded: int) -> Result:
-        """Run a single text, padded to a length."""
-        [(_, result)] = self._run(Batch((0,), 1, padded), tokens, [length])
-        return result
-
-    def _plan(self, lengths: Sequence[int]) -> list[Batch]:
-        if self.dynamic:
-            return plan_dynamic(lengths, self.max_tokens)
-        return plan_static(lengths, self.traces)
-
     def _run(self, batch: Batch, tokens: Tokens, lengths: Sequence[int]) -> Iterator[tuple[int, Result]]:
-        """Run one batch and yield each text's index and its outputs."""
+        """Run one batch and yield each text's index and its outputs, cut to its own length."""
         shape = next(iter(self.traces)) if self.dynamic else (batch.rows, batch.length)
         traced = self.traces[shape]
-        contract = traced.contract
-        outputs = traced(
-            **{name: self._padded(name, tokens[name], batch, contract) for name in contract.input_names}
-        )
+        names, axes = traced.contract.input_names, traced.contract.output_axes
+        inputs = {name: self._padded(name, tokens[name], batch, traced.contract) for name in names}
+        outputs = traced(**inputs)
+        left = self.tokenizer.padding_side == "left"
         for row, index in enumerate(batch.indices):
-            yield index, _cut(outputs, contract, row, self._kept(lengths[index], batch.length))
+            start = batch.length - lengths[index] if left else 0
+            cuts: dict[Any, Any] = {"batch": row, "length": slice(start, start + lengths[index])}
+            cut = {}
+            for (name, tensor), sizes in zip(outputs.items(), axes, strict=True):
+                cut[name] = tensor[tuple(cuts.get(size, slice(None)) for size in sizes)]
+            yield index, cut
 
-    def _padded(
-        self, name: str, rows: Sequence[Sequence[int]], batch: Batch, contract: Contract
-    ) -> torch.Tensor:
-        """Return one input of a batch: rows of one length, the last one repeated as a filler."""
+    def _padded(self, name: str, rows: Sequence[list[int]], batch: Batch, contract: Contract) -> torch.Tensor:
+        """Return one input of a batch: rows of one length, the last one repeated as a filler.
+
+        `tokenizer.pad` takes twice the time, and warns of it.
+        """
         import torch
 
-        filler = {
+        fillers = {
             "input_ids": self.tokenizer.pad_token_id,
             "token_type_ids": self.tokenizer.pad_token_type_id,
         }
-        dtype = getattr(torch, contract.dtypes.get(name, "int64"))
-        padded = torch.full((batch.rows, batch.length), filler.get(name) or 0, dtype=dtype)
-        indices = batch.indices + batch.indices[-1:] * (batch.rows - len(batch.indices))
-        for place, index in enumerate(indices):
-            held = torch.tensor(rows[index], dtype=dtype)
-            padded[place, self._kept(len(held), batch.length)] = held
-        return padded
-
-    def _kept(self, length: int, padded: int) -> slice:
-        """Return where in its row a text of `length` tokens stands; some tokenizers pad before."""
-        if self.tokenizer.padding_side == "left":
-            return slice(padded - length, None)
-        return slice(length)
+        filler, left = int(fillers.get(name, 0)), self.tokenizer.padding_side == "left"
+        padded = []
+        for index in batch.indices:
+            padding = [filler] * (batch.length - len(rows[index]))
+            padded.append(padding + rows[index] if left else rows[index] + padding)
+        padded += padded[-1:] * (batch.rows - len(padded))
+        return torch.tensor(padded, dtype=getattr(torch, contract.dtypes.get(name, "int64")))
 
 
 def is_dynamic(contract: Contract) -> bool:
@@ -293,10 +292,6 @@ def is_dynamic(contract: Contract) -> bool:
     return len(batches) > 1 and len(lengths) > 1
 
 
-def _shape(contract: Contract) -> tuple[int, int]:
-    return contract.batch_size or 1, contract.length or 1
-
-
 def _frozen(traced: Traced) -> Traced:
     """Make a trace quicker; a compiled graph, and what is no trace, stays."""
     import torch
@@ -307,48 +302,15 @@ def _frozen(traced: Traced) -> Traced:
     return replace(traced, module=freeze(traced.module))
 
 
-def _is_exact(module: Any) -> bool:
-    """Tell whether this is a trace without 8-bit operators, which take the whole batch's scale."""
-    import torch
-
-    return isinstance(module, torch.jit.ScriptModule) and not holds(module, "quantized::")
-
-
-def _rounding(tensor: torch.Tensor) -> float:
-    """Return what rounding may make of a number near one, in a tensor's dtype."""
-    import torch
-
-    return ROUNDINGS * torch.finfo(tensor.dtype).eps if tensor.is_floating_point() else 0.0
-
-
-def _take(source: Iterator[Text], count: int) -> tuple[list[Text], Exception | None]:
-    """Return up to `count` texts, and the error that the iterator raised, if it did."""
-    taken: list[Any] = []
-    try:
-        taken.extend(islice(source, count))
-    except Exception as error:  # noqa: BLE001, whatever the reader's iterator raises
-        return taken, error
-    return taken, None
-
-
-def _checked_traces(traced: Traced | Sequence[Traced], tokenizer: PreTrainedTokenizerBase) -> list[Traced]:
-    """Return traces as a list, if the tokenizer makes what they take, or raise an InputError."""
-    several = isinstance(traced, Iterable) and not isinstance(traced, str)
-    traces: list[Traced] = list(traced) if several else [traced]  # type: ignore[arg-type,list-item]
-    if not traces:
-        raise InputError("The Runner got no trace. Give it one, or one for each length.")
-    for one in traces:
-        if not checked_traced(one).contract.known or one.contract.length is None:
-            raise InputError(
-                "The Runner needs a trace with a known contract: its length and batch size "
-                "decide how texts are padded. Trace the model with tsnb.trace, and save it with "
-                "tsnb.save."
-            )
-        _check_tokenizer(tokenizer, one.contract)
-    return traces
-
-
-def _check_tokenizer(tokenizer: PreTrainedTokenizerBase, contract: Contract) -> None:
+def _check_trace(traced: Traced, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Raise an InputError where a trace cannot be run on what a tokenizer makes."""
+    contract = checked_traced(traced).contract
+    if not contract.known or contract.length is None:
+        raise InputError(
+            "The Runner needs a trace with a known contract: its length and batch size "
+            "decide how texts are padded. Trace the model with tsnb.trace, and save it with "
+            "tsnb.save."
+        )
     made = getattr(tokenizer, "model_input_names", None)
     if made is None:
         raise InputError(
@@ -373,18 +335,3 @@ def _check_tokenizer(tokenizer: PreTrainedTokenizerBase, contract: Contract) -> 
             "The tokenizer has no pad token, and texts are padded to the traced length, "
             f"{contract.length}. Set one: tokenizer.pad_token = tokenizer.eos_token."
         )
-
-
-def _check(index: int, text: Text) -> None:
-    checked = checked_text(index, text)
-    if not all(part.strip() for part in ([checked] if isinstance(checked, str) else checked)):
-        raise InputError(f"Text {index} is empty. Leave it out, or give at least one word.")
-
-
-def _cut(outputs: Result, contract: Contract, row: int, kept: slice) -> Result:
-    """Take one row out of a batch of outputs and remove its padding."""
-    cut = {}
-    for (name, tensor), axes in zip(outputs.items(), contract.output_axes, strict=True):
-        window = [row if axis == "batch" else kept if axis == "length" else slice(None) for axis in axes]
-        cut[name] = tensor[tuple(window)]
-    return cut
