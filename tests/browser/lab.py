@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections import deque
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree, which
 from threading import Thread
@@ -17,7 +19,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Playwright, Request
+    from playwright.sync_api import Browser, ConsoleMessage, Locator, Playwright, Request
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "output/browser"
@@ -56,8 +58,6 @@ NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 LAB = [Book("lab", name) for name in NAMES]
 NOTEBOOK7 = [Book("notebook", NAMES[0]), Book("notebook", NAMES[2])]
 VIEWS = [  # the widgets: where they are, and the id of their cell
-    (LAB[0], "check"),
-    (LAB[1], "view"),
     (LAB[1], "ex-untying-price-try"),
     (LAB[1], "quiz-try"),
     (LAB[2], "explorer"),
@@ -83,7 +83,7 @@ def books(*chosen: Book) -> pytest.MarkDecorator:
 
 def views(*names: str) -> pytest.MarkDecorator:
     """Mark a test that wants these widgets, by default all, each in its `book` under its `name`."""
-    chosen = [held for held in VIEWS if not names or held[1] in names]
+    chosen = [view for view in VIEWS if not names or view[1] in names]
     ids = [f"{book}-{name}" for book, name in chosen]
     return pytest.mark.parametrize(("book", "name"), chosen, ids=ids, indirect=["book"], scope="package")
 
@@ -99,18 +99,17 @@ def launch(playwright: Playwright) -> Browser:
 
 @dataclass
 class Server:
-    """A Jupyter server on a folder of its own, and what it has said."""
+    """A Jupyter server on a folder of its own."""
 
     url: str
     process: subprocess.Popen[str]
-    said: list[str] = field(default_factory=list)
 
     @classmethod
     def start(cls, folder: Path, environment: Mapping[str, str]) -> Server:
         """Start a server on a copy of the notebooks; come back when it takes requests."""
         copytree(ROOT / "notebooks", folder / "notebooks")
-        settings = ("JUPYTER_CONFIG", "JUPYTER_DATA", "JUPYTER_RUNTIME", "JUPYTERLAB_SETTINGS")
-        own = {f"{name}_DIR": str(folder / name.lower()) for name in (*settings, "JUPYTERLAB_WORKSPACES")}
+        places = ("JUPYTER_CONFIG", "JUPYTER_DATA", "JUPYTER_RUNTIME", "JUPYTERLAB_SETTINGS")
+        own = {f"{name}_DIR": str(folder / name.lower()) for name in (*places, "JUPYTERLAB_WORKSPACES")}
         options = {
             "ServerApp.root_dir": folder / "notebooks",
             "ServerApp.port": 0,
@@ -128,20 +127,14 @@ class Server:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        return cls._ready(process)
-
-    @classmethod
-    def _ready(cls, process: subprocess.Popen[str]) -> Server:
-        """Read what the server says until it names its address, and keep the rest."""
         assert process.stdout
-        said: list[str] = []
+        printed = []
         for line in process.stdout:
-            said.append(line)
-            if "http://" in line and "/lab?token=" in line:
-                url = "http" + line.partition("http")[2].partition("lab?token=")[0]
-                Thread(target=said.extend, args=(process.stdout,), daemon=True).start()
-                return cls(url, process, said)
-        raise AssertionError("".join(said))
+            printed.append(line)
+            if address := re.search(r"(http://.+/)lab\?token=", line):
+                Thread(target=deque, args=(process.stdout, 0), daemon=True).start()  # else its pipe fills
+                return cls(address[1], process)
+        raise AssertionError("".join(printed))
 
     def stop(self) -> None:
         """End the server, and its kernels with it."""
@@ -154,20 +147,20 @@ class Notebook:
 
     def __init__(self, server: Server, browser: Browser, book: Book) -> None:
         self.server, self.book = server, book
-        self.asked_at = self.first_ran_after = 0.0
+        self.opened_at = self.first_ran_after = 0.0
         self.errors: list[str] = []
-        self.asked: list[str] = []
+        self.requests_elsewhere: list[str] = []
         viewport: Any = {"width": WIDE, "height": HEIGHT}
         self.page = browser.new_page(viewport=viewport, device_scale_factor=2)
         self.page.set_default_timeout(STEP)
         self.page.add_init_script(path=SCRIPT)
-        self.page.on("console", self._said)
-        self.page.on("pageerror", self._failed)
-        self.page.on("request", self._asks)
+        self.page.on("console", self._on_console)
+        self.page.on("pageerror", lambda error: self._on_error(f"page: {error.stack}"))
+        self.page.on("request", self._on_request)
 
-    def ask(self, what: str, *given: object) -> Any:
+    def ask(self, what: str, *arguments: object) -> Any:
         """Call a function of page.js, and wait for what it promises."""
-        return self.page.evaluate(f"(given) => window.course.{what}(...given)", given)
+        return self.page.evaluate(f"(arguments) => window.course.{what}(...arguments)", arguments)
 
     def until(self, what: str, milliseconds: float = STEP) -> None:
         """Wait until a function of page.js says yes."""
@@ -175,7 +168,7 @@ class Notebook:
 
     def open(self) -> None:
         """Open the page, and wait until the notebook has a kernel that waits."""
-        self.asked_at = perf_counter()
+        self.opened_at = perf_counter()
         place = PLACES[self.book.frontend].format(name=self.book.name)
         self.page.goto(f"{self.server.url}{place}/{self.book.name}.ipynb?token={TOKEN}")
         self.until("isOpen", OPEN)
@@ -183,7 +176,7 @@ class Notebook:
     def run_first(self) -> None:
         """Run the first cell of code, and note how long after the page was asked for it had run."""
         self.ask("runFirst")
-        self.first_ran_after = perf_counter() - self.asked_at
+        self.first_ran_after = perf_counter() - self.opened_at
 
     def run_all(self) -> None:
         """Run every cell, and wait until all have run and every widget is drawn."""
@@ -241,55 +234,37 @@ class Notebook:
         for _ in range(2):
             self.ask("inKernel", "0")
 
-    def slices(self, name: str) -> Iterator[Path]:
-        """Take pictures of the whole notebook, a window's height each."""
+    def take_pictures(self, name: str) -> None:
+        """Take pictures of the whole notebook, a window's height each; whether it looks good, people judge."""
         scroller = self.page.locator(".jp-WindowedPanel-outer").first
-        scroller.evaluate("(held) => held.scrollTo(0, 0)")
+        scroller.evaluate("(scroller) => scroller.scrollTo(0, 0)")
         more, number = True, 0
         while more:
             self.ask("frames")
-            path = PICTURES / f"{self.book}-{name}-page{number:02}.png"
-            scroller.screenshot(path=path, scale="css")
-            yield path
+            scroller.screenshot(path=PICTURES / f"{self.book}-{name}-page{number:02}.png", scale="css")
             more, number = scroller.evaluate("window.course.scrollOn"), number + 1
 
     def controls(self, view: Locator) -> list[Locator]:
-        """Return what can be used in a widget now, in the order of the page."""
-        held = view.locator(CONTROLS)
-        return [control for control in held.all() if control.is_visible() and control.is_enabled()]
-
-    def named(self, view: Locator) -> list[tuple[str, str]]:
-        """Return role and name of what can have the focus in a widget, as screen readers get it."""
-        view.evaluate("(held) => { window.course.held = held; }")
-        devtools = self.page.context.new_cdp_session(self.page)
-        held = devtools.send("Runtime.evaluate", {"expression": "window.course.held"})["result"]
-        tree = devtools.send("Accessibility.queryAXTree", {"objectId": held["objectId"]})
-        devtools.detach()
-        return [
-            (node["role"]["value"], node["name"]["value"])
-            for node in tree["nodes"]
-            if any(
-                about["name"] == "focusable" and about["value"]["value"]
-                for about in node.get("properties", ())
-            )
-        ]
+        """Return one of each kind of what can be used in a widget now, in the order of the page."""
+        usable = [control for control in view.locator(CONTROLS).all() if control.is_visible()]
+        kinds = {
+            control.evaluate("window.course.kind"): control for control in usable if control.is_enabled()
+        }
+        return list(kinds.values())
 
     def close(self) -> None:
         """Shut the kernel down and leave the page."""
         self.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
         self.page.close()
 
-    def _said(self, message: ConsoleMessage) -> None:
+    def _on_console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
-            self._note(f"console: {message.text} ({message.location})")
+            self._on_error(f"console: {message.text} ({message.location})")
 
-    def _failed(self, error: Error) -> None:
-        self._note(f"page: {error.stack}")
-
-    def _note(self, error: str) -> None:
+    def _on_error(self, error: str) -> None:
         if not any(words in error for words in NOISE[self.book.frontend]):
             self.errors.append(error)
 
-    def _asks(self, request: Request) -> None:
+    def _on_request(self, request: Request) -> None:
         if request.url.startswith(("http", "ws")) and not request.url.startswith(self.server.url):
-            self.asked.append(request.url)
+            self.requests_elsewhere.append(request.url)

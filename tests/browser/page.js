@@ -44,7 +44,7 @@ window.course = {
 
   active: () => panel().content.activeCell.model.id,
 
-  execute: (name, held) => jupyterapp.commands.execute(name, held).then(() => null),
+  execute: (name, args) => jupyterapp.commands.execute(name, args).then(() => null),
 
   async runFirst() {
     panel().content.activeCellIndex = panel().content.widgets.indexOf(codes()[0]);
@@ -64,14 +64,14 @@ window.course = {
   tooWide(selector) {
     const { node } = panel().content;
     const places = node.querySelectorAll(selector);
-    const scrolling = [...places].filter((held) => held.scrollWidth > held.clientWidth + 1);
-    const parts = [...node.querySelectorAll(".tsnb-view *")].filter((held) => {
-      const view = held.closest(".tsnb-view").getBoundingClientRect();
-      const box = held.getBoundingClientRect();
-      return box.width && !held.closest("svg g, pre *") && box.right > view.right + 1;
+    const scrolling = [...places].filter((element) => element.scrollWidth > element.clientWidth + 1);
+    const parts = [...node.querySelectorAll(".tsnb-view *")].filter((element) => {
+      const view = element.closest(".tsnb-view").getBoundingClientRect();
+      const box = element.getBoundingClientRect();
+      return box.width && !element.closest("svg g, pre *") && box.right > view.right + 1;
     });
     return [...scrolling, ...parts].map(
-      (held) => `${held.tagName}.${held.className}: ${held.textContent.slice(0, 60)}`,
+      (element) => `${element.tagName}.${element.className}: ${element.textContent.slice(0, 60)}`,
     );
   },
 
@@ -89,6 +89,9 @@ window.course = {
         pair.querySelector("dd").textContent,
       ]),
     ),
+
+  // What kind of control an element is, for a browser and for a screen reader.
+  kind: ({ tagName, type, role }) => [tagName, type, role].join(" "),
 
   // How a control looks that shows where the focus is: on itself or on what is drawn for it.
   ring(control) {

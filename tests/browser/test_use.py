@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 import tsnb
-from tests.browser.lab import HEIGHT, LAB, NARROW, PICTURES, THEMES, VIEWS, WIDE, views
+from tests.browser.lab import views
 from tsnb.lengths.lengths import Geometry
 from tsnb.practice.exercises.flag_and_untying import QUIZ
 from tsnb.tiny_bert import corpus
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Locator
 
-    from tests.browser.lab import Notebook, Theme
+    from tests.browser.lab import Notebook
 
 pytestmark = pytest.mark.timeout(400)
 MOVES = 40
@@ -79,7 +78,7 @@ def test_presets_and_buckets_of_the_chooser(book: Notebook, name: str) -> None:
 
 @views("length-chooser")
 def test_a_move_shows_a_new_picture_soon_and_nothing_flickers(
-    book: Notebook, name: str, capsys: pytest.CaptureFixture[str]
+    book: Notebook, name: str, record_property: Callable[[str, object], None]
 ) -> None:
     """Wanted on a quiet machine: 95 in 100 moves within 250 ms."""
     view = book.view(name)
@@ -92,10 +91,7 @@ def test_a_move_shows_a_new_picture_soon_and_nothing_flickers(
         book.page.wait_for_function("(move) => window.course.seen.moves.length >= move", arg=move)
     seen = book.page.evaluate("() => window.course.seen")
     half, most = np.percentile(seen["moves"], [50, 95])
-    with capsys.disabled():
-        print(  # noqa: T201, a measurement to be read
-            f"\n{book.book}: a move to a new picture, p50 {half:.0f} ms, p95 {most:.0f} ms"
-        )
+    record_property("a move to a new picture", f"p50 {half:.0f} ms, p95 {most:.0f} ms")
     assert most < 2000
     assert len(seen["heights"]) >= MOVES
     assert len(set(seen["heights"])) == 1
@@ -155,40 +151,6 @@ def test_the_grid_is_one_stop_of_tab_and_stop_keeps_the_focus(book: Notebook, na
     expect(stop).to_be_disabled()
     expect(stop).to_be_focused()
     expect(stops).to_have_count(1)
-
-
-@views("view")
-def test_the_button_of_the_tying_view(book: Notebook, name: str) -> None:
-    view = book.view(name)
-    tied, apart = "321,468 bytes", "640,444 bytes"
-    button = view.get_by_role("button", name="Untie a copy")
-    for act, mark, held in (
-        (button.click, "☑", apart),
-        (button.click, "☐", tied),
-        (partial(button.press, "Space"), "☑", apart),
-        (partial(button.press, "Enter"), "☐", tied),
-    ):
-        act()
-        expect(button).to_contain_text(mark)
-        expect(figure(view, "these weights take")).to_have_text(held)
-
-
-@views("check")
-def test_the_buttons_of_the_doctor(book: Notebook, name: str) -> None:
-    view = book.view(name)
-    expect(view.get_by_role("table")).to_contain_text("embedded model")
-    view.get_by_role("button", name="Only what is not in order").press("Space")
-    expect(view.get_by_role("table")).not_to_contain_text("embedded model")
-    view.get_by_role("button", name="Text for an issue").click()
-    expect(view.locator("pre")).to_contain_text('"key": "model"')
-    again = view.get_by_role("button", name="Check again")
-    again.press("Enter")
-    book.finish()
-    expect(again).to_be_focused()
-    view.get_by_role("button", name="Only what is not in order").click()
-    expect(view.get_by_role("table")).to_contain_text("embedded model")
-    view.get_by_role("button", name="Text for an issue").press("Enter")
-    expect(view.locator("pre")).to_be_hidden()
 
 
 @views("ex-untying-price-try")
@@ -273,21 +235,3 @@ def test_the_choices_of_the_planner(book: Notebook, name: str) -> None:
     finding.locator("summary").press("Enter")
     expect(finding).to_have_attribute("open", "")
     assert book.ask("inKernel", "planner.target") == "'inf2'"
-
-
-@pytest.mark.parametrize("width", [WIDE, NARROW])
-@pytest.mark.parametrize("theme", THEMES)
-@views(*(name for book, name in VIEWS if book in LAB))
-def test_its_picture(book: Notebook, name: str, theme: Theme, width: int) -> None:
-    """Left in output/browser at twice the size; whether it is good, people judge."""
-    book.look(theme, width)
-    tall = book.view(name).bounding_box()
-    assert tall
-    book.look(theme, width, HEIGHT + int(tall["height"]))  # all of it at once, nothing over it
-    view = book.view(name)
-    path = PICTURES / f"{book.book}-{theme}-{width}-{name}.png"
-    view.screenshot(path=path)
-    box = view.bounding_box()
-    assert box
-    assert box["width"] <= width
-    assert int.from_bytes(path.read_bytes()[16:20]) >= 2 * int(box["width"])
