@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tsnb.practice.record import FILE, VARIABLE
 
@@ -14,33 +15,41 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NUMBERS = count()
-# What is made once for all tests that use it, which therefore share a worker; the longest first.
-SHARED = {"book": "browser", "results": "notebooks", "peak_of_the_build": "compiler"}
-STARTERS = {"python", "dockerfile", *SHARED}  # fixtures that start processes, as do these modules:
-MODULES = {"subprocess", "psutil"}
+STARTERS = {"python", "loader", "results", "book", "dockerfile"}  # fixtures that start processes
+MODULES = {"subprocess", "psutil"}  # a test file that imports one starts its own
+FIRST = ("tests/browser/", "tests/notebooks/test_execution.py")  # what takes longest
 
 os.environ["OMP_NUM_THREADS"] = "1"  # here and in every process of the tests: a worker has one core
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist adds a test's group to its name
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+    """Give the tests of a file to one worker, and all that use one browser."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return FIRST[0] if nodeid.startswith(FIRST[0]) else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """Share tests out as above; pytest-xdist's own `loadgroup` does nothing with pytest 9.2."""
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what starts a process; group tests by what they share, else by file; put the longest first."""
-    groups: dict[pytest.Item, str] = {}
-    ranks: dict[str, int] = {group: rank for rank, group in enumerate(SHARED.values())}
+    """Mark what starts a process, and put files with such tests first, the longest before all."""
+    starting = set()
     for item in items:
-        fixtures, file = set(getattr(item, "fixturenames", ())), item.nodeid.partition("::")[0]
-        groups[item] = next((SHARED[fixture] for fixture in SHARED if fixture in fixtures), file)
-        item.add_marker(pytest.mark.xdist_group(groups[item]))
-        if fixtures & STARTERS or vars(getattr(item, "module", pytest)).keys() & MODULES:
+        started = STARTERS & set(getattr(item, "fixturenames", ()))
+        if started or MODULES & vars(getattr(item, "module", pytest)).keys():
             item.add_marker("process")
-            ranks.setdefault(groups[item], len(SHARED))
-    items.sort(key=lambda item: ranks.get(groups[item], len(SHARED) + 1))
+            starting.add(item.path)
+    items.sort(key=lambda item: (not item.nodeid.startswith(FIRST), item.path not in starting))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what tests have measured and recorded as properties."""
     measured = [
-        f"{report.nodeid.partition('::')[2].partition('@')[0]}: {name} {value}"
+        f"{report.nodeid.partition('::')[2]}: {name} {value}"
         for report in terminalreporter.getreports("passed")
         for name, value in report.user_properties
     ]

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 
 import tsnb
 from tsnb.models.load import NewWeightsWarning
@@ -96,20 +97,23 @@ def transformers5() -> Path:
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return where the C++ loader is built; the name has a space, as folders of people have."""
-    return tmp_path_factory.mktemp("my loader")
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "my loader"
 
 
 @pytest.fixture(scope="session")
-def peak_of_the_build(folder: Path) -> float:
-    """Build the C++ loader; return the most memory that one of the tools took, in GB."""
-    command: list[str | Path] = [sys.executable, "-c", BUILD, folder]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return int(printed) * (1 if sys.platform == "darwin" else 1024) / 1e9
+def peak_of_the_build(folder: Path, python: Callable[..., str]) -> float:
+    """Build the C++ loader, once for all workers; return the most memory that a tool of it took, in GB."""
+    measured = folder.with_suffix(".peak")
+    with FileLock(folder.with_suffix(".lock")):
+        if not measured.exists():
+            measured.write_text(python(BUILD, folder), encoding="ascii")
+    return int(measured.read_text(encoding="ascii")) * (1 if sys.platform == "darwin" else 1024) / 1e9
 
 
 @pytest.fixture(scope="session")
 def loader(peak_of_the_build: float, folder: Path) -> Path:
-    """Return the C++ loader, which is built once for all tests."""
+    """Return the C++ loader."""
     assert peak_of_the_build
     return tsnb.cpp.build(folder)
 

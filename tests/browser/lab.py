@@ -235,7 +235,7 @@ class Notebook:
             self.ask("inKernel", "0")
 
     def take_pictures(self, name: str) -> None:
-        """Take pictures of the whole notebook, a window's height each; whether it looks good, people judge."""
+        """Take pictures of the whole notebook, a window's height each, for people to judge."""
         scroller = self.page.locator(".jp-WindowedPanel-outer").first
         scroller.evaluate("(scroller) => scroller.scrollTo(0, 0)")
         more, number = True, 0
