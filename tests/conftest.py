@@ -78,7 +78,7 @@ def python() -> Callable[..., str]:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=300,
         )
         assert process.returncode == 0, process.stderr
         return process.stdout

@@ -67,4 +67,4 @@ def test_no_socket_was_opened_but_the_one_that_shows_the_guard_at_work(
     results: dict[str, Result], output: Path
 ) -> None:
     assert "no network in this test" in str(results["knocks"].error)
-    assert (output / "refused.txt").read_text(encoding="utf-8") == "socket.connect '192.0.2.1'\n"
+    assert (output / "refused.txt").read_text(encoding="utf-8") == "socket.getaddrinfo '192.0.2.1'\n"
