@@ -29,10 +29,10 @@ wheelhouse: .venv/course.done  ## every package of the course as files, for a ro
 test: lint system .venv/transformers5.done  ## everything that CI checks; PYTEST="-k words" for a part
 	$(TESTS) $(PYTEST)
 
-quick: lint  ## what needs no process of its own: no kernel, browser, compiler or second Python
-	$(TESTS) -m "not process and not rehearsal" $(PYTEST)
+quick: lint  ## what starts no kernel, browser, compiler or second Python, and neither measures nor trains
+	$(TESTS) -m "not process and not rehearsal" --ignore tests/claims --ignore tests/tiny_bert $(PYTEST)
 
-rehearse: system .venv/transformers5.done  ## README's commands, Binder on one CPU, notebooks run again
+rehearse: system .venv/transformers5.done  ## README's commands, Binder on one CPU, every notebook restarted
 	$(TESTS) -m rehearsal $(PYTEST)
 
 lint: .venv/test.done

@@ -58,15 +58,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line("\n".join(measured))
 
 
-@pytest.fixture(scope="session")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of the tests' records."""
-    return tmp_path_factory.mktemp("records")
-
-
 @pytest.fixture(autouse=True)
-def progress_file(records: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def progress_file(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep the reader's own record out of a test; return the file that is used in its place."""
-    path = records / str(next(NUMBERS)) / FILE
+    path = tmp_path_factory.getbasetemp() / f"record{next(NUMBERS)}" / FILE
     monkeypatch.setenv(VARIABLE, str(path))
     return path

@@ -63,7 +63,6 @@ def book(
     """Open a notebook in a front end, and run all of it; pytest runs the tests of one book together."""
     notebook = Notebook(servers(request.param.frontend), browser, request.param)
     notebook.open()
-    notebook.run_first()
     notebook.run_all()
     yield notebook
     notebook.close()

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree, which
 from threading import Thread
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pytest
@@ -31,15 +30,6 @@ Theme = Literal["light", "dark"]
 THEMES: dict[Theme, str] = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 Frontend = Literal["lab", "notebook"]
 PLACES: dict[Frontend, str] = {"lab": "lab/workspaces/{name}/tree", "notebook": "notebooks"}
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 CONTROLS = "select, input, button, [role=slider], td[tabindex='0'], summary, [role=region]"
 BROKEN = ("Error displaying widget", "Loading widget", "model not found", "Error creating widget")
 
@@ -94,7 +84,7 @@ def launch(playwright: Playwright) -> Browser:
     own = Path(chromium.executable_path).exists()
     path = None if own else which("chromium")
     assert own or path, "install chromium, or run: playwright install chromium"
-    return chromium.launch(executable_path=path, args=FLAGS)
+    return chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
 
 
 @dataclass
@@ -147,7 +137,6 @@ class Notebook:
 
     def __init__(self, server: Server, browser: Browser, book: Book) -> None:
         self.server, self.book = server, book
-        self.opened_at = self.first_ran_after = 0.0
         self.errors: list[str] = []
         self.requests_elsewhere: list[str] = []
         viewport: Any = {"width": WIDE, "height": HEIGHT}
@@ -168,15 +157,9 @@ class Notebook:
 
     def open(self) -> None:
         """Open the page, and wait until the notebook has a kernel that waits."""
-        self.opened_at = perf_counter()
         place = PLACES[self.book.frontend].format(name=self.book.name)
         self.page.goto(f"{self.server.url}{place}/{self.book.name}.ipynb?token={TOKEN}")
         self.until("isOpen", OPEN)
-
-    def run_first(self) -> None:
-        """Run the first cell of code, and note how long after the page was asked for it had run."""
-        self.ask("runFirst")
-        self.first_ran_after = perf_counter() - self.opened_at
 
     def run_all(self) -> None:
         """Run every cell, and wait until all have run and every widget is drawn."""

@@ -46,11 +46,6 @@ window.course = {
 
   execute: (name, args) => jupyterapp.commands.execute(name, args).then(() => null),
 
-  async runFirst() {
-    panel().content.activeCellIndex = panel().content.widgets.indexOf(codes()[0]);
-    await jupyterapp.commands.execute("notebook:run-cell");
-  },
-
   // What an expression of Python is in the kernel, as text.
   async inKernel(expression) {
     const user_expressions = { asked: expression };

@@ -9,8 +9,6 @@ import pytest
 from tests.browser.lab import BROKEN, LAB, NARROW, NOTEBOOK7, WIDE, books
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.browser.lab import Notebook, Theme
 
 pytestmark = pytest.mark.timeout(400)
@@ -26,13 +24,10 @@ def check(book: Notebook) -> None:
 
 
 @everywhere
-def test_it_runs_and_the_page_asks_nobody_else(
-    book: Notebook, record_property: Callable[[str, object], None]
-) -> None:
-    """A room with bad Wi-Fi, or none, sees all of it. Wanted: the first cell has run within 20 s."""
+def test_it_runs_and_the_page_asks_nobody_else(book: Notebook) -> None:
+    """A room with bad Wi-Fi, or none, sees all of it."""
     check(book)
     assert book.requests_elsewhere == []
-    record_property("the first cell had run after", f"{book.first_ran_after:.1f} s")
 
 
 @pytest.mark.rehearsal
