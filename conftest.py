@@ -43,7 +43,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if started or MODULES & vars(getattr(item, "module", pytest)).keys():
             item.add_marker("process")
             starting.add(item.path)
-    items.sort(key=lambda item: (not item.nodeid.startswith(FIRST), item.path not in starting))
+
+    def place(item: pytest.Item) -> tuple[bool, bool, tuple[str, ...]]:
+        callspec = getattr(item, "callspec", None)
+        book = callspec.params.get("book", ()) if callspec else ()  # each notebook is opened once
+        return not item.nodeid.startswith(FIRST), item.path not in starting, book
+
+    items.sort(key=place)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
