@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
 BUILDS_CPP = "03_save_and_load"
-PICTURES = {"01_flag_and_untying": 1, "02_dummy_inputs_and_tracing": 2, "04_inference": 1}
+PICTURES = {"02_dummy_inputs_and_tracing": 2, "04_inference": 1}
 KNOCK = "import socket\nsocket.create_connection(('192.0.2.1', 80), timeout=1)"
 
 
