@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from tests.browser.lab import PICTURES, ROOT, STEP, Notebook, Server, launch
+from tests.browser.lab import PICTURES, ROOT, STEP, Notebook, launch, serve
 from tsnb.practice.record import FILE, VARIABLE
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ expect.set_options(timeout=STEP)
 
 
 @pytest.fixture(scope="package")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Frontend], Server]]:
-    """Start a server for each front end, in a long path.
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Frontend], str]]:
+    """Return the address of a server for each front end, in a long path.
 
     One of its own, because jupyter_server remembers where a file lies by its name alone, so that
     the second front end is refused the fonts that both have; and because both restore one list of
@@ -36,13 +36,12 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Fron
     path = os.pathsep.join([str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
 
     @cache
-    def started(frontend: Frontend) -> Server:
+    def started(frontend: Frontend) -> str:
         folder = tmp_path_factory.mktemp(frontend) / LONG
-        server = Server.start(folder, {**os.environ, "PYTHONPATH": path, VARIABLE: str(folder / FILE)})
-        ends.callback(server.stop)
-        return server
+        own = {"PYTHONPATH": path, VARIABLE: str(folder / FILE)}
+        return servers.enter_context(serve(folder, {**os.environ, **own}))
 
-    with ExitStack() as ends:
+    with ExitStack() as servers:
         yield started
 
 
@@ -58,10 +57,10 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def book(
-    request: pytest.FixtureRequest, servers: Callable[[Frontend], Server], browser: Browser
+    request: pytest.FixtureRequest, address: Callable[[Frontend], str], browser: Browser
 ) -> Iterator[Notebook]:
-    """Open a notebook in a front end, and run all of it; pytest runs the tests of one book together."""
-    notebook = Notebook(servers(request.param.frontend), browser, request.param)
+    """Open a notebook in a front end, and run all of it; the tests of one book run together."""
+    notebook = Notebook(address(request.param.frontend), browser, request.param)
     notebook.open()
     notebook.run_all()
     yield notebook

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections import deque
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree, which
 from threading import Thread
@@ -87,56 +86,49 @@ def launch(playwright: Playwright) -> Browser:
     return chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
 
 
-@dataclass
-class Server:
-    """A Jupyter server on a folder of its own."""
-
-    url: str
-    process: subprocess.Popen[str]
-
-    @classmethod
-    def start(cls, folder: Path, environment: Mapping[str, str]) -> Server:
-        """Start a server on a copy of the notebooks; come back when it takes requests."""
-        copytree(ROOT / "notebooks", folder / "notebooks")
-        places = ("JUPYTER_CONFIG", "JUPYTER_DATA", "JUPYTER_RUNTIME", "JUPYTERLAB_SETTINGS")
-        own = {f"{name}_DIR": str(folder / name.lower()) for name in (*places, "JUPYTERLAB_WORKSPACES")}
-        options = {
-            "ServerApp.root_dir": folder / "notebooks",
-            "ServerApp.port": 0,
-            "ServerApp.allow_root": True,
-            "IdentityProvider.token": TOKEN,
-            "LabApp.expose_app_in_browser": True,
-            "JupyterNotebookApp.expose_app_in_browser": True,
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", "--no-browser"]
-            + [f"--{name}={value}" for name, value in options.items()],
-            env={**environment, **own, "IPYTHONDIR": str(folder / "ipython")},
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+@contextmanager
+def serve(folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
+    """Start a Jupyter server on a copy of the notebooks; give its address when it takes requests."""
+    copytree(ROOT / "notebooks", folder / "notebooks")
+    places = ("CONFIG", "DATA", "RUNTIME")
+    own = {f"JUPYTER_{name}_DIR": str(folder / name.lower()) for name in places}
+    own |= {f"JUPYTERLAB_{name}_DIR": str(folder / name.lower()) for name in ("SETTINGS", "WORKSPACES")}
+    options = {
+        "ServerApp.root_dir": folder / "notebooks",
+        "ServerApp.port": 0,
+        "ServerApp.allow_root": True,
+        "IdentityProvider.token": TOKEN,
+        "LabApp.expose_app_in_browser": True,
+        "JupyterNotebookApp.expose_app_in_browser": True,
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", "jupyterlab", "--no-browser"]
+        + [f"--{name}={value}" for name, value in options.items()],
+        env={**environment, **own, "IPYTHONDIR": str(folder / "ipython")},
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
         assert process.stdout
         printed = []
         for line in process.stdout:
             printed.append(line)
             if address := re.search(r"(http://.+/)lab\?token=", line):
                 Thread(target=deque, args=(process.stdout, 0), daemon=True).start()  # else its pipe fills
-                return cls(address[1], process)
-        raise AssertionError("".join(printed))
-
-    def stop(self) -> None:
-        """End the server, and its kernels with it."""
-        self.process.terminate()
-        self.process.wait(30)
+                try:
+                    yield address[1]
+                finally:
+                    process.terminate()
+                return
+    raise AssertionError("".join(printed))
 
 
 class Notebook:
     """A notebook on a page, everything that went wrong on it, and what a person does there."""
 
-    def __init__(self, server: Server, browser: Browser, book: Book) -> None:
-        self.server, self.book = server, book
+    def __init__(self, url: str, browser: Browser, book: Book) -> None:
+        self.url, self.book = url, book
         self.errors: list[str] = []
         self.requests_elsewhere: list[str] = []
         viewport: Any = {"width": WIDE, "height": HEIGHT}
@@ -158,7 +150,7 @@ class Notebook:
     def open(self) -> None:
         """Open the page, and wait until the notebook has a kernel that waits."""
         place = PLACES[self.book.frontend].format(name=self.book.name)
-        self.page.goto(f"{self.server.url}{place}/{self.book.name}.ipynb?token={TOKEN}")
+        self.page.goto(f"{self.url}{place}/{self.book.name}.ipynb?token={TOKEN}")
         self.until("isOpen", OPEN)
 
     def run_all(self) -> None:
@@ -249,5 +241,5 @@ class Notebook:
             self.errors.append(error)
 
     def _on_request(self, request: Request) -> None:
-        if request.url.startswith(("http", "ws")) and not request.url.startswith(self.server.url):
+        if request.url.startswith(("http", "ws")) and not request.url.startswith(self.url):
             self.requests_elsewhere.append(request.url)

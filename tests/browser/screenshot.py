@@ -5,21 +5,22 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 
 from playwright.sync_api import expect, sync_playwright
 
-from tests.browser.lab import LAB, ROOT, Notebook, Server, launch
+from tests.browser.lab import LAB, ROOT, Notebook, launch, serve
 
 
 def main(target: Path) -> None:
     """Open notebook 02, choose a length that cuts some texts, and show what the chooser says to it."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright, ExitStack() as ends:
-        server = Server.start(Path(folder), environment)
-        ends.callback(server.stop)
-        notebook = Notebook(server, launch(playwright), LAB[2])
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        sync_playwright() as playwright,
+        serve(Path(folder), environment) as url,
+    ):
+        notebook = Notebook(url, launch(playwright), LAB[2])
         notebook.open()
         notebook.run_all()
         notebook.ask("execute", "application:toggle-left-area")
