@@ -13,7 +13,7 @@ missing() {
 }
 
 playwrights_own() {
-    $playwright install --dry-run chromium | sed -n '/Install location/ { s/.*: *//p; q }'
+    $playwright install --dry-run chromium | awk -F ': +' '/Install location/ { print $2; exit }'
 }
 
 if [ -n "$root" ] && [ -n "$(missing)" ]; then
