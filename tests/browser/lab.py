@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections import deque
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copytree, which
-from threading import Thread
+from time import sleep
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pytest
@@ -101,27 +100,22 @@ def serve(folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
         "LabApp.expose_app_in_browser": True,
         "JupyterNotebookApp.expose_app_in_browser": True,
     }
-    with subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", "--no-browser"]
-        + [f"--{name}={value}" for name, value in options.items()],
-        env={**environment, **own, "IPYTHONDIR": str(folder / "ipython")},
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        assert process.stdout
-        printed = []
-        for line in process.stdout:
-            printed.append(line)
-            if address := re.search(r"(http://.+/)lab\?token=", line):
-                Thread(target=deque, args=(process.stdout, 0), daemon=True).start()  # else its pipe fills
-                try:
-                    yield address[1]
-                finally:
-                    process.terminate()
-                return
-    raise AssertionError("".join(printed))
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser"]
+    command += [f"--{name}={value}" for name, value in options.items()]
+    log, own["IPYTHONDIR"] = folder / "server.log", str(folder / "ipython")
+    with (
+        log.open("w") as printed,
+        subprocess.Popen(
+            command, env={**environment, **own}, cwd=folder, stdout=printed, stderr=printed
+        ) as process,
+    ):
+        try:
+            while not (address := re.search(r"(http://.+/)lab\?token=", log.read_text())):
+                assert process.poll() is None, log.read_text()
+                sleep(0.1)
+            yield address[1]
+        finally:
+            process.terminate()
 
 
 class Notebook:
