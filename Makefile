@@ -9,9 +9,10 @@ RUN ?=
 BENCH ?=
 BIN := .venv/bin
 FROM := $(if $(WHEELHOUSE),--no-index --find-links $(WHEELHOUSE)) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+TESTS := $(BIN)/python -m pytest -n 2
 PIP := $(BIN)/python -m pip install --disable-pip-version-check $(FROM)
 
-.PHONY: lab run bench wheelhouse test lint format hooks screenshot clean
+.PHONY: lab run bench wheelhouse test quick rehearse lint system format hooks screenshot clean
 
 lab: .venv/course.done  ## the course in JupyterLab; LAB=--no-browser on a machine without a screen
 	$(BIN)/jupyter lab $(LAB) notebooks/00_start_here.ipynb
@@ -25,13 +26,23 @@ bench: .venv/bench.done  ## ways to run a model, compared; CSV and a figure in o
 wheelhouse: .venv/course.done  ## every package of the course as files, for a room without a network
 	$(BIN)/python -m pip wheel --disable-pip-version-check $(FROM) --wheel-dir wheelhouse . hatchling editables
 
-test: lint .venv/transformers5.done  ## everything that CI checks
-	$(BIN)/python -m pytest $(PYTEST)
+test: lint system .venv/transformers5.done  ## everything that CI checks; PYTEST="-k words" for a part
+	$(TESTS) $(PYTEST)
+
+quick: lint  ## what starts no kernel, browser, compiler or second Python, and neither measures nor trains
+	$(TESTS) -m "not process and not rehearsal" --ignore tests/claims --ignore tests/tiny_bert $(PYTEST)
+
+rehearse: system .venv/transformers5.done  ## README's commands, Binder on one CPU, every notebook restarted
+	$(TESTS) -m rehearsal $(PYTEST)
 
 lint: .venv/test.done
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+system: .venv/test.done
+	tests/system.sh
 
 format: .venv/test.done
 	$(BIN)/ruff format

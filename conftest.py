@@ -1,11 +1,13 @@
-"""For all tests and examples: the record of the exercises is a file of the test's own."""
+"""How tests and examples run: which share a worker, which start processes, where exercises are recorded."""
 
 from __future__ import annotations
 
+import os
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tsnb.practice.record import FILE, VARIABLE
 
@@ -13,17 +15,58 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NUMBERS = count()
+STARTERS = {"python", "loader", "results", "book", "dockerfile"}  # fixtures that start processes
+MODULES = {"subprocess", "psutil"}  # a test file that imports one starts its own
+FIRST = ("tests/browser/", "tests/notebooks/test_execution.py")  # what takes longest
+
+os.environ["OMP_NUM_THREADS"] = "1"  # here and in every process of the tests: a worker has one core
 
 
-@pytest.fixture(scope="session")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of the tests' records."""
-    return tmp_path_factory.mktemp("records")
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+    """Give the tests of a file to one worker, and all that use one browser."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return FIRST[0] if nodeid.startswith(FIRST[0]) else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """Share tests out as above; pytest-xdist's own `loadgroup` does nothing with pytest 9.2."""
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what starts a process, and put files with such tests first, the longest before all."""
+    starting = set()
+    for item in items:
+        started = STARTERS & set(getattr(item, "fixturenames", ()))
+        if started or MODULES & vars(getattr(item, "module", pytest)).keys():
+            item.add_marker("process")
+            starting.add(item.path)
+
+    def place(item: pytest.Item) -> tuple[bool, bool, tuple[str, ...]]:
+        callspec = getattr(item, "callspec", None)
+        book = callspec.params.get("book", ()) if callspec else ()  # each notebook is opened once
+        return not item.nodeid.startswith(FIRST), item.path not in starting, book
+
+    items.sort(key=place)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have measured and recorded as properties."""
+    measured = [
+        f"{report.nodeid.partition('::')[2]}: {name} {value}"
+        for report in terminalreporter.getreports("passed")
+        for name, value in report.user_properties
+    ]
+    if measured:
+        terminalreporter.section("measured")
+        terminalreporter.write_line("\n".join(measured))
 
 
 @pytest.fixture(autouse=True)
-def progress_file(records: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def progress_file(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep the reader's own record out of a test; return the file that is used in its place."""
-    path = records / str(next(NUMBERS)) / FILE
+    path = tmp_path_factory.getbasetemp() / f"record{next(NUMBERS)}" / FILE
     monkeypatch.setenv(VARIABLE, str(path))
     return path

@@ -25,12 +25,12 @@ TICK = 0.5  # seconds between two looks
 
 def shares(process: psutil.Process) -> list[float]:
     """Return the memory of each child of a process in MiB, shared pages by their share."""
-    found = []
+    sizes = []
     with suppress(psutil.Error):
         for child in process.children(recursive=True):
             with suppress(psutil.Error):
-                found.append(child.memory_full_info().pss / MIB)
-    return found
+                sizes.append(child.memory_full_info().pss / MIB)
+    return sizes
 
 
 def run(notebook: Path, readers: int) -> tuple[float, float, float]:
@@ -38,17 +38,17 @@ def run(notebook: Path, readers: int) -> tuple[float, float, float]:
     begun, total, largest = time.monotonic(), 0.0, 0.0
     command = [sys.executable, "-m", "tsnb.cli.main", "run", str(notebook), "--timeout", "1200"]
     with ExitStack() as stack:
-        said = stack.enter_context(tempfile.TemporaryFile())
+        printed = stack.enter_context(tempfile.TemporaryFile())
         started = [
-            stack.enter_context(psutil.Popen(command, stdout=said, stderr=subprocess.DEVNULL))
+            stack.enter_context(psutil.Popen(command, stdout=printed, stderr=subprocess.DEVNULL))
             for _ in range(readers)
         ]
         while any(process.poll() is None for process in started):
             kernels = [mib for process in started for mib in shares(process)]
             total, largest = max(total, sum(kernels)), max([largest, *kernels])
             time.sleep(TICK)
-        said.seek(0)
-        assert not any(process.returncode for process in started), said.read().decode()
+        printed.seek(0)
+        assert not any(process.returncode for process in started), printed.read().decode()
     return total, largest, time.monotonic() - begun
 
 
@@ -66,9 +66,9 @@ def server() -> float:
 
 def main() -> None:
     """Print the figures."""
-    given = sys.argv[1:]
-    notebook = Path(given[0]) if given else NOTEBOOK
-    readers = int(given[1]) if given[1:] else READERS
+    arguments = sys.argv[1:]
+    notebook = Path(arguments[0]) if arguments else NOTEBOOK
+    readers = int(arguments[1]) if arguments[1:] else READERS
     total, largest, seconds = run(notebook, readers)
     print(  # noqa: T201
         f"{notebook.stem}, {readers} kernels at once: {total:,.0f} MiB at the peak,"

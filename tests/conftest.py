@@ -1,4 +1,4 @@
-"""Models that are loaded once, and fresh Python processes."""
+"""What is made once for many tests: models, traces, the C++ loader; and fresh Python processes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 
 import tsnb
 from tsnb.models.load import NewWeightsWarning
@@ -22,9 +23,13 @@ from tsnb.practice.record import VARIABLE
 
 ROOT = Path(__file__).parents[1]
 Load = Callable[..., tuple[Any, Any]]
+BUILD = """
+import resource, sys, tsnb.artifacts.cpp
+tsnb.artifacts.cpp.build(sys.argv[1])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
 
 torch.set_num_threads(1)  # tiny models: two threads would only wait for each other
-os.environ.pop("TSNB_LANGUAGE", None)
 # a shell's background job ignores Ctrl-C, and so would the processes that tests start and interrupt
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -62,22 +67,21 @@ def python() -> Callable[..., str]:
 
     def run(code: str, *arguments: object, **variables: object) -> str:
         inherited = {
-            name: text
-            for name, text in os.environ.items()
+            name: value
+            for name, value in os.environ.items()
             if not name.startswith(("HF_", "TSNB_")) or name == VARIABLE
         }
-        given = {name: str(value) for name, value in variables.items()}
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", code, *map(str, arguments)],
-            env=inherited | {"OMP_NUM_THREADS": "1"} | given,
+            env=inherited | {name: str(value) for name, value in variables.items()},
             cwd=ROOT,
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=300,
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert process.returncode == 0, process.stderr
+        return process.stdout
 
     return run
 
@@ -93,34 +97,33 @@ def transformers5() -> Path:
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return where the C++ loader is built; the name has a space, as folders of people have."""
-    return tmp_path_factory.mktemp("my loader")
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "my loader"
 
 
 @pytest.fixture(scope="session")
-def loader(folder: Path) -> Path:
-    """Build the C++ loader, once for all tests."""
+def peak_of_the_build(folder: Path, python: Callable[..., str]) -> float:
+    """Build the C++ loader, once for all workers; return the most memory that a tool of it took, in GB."""
+    measured = folder.with_suffix(".peak")
+    with FileLock(folder.with_suffix(".lock")):
+        if not measured.exists():
+            measured.write_text(python(BUILD, folder), encoding="ascii")
+    return int(measured.read_text(encoding="ascii")) * (1 if sys.platform == "darwin" else 1024) / 1e9
+
+
+@pytest.fixture(scope="session")
+def loader(peak_of_the_build: float, folder: Path) -> Path:
+    """Return the C++ loader."""
+    assert peak_of_the_build
     return tsnb.cpp.build(folder)
 
 
 @pytest.fixture(scope="session")
-def copy_of_the_tree() -> Callable[[Path], Path]:
-    """Copy what git would commit to a new folder: no environment, no output, no `.git`."""
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+def clone() -> Callable[[Path], Path]:
+    """Copy the tree to a new folder as git would: no environment, nothing that was made in it."""
+    made = (".venv", ".git", "output", "artefacts", "wheelhouse", "__pycache__", "*_cache", "*.pt")
 
     def copy(target: Path) -> Path:
-        for name in filter(None, names.split("\0")):
-            if (ROOT / name).is_file():  # not one that was deleted, but not yet in git
-                (target / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, target / name)
-        return target
+        return shutil.copytree(ROOT, target, ignore=shutil.ignore_patterns(*made))
 
     return copy
-
-
-@pytest.fixture(scope="session")
-def wheelhouse(copy_of_the_tree: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Fill a wheelhouse with `make wheelhouse`, in a copy of the tree that gets its own `.venv`."""
-    tree = copy_of_the_tree(tmp_path_factory.mktemp("stick") / "tsnb")
-    subprocess.run(["make", "wheelhouse"], cwd=tree, check=True, timeout=900)
-    return tree / "wheelhouse"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import copytree, which
-from threading import Thread
-from time import perf_counter
+from time import sleep
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pytest
@@ -17,7 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Playwright, Request
+    from playwright.sync_api import Browser, ConsoleMessage, Locator, Playwright, Request
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "output/browser"
@@ -29,15 +28,6 @@ Theme = Literal["light", "dark"]
 THEMES: dict[Theme, str] = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 Frontend = Literal["lab", "notebook"]
 PLACES: dict[Frontend, str] = {"lab": "lab/workspaces/{name}/tree", "notebook": "notebooks"}
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 CONTROLS = "select, input, button, [role=slider], td[tabindex='0'], summary, [role=region]"
 BROKEN = ("Error displaying widget", "Loading widget", "model not found", "Error creating widget")
 
@@ -81,7 +71,7 @@ def books(*chosen: Book) -> pytest.MarkDecorator:
 
 def views(*names: str) -> pytest.MarkDecorator:
     """Mark a test that wants these widgets, by default all, each in its `book` under its `name`."""
-    chosen = [held for held in VIEWS if not names or held[1] in names]
+    chosen = [view for view in VIEWS if not names or view[1] in names]
     ids = [f"{book}-{name}" for book, name in chosen]
     return pytest.mark.parametrize(("book", "name"), chosen, ids=ids, indirect=["book"], scope="package")
 
@@ -92,80 +82,60 @@ def launch(playwright: Playwright) -> Browser:
     own = Path(chromium.executable_path).exists()
     path = None if own else which("chromium")
     assert own or path, "install chromium, or run: playwright install chromium"
-    return chromium.launch(executable_path=path, args=FLAGS)
+    return chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
 
 
-@dataclass
-class Server:
-    """A Jupyter server on a folder of its own, and what it has said."""
-
-    url: str
-    process: subprocess.Popen[str]
-    said: list[str] = field(default_factory=list)
-
-    @classmethod
-    def start(cls, folder: Path, environment: Mapping[str, str]) -> Server:
-        """Start a server on a copy of the notebooks; come back when it takes requests."""
-        copytree(ROOT / "notebooks", folder / "notebooks")
-        settings = ("JUPYTER_CONFIG", "JUPYTER_DATA", "JUPYTER_RUNTIME", "JUPYTERLAB_SETTINGS")
-        own = {f"{name}_DIR": str(folder / name.lower()) for name in (*settings, "JUPYTERLAB_WORKSPACES")}
-        options = {
-            "ServerApp.root_dir": folder / "notebooks",
-            "ServerApp.port": 0,
-            "ServerApp.allow_root": True,
-            "IdentityProvider.token": TOKEN,
-            "LabApp.expose_app_in_browser": True,
-            "JupyterNotebookApp.expose_app_in_browser": True,
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", "--no-browser"]
-            + [f"--{name}={value}" for name, value in options.items()],
-            env={**environment, **own, "IPYTHONDIR": str(folder / "ipython")},
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        return cls._ready(process)
-
-    @classmethod
-    def _ready(cls, process: subprocess.Popen[str]) -> Server:
-        """Read what the server says until it names its address, and keep the rest."""
-        assert process.stdout
-        said: list[str] = []
-        for line in process.stdout:
-            said.append(line)
-            if "http://" in line and "/lab?token=" in line:
-                url = "http" + line.partition("http")[2].partition("lab?token=")[0]
-                Thread(target=said.extend, args=(process.stdout,), daemon=True).start()
-                return cls(url, process, said)
-        raise AssertionError("".join(said))
-
-    def stop(self) -> None:
-        """End the server, and its kernels with it."""
-        self.process.terminate()
-        self.process.wait(30)
+@contextmanager
+def serve(folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
+    """Start a Jupyter server on a copy of the notebooks; give its address when it takes requests."""
+    copytree(ROOT / "notebooks", folder / "notebooks")
+    places = ("CONFIG", "DATA", "RUNTIME")
+    own = {f"JUPYTER_{name}_DIR": str(folder / name.lower()) for name in places}
+    own |= {f"JUPYTERLAB_{name}_DIR": str(folder / name.lower()) for name in ("SETTINGS", "WORKSPACES")}
+    options = {
+        "ServerApp.root_dir": folder / "notebooks",
+        "ServerApp.port": 0,
+        "ServerApp.allow_root": True,
+        "IdentityProvider.token": TOKEN,
+        "LabApp.expose_app_in_browser": True,
+        "JupyterNotebookApp.expose_app_in_browser": True,
+    }
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser"]
+    command += [f"--{name}={value}" for name, value in options.items()]
+    log, own["IPYTHONDIR"] = folder / "server.log", str(folder / "ipython")
+    with (
+        log.open("w") as printed,
+        subprocess.Popen(
+            command, env={**environment, **own}, cwd=folder, stdout=printed, stderr=printed
+        ) as process,
+    ):
+        try:
+            while not (address := re.search(r"(http://.+/)lab\?token=", log.read_text())):
+                assert process.poll() is None, log.read_text()
+                sleep(0.1)
+            yield address[1]
+        finally:
+            process.terminate()
 
 
 class Notebook:
     """A notebook on a page, everything that went wrong on it, and what a person does there."""
 
-    def __init__(self, server: Server, browser: Browser, book: Book) -> None:
-        self.server, self.book = server, book
-        self.asked_at = self.first_ran_after = 0.0
+    def __init__(self, url: str, browser: Browser, book: Book) -> None:
+        self.url, self.book = url, book
         self.errors: list[str] = []
-        self.asked: list[str] = []
+        self.requests_elsewhere: list[str] = []
         viewport: Any = {"width": WIDE, "height": HEIGHT}
         self.page = browser.new_page(viewport=viewport, device_scale_factor=2)
         self.page.set_default_timeout(STEP)
         self.page.add_init_script(path=SCRIPT)
-        self.page.on("console", self._said)
-        self.page.on("pageerror", self._failed)
-        self.page.on("request", self._asks)
+        self.page.on("console", self._on_console)
+        self.page.on("pageerror", lambda error: self._on_error(f"page: {error.stack}"))
+        self.page.on("request", self._on_request)
 
-    def ask(self, what: str, *given: object) -> Any:
+    def ask(self, what: str, *arguments: object) -> Any:
         """Call a function of page.js, and wait for what it promises."""
-        return self.page.evaluate(f"(given) => window.course.{what}(...given)", given)
+        return self.page.evaluate(f"(arguments) => window.course.{what}(...arguments)", arguments)
 
     def until(self, what: str, milliseconds: float = STEP) -> None:
         """Wait until a function of page.js says yes."""
@@ -173,15 +143,9 @@ class Notebook:
 
     def open(self) -> None:
         """Open the page, and wait until the notebook has a kernel that waits."""
-        self.asked_at = perf_counter()
         place = PLACES[self.book.frontend].format(name=self.book.name)
-        self.page.goto(f"{self.server.url}{place}/{self.book.name}.ipynb?token={TOKEN}")
+        self.page.goto(f"{self.url}{place}/{self.book.name}.ipynb?token={TOKEN}")
         self.until("isOpen", OPEN)
-
-    def run_first(self) -> None:
-        """Run the first cell of code, and note how long after the page was asked for it had run."""
-        self.ask("runFirst")
-        self.first_ran_after = perf_counter() - self.asked_at
 
     def run_all(self) -> None:
         """Run every cell, and wait until all have run and every widget is drawn."""
@@ -239,55 +203,37 @@ class Notebook:
         for _ in range(2):
             self.ask("inKernel", "0")
 
-    def slices(self, name: str) -> Iterator[Path]:
-        """Take pictures of the whole notebook, a window's height each."""
+    def take_pictures(self, name: str) -> None:
+        """Take pictures of the whole notebook, a window's height each, for people to judge."""
         scroller = self.page.locator(".jp-WindowedPanel-outer").first
-        scroller.evaluate("(held) => held.scrollTo(0, 0)")
+        scroller.evaluate("(scroller) => scroller.scrollTo(0, 0)")
         more, number = True, 0
         while more:
             self.ask("frames")
-            path = PICTURES / f"{self.book}-{name}-page{number:02}.png"
-            scroller.screenshot(path=path, scale="css")
-            yield path
+            scroller.screenshot(path=PICTURES / f"{self.book}-{name}-page{number:02}.png", scale="css")
             more, number = scroller.evaluate("window.course.scrollOn"), number + 1
 
     def controls(self, view: Locator) -> list[Locator]:
-        """Return what can be used in a widget now, in the order of the page."""
-        held = view.locator(CONTROLS)
-        return [control for control in held.all() if control.is_visible() and control.is_enabled()]
-
-    def named(self, view: Locator) -> list[tuple[str, str]]:
-        """Return role and name of what can have the focus in a widget, as screen readers get it."""
-        view.evaluate("(held) => { window.course.held = held; }")
-        devtools = self.page.context.new_cdp_session(self.page)
-        held = devtools.send("Runtime.evaluate", {"expression": "window.course.held"})["result"]
-        tree = devtools.send("Accessibility.queryAXTree", {"objectId": held["objectId"]})
-        devtools.detach()
-        return [
-            (node["role"]["value"], node["name"]["value"])
-            for node in tree["nodes"]
-            if any(
-                about["name"] == "focusable" and about["value"]["value"]
-                for about in node.get("properties", ())
-            )
-        ]
+        """Return one of each kind of what can be used in a widget now, in the order of the page."""
+        usable = [control for control in view.locator(CONTROLS).all() if control.is_visible()]
+        kinds = {
+            control.evaluate("window.course.kind"): control for control in usable if control.is_enabled()
+        }
+        return list(kinds.values())
 
     def close(self) -> None:
         """Shut the kernel down and leave the page."""
         self.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
         self.page.close()
 
-    def _said(self, message: ConsoleMessage) -> None:
+    def _on_console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
-            self._note(f"console: {message.text} ({message.location})")
+            self._on_error(f"console: {message.text} ({message.location})")
 
-    def _failed(self, error: Error) -> None:
-        self._note(f"page: {error.stack}")
-
-    def _note(self, error: str) -> None:
+    def _on_error(self, error: str) -> None:
         if not any(words in error for words in NOISE[self.book.frontend]):
             self.errors.append(error)
 
-    def _asks(self, request: Request) -> None:
-        if request.url.startswith(("http", "ws")) and not request.url.startswith(self.server.url):
-            self.asked.append(request.url)
+    def _on_request(self, request: Request) -> None:
+        if request.url.startswith(("http", "ws")) and not request.url.startswith(self.url):
+            self.requests_elsewhere.append(request.url)

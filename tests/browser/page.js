@@ -44,12 +44,7 @@ window.course = {
 
   active: () => panel().content.activeCell.model.id,
 
-  execute: (name, held) => jupyterapp.commands.execute(name, held).then(() => null),
-
-  async runFirst() {
-    panel().content.activeCellIndex = panel().content.widgets.indexOf(codes()[0]);
-    await jupyterapp.commands.execute("notebook:run-cell");
-  },
+  execute: (name, args) => jupyterapp.commands.execute(name, args).then(() => null),
 
   // What an expression of Python is in the kernel, as text.
   async inKernel(expression) {
@@ -64,14 +59,14 @@ window.course = {
   tooWide(selector) {
     const { node } = panel().content;
     const places = node.querySelectorAll(selector);
-    const scrolling = [...places].filter((held) => held.scrollWidth > held.clientWidth + 1);
-    const parts = [...node.querySelectorAll(".tsnb-view *")].filter((held) => {
-      const view = held.closest(".tsnb-view").getBoundingClientRect();
-      const box = held.getBoundingClientRect();
-      return box.width && !held.closest("svg g, pre *") && box.right > view.right + 1;
+    const scrolling = [...places].filter((element) => element.scrollWidth > element.clientWidth + 1);
+    const parts = [...node.querySelectorAll(".tsnb-view *")].filter((element) => {
+      const view = element.closest(".tsnb-view").getBoundingClientRect();
+      const box = element.getBoundingClientRect();
+      return box.width && !element.closest("svg g, pre *") && box.right > view.right + 1;
     });
     return [...scrolling, ...parts].map(
-      (held) => `${held.tagName}.${held.className}: ${held.textContent.slice(0, 60)}`,
+      (element) => `${element.tagName}.${element.className}: ${element.textContent.slice(0, 60)}`,
     );
   },
 
@@ -89,6 +84,9 @@ window.course = {
         pair.querySelector("dd").textContent,
       ]),
     ),
+
+  // What kind of control an element is, for a browser and for a screen reader.
+  kind: ({ tagName, type, role }) => [tagName, type, role].join(" "),
 
   // How a control looks that shows where the focus is: on itself or on what is drawn for it.
   ring(control) {

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 import tsnb
-from tests.browser.lab import HEIGHT, LAB, NARROW, PICTURES, THEMES, VIEWS, WIDE, views
+from tests.browser.lab import views
 from tsnb.lengths.lengths import Geometry
 from tsnb.practice.exercises import questions
 from tsnb.tiny_bert import corpus
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Locator
 
-    from tests.browser.lab import Notebook, Theme
+    from tests.browser.lab import Notebook
 
 pytestmark = pytest.mark.timeout(400)
 MOVES = 40
@@ -76,7 +76,7 @@ def test_presets_and_buckets_of_the_chooser(book: Notebook, name: str) -> None:
 
 @views("length-chooser")
 def test_a_move_shows_a_new_picture_soon_and_nothing_flickers(
-    book: Notebook, name: str, capsys: pytest.CaptureFixture[str]
+    book: Notebook, name: str, record_property: Callable[[str, object], None]
 ) -> None:
     """Wanted on a quiet machine: 95 in 100 moves within 250 ms."""
     view = book.view(name)
@@ -89,10 +89,7 @@ def test_a_move_shows_a_new_picture_soon_and_nothing_flickers(
         book.page.wait_for_function("(move) => window.course.seen.moves.length >= move", arg=move)
     seen = book.page.evaluate("() => window.course.seen")
     half, most = np.percentile(seen["moves"], [50, 95])
-    with capsys.disabled():
-        print(  # noqa: T201, a measurement to be read
-            f"\n{book.book}: a move to a new picture, p50 {half:.0f} ms, p95 {most:.0f} ms"
-        )
+    record_property("a move to a new picture", f"p50 {half:.0f} ms, p95 {most:.0f} ms")
     assert most < 2000
     assert len(seen["heights"]) >= MOVES
     assert len(set(seen["heights"])) == 1
@@ -237,21 +234,3 @@ def test_the_choices_of_the_planner(book: Notebook, name: str) -> None:
     finding.locator("summary").press("Enter")
     expect(finding).to_have_attribute("open", "")
     assert book.ask("inKernel", "planner.target") == "'inf2'"
-
-
-@pytest.mark.parametrize("width", [WIDE, NARROW])
-@pytest.mark.parametrize("theme", THEMES)
-@views(*(name for book, name in VIEWS if book in LAB))
-def test_its_picture(book: Notebook, name: str, theme: Theme, width: int) -> None:
-    """Left in output/browser at twice the size; whether it is good, people judge."""
-    book.look(theme, width)
-    tall = book.view(name).bounding_box()
-    assert tall
-    book.look(theme, width, HEIGHT + int(tall["height"]))  # all of it at once, nothing over it
-    view = book.view(name)
-    path = PICTURES / f"{book.book}-{theme}-{width}-{name}.png"
-    view.screenshot(path=path)
-    box = view.bounding_box()
-    assert box
-    assert box["width"] <= width
-    assert int.from_bytes(path.read_bytes()[16:20]) >= 2 * int(box["width"])

@@ -5,24 +5,22 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 LOCAL = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "", None}
 
 
-def _refuse(event: str, arguments: tuple[object, ...]) -> None:
+def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
+    if event not in {"socket.connect", "socket.getaddrinfo"}:
+        return
+    socket_or_host, address, *_ = arguments
+    host = socket_or_host
     if event == "socket.connect":
-        address = arguments[1]
         host = address[0] if isinstance(address, tuple) else None  # a path: a Unix socket
-    elif event == "socket.getaddrinfo":
-        host = arguments[0]
-    else:
-        return
-    if host in LOCAL or (isinstance(host, bytes) and host.decode() in LOCAL):
-        return
-    with Path(os.environ["TSNB_REFUSED"]).open("a", encoding="utf-8") as log:
-        log.write(f"{event} {host!r}\n")
-    message = f"no network in this test: {event} {host!r}"
-    raise PermissionError(message)
+    if (host.decode() if isinstance(host, bytes) else host) not in LOCAL:
+        with Path(os.environ["TSNB_REFUSED"]).open("a", encoding="utf-8") as log:
+            log.write(f"{event} {host!r}\n")
+        raise PermissionError(f"no network in this test: {event} {host!r}")
 
 
 sys.addaudithook(_refuse)
