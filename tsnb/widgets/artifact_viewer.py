@@ -1,39 +1,215 @@
-"""The artefact viewer: a file of TorchScript as a tree, without running it.
-
-Taught in notebook 03.
-"""
+"""The artefact viewer: a file of TorchScript part by part, without running it. Taught in notebook 03."""
 
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ipywidgets import HTML, Box, Layout, Select, Stack, VBox
-from traitlets import Unicode, link, validate
+from traitlets import HasTraits, Unicode, validate
 
+from tsnb.artifacts.archive import EXTRA, MEMBER, TOKENIZER
+from tsnb.artifacts.inspect import DIGESTS, inspect
+from tsnb.base.errors import ArtifactError
 from tsnb.base.palette import GREEN, GREY, ORANGE, VERMILION
 from tsnb.base.tables import CELL
-from tsnb.widgets.artifact_viewer_state import PARTS, ArtifactState
 from tsnb.widgets.base import MONO, View
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from tsnb.artifacts.archive import Digest
-
-COLOURS: dict[Digest, str] = {
-    "matches": GREEN,
-    "differs": VERMILION,
-    "absent": GREY,
-    "newer": ORANGE,
+PARTS = {  # its title, and what it is
+    "contract": ("contract", "What a caller must know; tsnb.load_traced returns it as the trace's contract."),
+    "weights": (
+        "weights and constants",
+        "A storage: numbers, and the names under which the module knows them.",
+    ),
+    "code": ("code", "The recording as source text. Whoever loads the file with torch runs it."),
+    "tokenizer": (
+        "tokenizer",
+        "One of the files that the tokenizer's save_pretrained writes; tsnb.load_tokenizer reads them.",
+    ),
+    "rest": ("everything else", "Neither weights nor code."),
 }
+MARKS = {
+    "matches": ("✓", GREEN),
+    "differs": ("✗", VERMILION),
+    "absent": ("–", GREY),  # noqa: RUF001
+    "newer": ("?", ORANGE),
+}
+BAR = 8  # characters that the longest bar takes
+LONGEST = 42  # characters of a name in the list; the end of a path tells more than its beginning
+SHOWN = 50_000  # characters of a text that are shown
 SMALL = f"{MONO}; font-size: 12px; line-height: 1.4"
-EDGE = f"1px solid var(--jp-border-color1, {GREY})"
-BOX = f"border: {EDGE}; max-height: 32em; overflow: auto; margin: 0; padding: 6px 8px"
+BOX = (
+    f"border: 1px solid var(--jp-border-color1, {GREY}); max-height: 32em; overflow: auto; margin: 0; "
+    f"padding: 6px 8px; {SMALL}"
+)
 LISTS = "tsnb-members"  # bars and sizes stand below each other in a font of one width only
-FEWEST, MOST = 2, 14  # lines of a list; a browser shows a list of one line as a menu
+STYLE = (  # a long line must not widen its box
+    f"<style>.{LISTS} select {{ {SMALL}; min-width: 0 }} .{LISTS} .widget-html-content {{ min-width: 0 }}</style>"
+)
 HALF = {"flex": "1 1 30em", "min_width": "0"}  # side by side where the page is wide enough
+
+
+class Content(NamedTuple):
+    """What is in a member: a heading, a sentence, and a table or a text."""
+
+    heading: str
+    note: str
+    rows: tuple[tuple[str, str], ...] = ()
+    text: str = ""
+
+
+class ArtifactState(HasTraits):  # type: ignore[misc]  # traitlets is not followed
+    """A file of TorchScript and the chosen member; prints as `tsnb.inspect`.
+
+    Attributes
+    ----------
+    chosen
+        A trait: a name in `artifact.members`, or one of `PARTS`; at first the contract.
+    artifact
+        What `tsnb.inspect` shows of the file, which is neither run nor unpickled.
+    parts
+        For each of `PARTS` its members, the largest first, and how the list calls them.
+    damaged
+        The first member that differs from its checksum in the archive, looked for where the digest
+        does not match; empty where there is none.
+
+    Examples
+    --------
+    >>> import tempfile, torch, tsnb
+    >>> traced = tsnb.trace(torch.nn.Linear(2, 3).eval(), {"input": torch.zeros(1, 2)})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     state = ArtifactState(tsnb.save(traced, folder + "/linear.pt"))
+    >>> state.parts["weights"]
+    {'data/0': '3 × 2  weight', 'data/1': '    3  bias'}
+    """
+
+    chosen = Unicode()
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__()
+        self.artifact = artifact = inspect(path)
+        self.modified = artifact.path.stat().st_mtime_ns
+        shapes = {member: _sizes(weights[0].shape) for member, weights in artifact.storages.items()}
+        width = max(map(len, shapes.values()), default=0)
+        named = {
+            "contract": {name: name for name in artifact.members if name == EXTRA + MEMBER},
+            "weights": {
+                member: f"{shapes[member]:>{width}}  {' = '.join(_short(weight.name) for weight in weights)}"
+                for member, weights in artifact.storages.items()
+            },
+            "code": {name: _short(name.removeprefix("code/")) for name in artifact.code},
+            "tokenizer": {name: _short(name.removeprefix(TOKENIZER)) for name in artifact.tokenizer},
+        }
+        others = artifact.members.keys() - {member for members in named.values() for member in members}
+        named["rest"] = {name: _short(name) for name in sorted(others)}
+        self.parts = {
+            part: dict(sorted(members.items(), key=lambda member: -artifact.members[member[0]]))
+            for part, members in named.items()
+        }
+        damaged = None if artifact.digest == "matches" else artifact.archive.first_damaged()
+        self.damaged = (damaged or "").removeprefix(f"{artifact.archive.root}/")
+        self.chosen = self.first("contract")
+
+    @validate("chosen")  # type: ignore[untyped-decorator]
+    def _in_the_file(self, proposal: Any) -> str:
+        if proposal.value not in self.artifact.members and proposal.value not in PARTS:
+            raise ArtifactError(
+                f"{self.artifact.path} has no readable member {proposal.value}. Call tsnb.inspect(path) to see what "
+                "it holds."
+            )
+        return str(proposal.value)
+
+    @property
+    def part(self) -> str:
+        """Which of `PARTS` the chosen member belongs to."""
+        return next(part for part in PARTS if self.chosen in {part, *self.parts[part]})
+
+    def first(self, part: str) -> str:
+        """Return the largest member of a part; the part's own name where it has none."""
+        return next(iter(self.parts[part]), part)
+
+    def summary(self) -> list[str]:
+        """Return the file, its digest's state and what is damaged, a line each."""
+        artifact = self.artifact
+        lines = [
+            f"{artifact.path}, {artifact.size:,} bytes",
+            f"{MARKS[artifact.digest][0]} {DIGESTS[artifact.digest]}",
+        ]
+        if self.damaged:
+            names = [self.damaged, *(weight.name for weight in artifact.storages.get(self.damaged, ()))]
+            lines.append(f"The first member that does not fit its checksum: {' = '.join(names)}")
+        return lines
+
+    def part_labels(self) -> list[str]:
+        """Return a line for each part: bytes, bar, and how many members it has; ✗ where one is damaged."""
+        sizes = self.artifact.members
+        return _labels(
+            (
+                sum(sizes[member] for member in members),
+                self.damaged in members,
+                f"{PARTS[part][0]} ({len(members)})" if members else f"{PARTS[part][0]}: none",
+            )
+            for part, members in self.parts.items()
+        )
+
+    def labels(self, part: str) -> list[str]:
+        """Return a line for each member of a part: bytes, bar, and name; ✗ where it is damaged."""
+        sizes = self.artifact.members
+        return _labels(
+            (sizes[member], member == self.damaged, name) for member, name in self.parts[part].items()
+        )
+
+    def content(self) -> Content:
+        """Return what is in the chosen member; a text is read from the file only now."""
+        artifact, part, member = self.artifact, self.part, self.chosen
+        title, about = PARTS[part]
+        if member in PARTS:
+            empty = f"There is no {title} in this file."
+            return Content(title, artifact.without_contract if part == "contract" else empty)
+        if part == "contract":
+            contract = artifact.contract
+            return Content(member, about if contract else artifact.without_contract,
+                           tuple(contract.rows() if contract else ()))  # fmt: skip
+        if part == "weights":
+            weights = artifact.storages[member]
+            name, dtype, shape, _, size = weights[0]
+            tied = f"One storage with {len(weights)} names: the weights are tied."
+            rows = (
+                ("names", " = ".join(weight.name for weight in weights)),
+                ("dtype", dtype or "not known"),
+                ("shape", _sizes(shape) if dtype else "not known"),
+                ("bytes", f"{size:,} ({100 * size / artifact.size:.1f} % of the file)"),
+                ("member", member),
+            )
+            return Content(name, tied if len(weights) > 1 else about, rows)
+        return self._text(member, about)
+
+    def _text(self, member: str, about: str) -> Content:
+        """Return the beginning of a member as text, or why it is not shown."""
+        if member.endswith(("pkl", "debug_pkl")):
+            return Content(member, "A pickle. It is not opened here: unpickling runs what the file asks for.")
+        try:
+            changed = self.artifact.path.stat().st_mtime_ns != self.modified
+            text = self.artifact.read(member)
+        except OSError:
+            changed, text = True, ""
+        except ArtifactError:
+            return Content(member, "These bytes do not fit their checksum: they were damaged or changed.")
+        if changed:
+            return Content(member, "The file was changed, moved or deleted since. Make a new viewer of it.")
+        if not text:
+            return Content(member, "It is empty.")
+        if "\0" in text or "\ufffd" in text:
+            return Content(member, "Bytes that are not text.")
+        more = f" The first {SHOWN:,} of {len(text):,} characters:" if len(text) > SHOWN else ""
+        return Content(member, about + more, text=text[:SHOWN])
+
+    def __str__(self) -> str:
+        return str(self.artifact)
 
 
 class ArtifactViewer(View):
@@ -51,8 +227,8 @@ class ArtifactViewer(View):
     Attributes
     ----------
     chosen
-        A trait: a name in `tsnb.inspect(path).members`, such as `Weight.member`, or one of
-        `contract`, `weights`, `code`, `tokenizer` and `rest`.
+        A name in `tsnb.inspect(path).members`, such as `Weight.member`, or one of `contract`,
+        `weights`, `code`, `tokenizer` and `rest`.
 
     Raises
     ------
@@ -75,18 +251,39 @@ class ArtifactViewer(View):
     """
 
     state: ArtifactState
-    chosen = Unicode()
 
     def __init__(self, path: str | Path) -> None:
         state = ArtifactState(path)
-        self.head, self.detail = HTML(value=_head(state)), HTML(layout=Layout(**HALF))
-        self._make_lists(state)
+        file, digest, *damage = map(escape, state.summary())
+        mark = f"<b style='color: {MARKS[state.artifact.digest][1]}'>{digest[0]}</b>{digest[1:]}"
+        lines = "".join(f"<div>{line}</div>" for line in (f"<b>{file}</b>", mark, *damage))
+        self.head = HTML(f"{STYLE}<div style='line-height: 1.5; overflow-wrap: anywhere'>{lines}</div>")
+        words = "Parts of the file, with the bytes that each takes"
+        self.parts = _select(zip(state.part_labels(), PARTS, strict=True), words)
+        words = "What is in the chosen part, the largest first: bytes and name"
+        self.members = Stack(
+            [_select(zip(state.labels(part), state.parts[part], strict=True), words) for part in PARTS]
+        )  # a list for each part, so that no list's lines ever change
+        self.detail = HTML(layout=Layout(**HALF))
         lists = VBox([self.parts, self.members], layout=Layout(**HALF, grid_gap="4px"))
         layout = Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="8px 16px")
         body = Box([lists, self.detail], layout=layout)
         body.add_class(LISTS)
         super().__init__(state, self.head, body)
-        self._join()
+        state.observe(lambda _: self.draw(), "chosen")
+        self.draw()
+        self.parts.observe(self._choose_part, "value")
+        for members in self.members.children:
+            members.observe(self._choose, "value")
+
+    @property
+    def chosen(self) -> str:
+        """The member, or the part, whose content is shown."""
+        return str(self.state.chosen)
+
+    @chosen.setter
+    def chosen(self, member: str) -> None:
+        self.state.chosen = member
 
     def html(self) -> str:
         """Return the file, its parts and what is chosen, for where there are no controls."""
@@ -96,38 +293,23 @@ class ArtifactViewer(View):
     def draw(self) -> None:
         """Bring the lists and the content to what is chosen now."""
         part, chosen = self.state.part, self.state.chosen
-        self.parts.value, self.members.selected_index = part, PARTS.index(part)
-        members = self.members.children[PARTS.index(part)]
-        members.value = None if chosen == part else chosen
-        content = self.state.content()
+        self.parts.value, self.members.selected_index = part, list(PARTS).index(part)
+        self.members.children[self.members.selected_index].value = None if chosen == part else chosen
+        heading, note, rows, text = self.state.content()
+        name = escape(heading, quote=True)
+        region = f"tabindex='0' role='region' aria-label='Content of {name}'"  # the Tab key reaches it
+        lines = "".join(
+            f"<tr><th scope='row' style='{CELL}; font-weight: normal'>{escape(label)}</th>"
+            f"<td style='{CELL}; overflow-wrap: anywhere'>{escape(value)}</td></tr>"
+            for label, value in rows
+        )
+        table = f"<table style='{SMALL}; border-collapse: collapse'>{lines}</table>"
         self.detail.value = (
-            f"<div style='line-height: 1.4; overflow-wrap: anywhere'>"
-            f"<b>{escape(content.heading)}</b><p style='margin: 4px 0'>{escape(content.note)}</p>"
-            f"</div>{_table(content.rows, content.heading)}{_text(content.text, content.heading)}"
+            f"<div style='line-height: 1.4; overflow-wrap: anywhere'><b>{name}</b>"
+            f"<p style='margin: 4px 0'>{escape(note)}</p></div>"
+            + (f"<div style='{BOX}' {region}>{table}</div>" if rows else "")
+            + (f"<pre style='{BOX}; white-space: pre' {region}>{escape(text)}</pre>" if text else "")
         )
-
-    @validate("chosen")  # type: ignore[untyped-decorator]
-    def _possible(self, proposal: Any) -> str:
-        return self.state.check(proposal.value)
-
-    def _make_lists(self, state: ArtifactState) -> None:
-        """Make a list of parts, and one of members for each: no list's lines ever change."""
-        self.parts = _select(
-            zip(state.part_labels(), PARTS, strict=True), "Parts of the file, with the bytes that each takes"
-        )
-        words = "What is in the chosen part, the largest first: bytes and name"
-        self.members = Stack(
-            [_select(zip(state.labels(part), state.members(part), strict=True), words) for part in PARTS]
-        )
-
-    def _join(self) -> None:
-        """Let the state follow the lists, and the view the state."""
-        link((self.state, "chosen"), (self, "chosen"))
-        self.state.observe(lambda _: self.draw(), "chosen")
-        self.draw()
-        self.parts.observe(self._choose_part, "value")
-        for members in self.members.children:
-            members.observe(self._choose, "value")
 
     def _choose_part(self, change: Any) -> None:
         if change["new"] != self.state.part:
@@ -141,40 +323,29 @@ class ArtifactViewer(View):
 def _select(lines: Iterable[tuple[str, str]], words: str) -> Select:
     """Return a list as wide as its place, where arrow keys move; one without lines is not shown."""
     options = list(lines)
-    width = "calc(100% - 4px)"  # the margins that ipywidgets gives it
-    layout = Layout(width=width, display="" if options else "none")
-    rows = max(FEWEST, min(MOST, len(options)))
+    rows = max(2, min(14, len(options)))  # a browser shows a list of one line as a menu
+    layout = Layout(width="calc(100% - 4px)", display="" if options else "none")  # ipywidgets' own margins
     return Select(options=options, value=None, rows=rows, tooltip=words, layout=layout)
 
 
-def _head(state: ArtifactState) -> str:
-    """Return the file and the state of its digest as HTML; its symbol has a colour."""
-    file, digest, *more = map(escape, state.heads())
-    mark = f"<b style='color: {COLOURS[state.artifact.digest]}'>{digest[0]}</b>{digest[1:]}"
-    lines = "".join(f"<div>{line}</div>" for line in (f"<b>{file}</b>", mark, *more))
-    narrow = f".{LISTS} .widget-html-content {{ min-width: 0 }}"  # else a long line widens its box
-    style = f"<style>.{LISTS} select {{ {SMALL}; min-width: 0 }} {narrow}</style>"
-    return f"{style}<div style='line-height: 1.5; overflow-wrap: anywhere'>{lines}</div>"
+def _short(name: str) -> str:
+    """Return the end of a name that is too long for the list."""
+    return name if len(name) <= LONGEST else "…" + name[1 - LONGEST :]
 
 
-def _table(rows: Iterable[tuple[str, str]], name: str) -> str:
-    """Return names and values as a table in a box of its own, which scrolls with the keyboard."""
-    lines = "".join(
-        f"<tr><th scope='row' style='{CELL}; font-weight: normal'>{escape(name)}</th>"
-        f"<td style='{CELL}; overflow-wrap: anywhere'>{escape(value)}</td></tr>"
-        for name, value in rows
-    )
-    table = f"<table style='{SMALL}; border-collapse: collapse'>{lines}</table>"
-    return f"<div style='{BOX}' {_region(name)}>{table}</div>" if lines else ""
+def _sizes(shape: tuple[int, ...]) -> str:
+    """Return a shape as text; a single number has none."""
+    return " × ".join(map(str, shape)) or "-"
 
 
-def _text(text: str, name: str) -> str:
-    """Return a text in a box that scrolls, with the keyboard too."""
-    style = f"{BOX}; {SMALL}; white-space: pre"
-    return f"<pre style='{style}' {_region(name)}>{escape(text)}</pre>" if text else ""
-
-
-def _region(name: str) -> str:
-    """Return what makes a box one that the Tab key reaches and a screen reader names."""
-    label = escape(f"Content of {name}", quote=True)
-    return f"tabindex='0' role='region' aria-label='{label}'"
+def _labels(lines: Iterable[tuple[int, bool, str]]) -> list[str]:
+    """Return bytes, a bar, a mark and a name, a line each; bars are to one scale."""
+    rows = list(lines)
+    largest = max((size for size, _, _ in rows), default=0) or 1
+    width = len(f"{largest:,}")
+    halves = [round(2 * BAR * size / largest) for size, _, _ in rows]
+    bars = ["━" * (half // 2) + "╸" * (half % 2) for half in halves]
+    return [
+        f"{size:>{width},} {bar:<{BAR}} {'✗' if damaged else ' '} {name}"
+        for (size, damaged, name), bar in zip(rows, bars, strict=True)
+    ]
