@@ -32,8 +32,8 @@ PIECE = 1 << 20  # bytes that are read at once
 LIMIT = 64 << 20  # bytes of a member that is read whole; a zip bomb is longer
 
 PICKLE = (
-    "It looks like a pickle, as torch.save writes: weights or an object, without the code of a trace. "
-    "Load it as its maker says, then tsnb.trace and tsnb.save; a pickle runs what its maker wants."
+    "It looks like a pickle, as torch.save writes: weights or an object, without the code of a trace. Load "
+    "it as its maker says, then tsnb.trace and tsnb.save; a pickle runs what its maker wants."
 )
 BEGINNINGS = {  # how files begin that are called a model too
     rb"\Z": "It is empty. Copy or save it again.",
@@ -44,7 +44,7 @@ BEGINNINGS = {  # how files begin that are called a model too
         "from with tsnb.load, then tsnb.trace and tsnb.save."
     ),
     # the version of its format, then who wrote it
-    rb"\x08[\x01-\x1f]\x12": "It looks like an ONNX model, which torch does not run. Open it with onnxruntime.",
+    rb"\x08[\x01-\x1f]\x12": "It looks like an ONNX model, not for torch. Open it with onnxruntime.",
     rb"": "Nothing known begins like it. Expected what tsnb.save or torch.jit.save writes.",
 }
 
@@ -106,12 +106,17 @@ class Archive:
             ) from error
 
     def first_damaged(self) -> str | None:
-        """Return a member that differs from its checksum in the archive, if there is one."""
+        """Return the first member that differs from its checksum in the archive, if there is one."""
+        name = self.root
         try:
             with zipfile.ZipFile(self.path) as archive:
-                return archive.testzip()
+                for name in archive.namelist():
+                    with archive.open(name) as member:
+                        while member.read(PIECE):
+                            pass
         except Exception:  # noqa: BLE001, a damaged archive may raise anything
-            return self.root
+            return name
+        return None
 
 
 def append_digest(path: Path) -> None:
@@ -199,8 +204,8 @@ def check(path: Path) -> Archive:
         if state == "matches" or not (by_tsnb or archive.first_damaged()):
             return archive
     raise ArtifactError(
-        f"{path} is not as it was saved: bytes were changed, lost or added, by a broken copy, a failing disk or "
-        "another program. It was not loaded. Copy it again, or save the trace again."
+        f"{path} is not as it was saved: bytes were changed, lost or added, by a broken copy, a failing "
+        "disk or another program. It was not loaded. Copy it again, or save the trace again."
     )
 
 

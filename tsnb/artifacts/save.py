@@ -176,8 +176,8 @@ def load_traced(path: str | Path, map_location: str | torch.device = "cpu") -> T
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         why = str(error).strip().partition("\n")[0]
         raise ArtifactError(
-            f"torch {torch.__version__} cannot load {archive.path} onto {map_location}. torch said: {why}. Check "
-            "map_location; the file may also need another torch, or a package that is not imported."
+            f"torch {torch.__version__} cannot load {archive.path} onto {map_location}. torch said: {why}. "
+            "Check map_location; the file may also need another torch, or a package that is not imported."
         ) from error
     if contract is None:
         return Traced(module, _contract_of(archive.path, module))

@@ -12,24 +12,17 @@ from tsnb.artifacts.archive import EXTRA, MEMBER, TOKENIZER
 from tsnb.artifacts.inspect import DIGESTS, inspect
 from tsnb.base.errors import ArtifactError
 from tsnb.base.palette import GREEN, GREY, ORANGE, VERMILION
-from tsnb.base.tables import CELL
 from tsnb.widgets.base import MONO, View
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 PARTS = {  # its title, and what it is
     "contract": ("contract", "What a caller must know; tsnb.load_traced returns it as the trace's contract."),
-    "weights": (
-        "weights and constants",
-        "A storage: numbers, and the names under which the module knows them.",
-    ),
+    "weights": ("weights and constants", "A storage: numbers, and the names that the module has for them."),
     "code": ("code", "The recording as source text. Whoever loads the file with torch runs it."),
-    "tokenizer": (
-        "tokenizer",
-        "One of the files that the tokenizer's save_pretrained writes; tsnb.load_tokenizer reads them.",
-    ),
+    "tokenizer": ("tokenizer", "One of the tokenizer's own files; tsnb.load_tokenizer reads them."),
     "rest": ("everything else", "Neither weights nor code."),
 }
 MARKS = {
@@ -42,28 +35,24 @@ BAR = 8  # characters that the longest bar takes
 LONGEST = 42  # characters of a name in the list; the end of a path tells more than its beginning
 SHOWN = 50_000  # characters of a text that are shown
 SMALL = f"{MONO}; font-size: 12px; line-height: 1.4"
-BOX = (
-    f"border: 1px solid var(--jp-border-color1, {GREY}); max-height: 32em; overflow: auto; margin: 0; "
-    f"padding: 6px 8px; {SMALL}"
-)
+EDGE = f"1px solid var(--jp-border-color1, {GREY})"
+BOX = f"border: {EDGE}; max-height: 32em; overflow: auto; margin: 0; padding: 8px; white-space: pre; {SMALL}"
 LISTS = "tsnb-members"  # bars and sizes stand below each other in a font of one width only
-STYLE = (  # a long line must not widen its box
-    f"<style>.{LISTS} select {{ {SMALL}; min-width: 0 }} .{LISTS} .widget-html-content {{ min-width: 0 }}</style>"
-)
+NARROW = "min-width: 0"  # a long line must not widen its box
+STYLE = f"<style>.{LISTS} select {{ {SMALL}; {NARROW} }} .{LISTS} .widget-html-content {{ {NARROW} }}</style>"
 HALF = {"flex": "1 1 30em", "min_width": "0"}  # side by side where the page is wide enough
 
 
 class Content(NamedTuple):
-    """What is in a member: a heading, a sentence, and a table or a text."""
+    """What is in a member: a heading, a sentence, and a text; empty where there is none to show."""
 
     heading: str
     note: str
-    rows: tuple[tuple[str, str], ...] = ()
     text: str = ""
 
 
 class ArtifactState(HasTraits):  # type: ignore[misc]  # traitlets is not followed
-    """A file of TorchScript and the chosen member; prints as `tsnb.inspect`.
+    r"""A file of TorchScript and the chosen member; prints as `tsnb.inspect`.
 
     Attributes
     ----------
@@ -72,7 +61,9 @@ class ArtifactState(HasTraits):  # type: ignore[misc]  # traitlets is not follow
     artifact
         What `tsnb.inspect` shows of the file, which is neither run nor unpickled.
     parts
-        For each of `PARTS` its members, the largest first, and how the list calls them.
+        For each of `PARTS` its members, the largest first, each with a line: bytes, bar, and name.
+    part_lines
+        A line for each of `PARTS`: bytes, bar, and how many members it has.
     damaged
         The first member that differs from its checksum in the archive, looked for where the digest
         does not match; empty where there is none.
@@ -83,8 +74,9 @@ class ArtifactState(HasTraits):  # type: ignore[misc]  # traitlets is not follow
     >>> traced = tsnb.trace(torch.nn.Linear(2, 3).eval(), {"input": torch.zeros(1, 2)})
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     state = ArtifactState(tsnb.save(traced, folder + "/linear.pt"))
-    >>> state.parts["weights"]
-    {'data/0': '3 × 2  weight', 'data/1': '    3  bias'}
+    >>> print(*state.parts["weights"].values(), sep="\n")
+    24 ━━━━━━━━   3 × 2  weight
+    12 ━━━━       3  bias
     """
 
     chosen = Unicode()
@@ -93,33 +85,35 @@ class ArtifactState(HasTraits):  # type: ignore[misc]  # traitlets is not follow
         super().__init__()
         self.artifact = artifact = inspect(path)
         self.modified = artifact.path.stat().st_mtime_ns
-        shapes = {member: _sizes(weights[0].shape) for member, weights in artifact.storages.items()}
-        width = max(map(len, shapes.values()), default=0)
-        named = {
-            "contract": {name: name for name in artifact.members if name == EXTRA + MEMBER},
+        damaged = None if artifact.digest == "matches" else artifact.archive.first_damaged()
+        self.damaged = (damaged or "").removeprefix(f"{artifact.archive.root}/")
+        sizes = artifact.members
+        names = {
+            "contract": {name: name for name in sizes if name == EXTRA + MEMBER},
             "weights": {
-                member: f"{shapes[member]:>{width}}  {' = '.join(_short(weight.name) for weight in weights)}"
+                member: f"{_sizes(weights[0].shape)}  {' = '.join(_short(name) for name, *_ in weights)}"
                 for member, weights in artifact.storages.items()
             },
             "code": {name: _short(name.removeprefix("code/")) for name in artifact.code},
             "tokenizer": {name: _short(name.removeprefix(TOKENIZER)) for name in artifact.tokenizer},
         }
-        others = artifact.members.keys() - {member for members in named.values() for member in members}
-        named["rest"] = {name: _short(name) for name in sorted(others)}
-        self.parts = {
-            part: dict(sorted(members.items(), key=lambda member: -artifact.members[member[0]]))
-            for part, members in named.items()
-        }
-        damaged = None if artifact.digest == "matches" else artifact.archive.first_damaged()
-        self.damaged = (damaged or "").removeprefix(f"{artifact.archive.root}/")
+        others = sorted(sizes.keys() - {member for members in names.values() for member in members})
+        names["rest"] = {name: _short(name) for name in others}
+        self.parts, totals = dict[str, dict[str, str]](), []
+        for part, members in names.items():
+            ordered = sorted(members, key=lambda member: -sizes[member])
+            lines = _lines([(sizes[member], member == self.damaged, members[member]) for member in ordered])
+            self.parts[part] = dict(zip(ordered, lines, strict=True))
+            title = f"{PARTS[part][0]} ({len(ordered) or 'none'})"
+            totals.append((sum(sizes[member] for member in ordered), self.damaged in members, title))
+        self.part_lines = _lines(totals)
         self.chosen = self.first("contract")
 
     @validate("chosen")  # type: ignore[untyped-decorator]
     def _in_the_file(self, proposal: Any) -> str:
         if proposal.value not in self.artifact.members and proposal.value not in PARTS:
             raise ArtifactError(
-                f"{self.artifact.path} has no readable member {proposal.value}. Call tsnb.inspect(path) to see what "
-                "it holds."
+                f"{self.artifact.path} has no member {proposal.value}. Call tsnb.inspect(path) to see them."
             )
         return str(proposal.value)
 
@@ -144,69 +138,46 @@ class ArtifactState(HasTraits):  # type: ignore[misc]  # traitlets is not follow
             lines.append(f"The first member that does not fit its checksum: {' = '.join(names)}")
         return lines
 
-    def part_labels(self) -> list[str]:
-        """Return a line for each part: bytes, bar, and how many members it has; ✗ where one is damaged."""
-        sizes = self.artifact.members
-        return _labels(
-            (
-                sum(sizes[member] for member in members),
-                self.damaged in members,
-                f"{PARTS[part][0]} ({len(members)})" if members else f"{PARTS[part][0]}: none",
-            )
-            for part, members in self.parts.items()
-        )
-
-    def labels(self, part: str) -> list[str]:
-        """Return a line for each member of a part: bytes, bar, and name; ✗ where it is damaged."""
-        sizes = self.artifact.members
-        return _labels(
-            (sizes[member], member == self.damaged, name) for member, name in self.parts[part].items()
-        )
-
     def content(self) -> Content:
         """Return what is in the chosen member; a text is read from the file only now."""
         artifact, part, member = self.artifact, self.part, self.chosen
         title, about = PARTS[part]
-        if member in PARTS:
-            empty = f"There is no {title} in this file."
-            return Content(title, artifact.without_contract if part == "contract" else empty)
         if part == "contract":
             contract = artifact.contract
-            return Content(member, about if contract else artifact.without_contract,
-                           tuple(contract.rows() if contract else ()))  # fmt: skip
+            note = about if contract else artifact.without_contract
+            return Content(title if member == part else member, note, str(contract or ""))
+        if member == part:
+            return Content(title, f"There is no {title} in this file.")
         if part == "weights":
             weights = artifact.storages[member]
             name, dtype, shape, _, size = weights[0]
-            tied = f"One storage with {len(weights)} names: the weights are tied."
-            rows = (
-                ("names", " = ".join(weight.name for weight in weights)),
-                ("dtype", dtype or "not known"),
-                ("shape", _sizes(shape) if dtype else "not known"),
-                ("bytes", f"{size:,} ({100 * size / artifact.size:.1f} % of the file)"),
-                ("member", member),
+            if len(weights) > 1:
+                about = f"One storage with {len(weights)} names: the weights are tied."
+            text = (
+                f"names   {' = '.join(weight.name for weight in weights)}\n"
+                f"dtype   {dtype or 'not known'}\n"
+                f"shape   {_sizes(shape) if dtype else 'not known'}\n"
+                f"bytes   {size:,} ({100 * size / artifact.size:.1f} % of the file)\n"
+                f"member  {member}"
             )
-            return Content(name, tied if len(weights) > 1 else about, rows)
-        return self._text(member, about)
+            return Content(name, about, text)
+        return Content(member, *self._text(about))
 
-    def _text(self, member: str, about: str) -> Content:
-        """Return the beginning of a member as text, or why it is not shown."""
-        if member.endswith(("pkl", "debug_pkl")):
-            return Content(member, "A pickle. It is not opened here: unpickling runs what the file asks for.")
+    def _text(self, about: str) -> tuple[str, str]:
+        """Return the beginning of the chosen member as text, below what is to be said of it."""
+        if self.chosen.endswith(("pkl", "debug_pkl")):
+            return "A pickle. It is not opened here: unpickling runs what the file asks for.", ""
         try:
+            text = self.artifact.read(self.chosen)
             changed = self.artifact.path.stat().st_mtime_ns != self.modified
-            text = self.artifact.read(member)
-        except OSError:
-            changed, text = True, ""
-        except ArtifactError:
-            return Content(member, "These bytes do not fit their checksum: they were damaged or changed.")
+        except (ArtifactError, OSError):
+            changed = True
         if changed:
-            return Content(member, "The file was changed, moved or deleted since. Make a new viewer of it.")
-        if not text:
-            return Content(member, "It is empty.")
-        if "\0" in text or "\ufffd" in text:
-            return Content(member, "Bytes that are not text.")
+            return "It cannot be read: it is damaged, or the file was changed or deleted since.", ""
+        if not text or "\0" in text or "\ufffd" in text:
+            return "Bytes that are not text." if text else "It is empty.", ""
         more = f" The first {SHOWN:,} of {len(text):,} characters:" if len(text) > SHOWN else ""
-        return Content(member, about + more, text=text[:SHOWN])
+        return about + more, text[:SHOWN]
 
     def __str__(self) -> str:
         return str(self.artifact)
@@ -259,10 +230,10 @@ class ArtifactViewer(View):
         lines = "".join(f"<div>{line}</div>" for line in (f"<b>{file}</b>", mark, *damage))
         self.head = HTML(f"{STYLE}<div style='line-height: 1.5; overflow-wrap: anywhere'>{lines}</div>")
         words = "Parts of the file, with the bytes that each takes"
-        self.parts = _select(zip(state.part_labels(), PARTS, strict=True), words)
+        self.parts = _select(zip(state.part_lines, PARTS, strict=True), words)
         words = "What is in the chosen part, the largest first: bytes and name"
         self.members = Stack(
-            [_select(zip(state.labels(part), state.parts[part], strict=True), words) for part in PARTS]
+            [_select(((line, member) for member, line in state.parts[part].items()), words) for part in PARTS]
         )  # a list for each part, so that no list's lines ever change
         self.detail = HTML(layout=Layout(**HALF))
         lists = VBox([self.parts, self.members], layout=Layout(**HALF, grid_gap="4px"))
@@ -287,7 +258,7 @@ class ArtifactViewer(View):
 
     def html(self) -> str:
         """Return the file, its parts and what is chosen, for where there are no controls."""
-        lines = "\n".join(self.state.part_labels())
+        lines = "\n".join(self.state.part_lines)
         return f"{self.head.value}<pre style='{SMALL}'>{escape(lines)}</pre>{self.detail.value}"
 
     def draw(self) -> None:
@@ -295,20 +266,12 @@ class ArtifactViewer(View):
         part, chosen = self.state.part, self.state.chosen
         self.parts.value, self.members.selected_index = part, list(PARTS).index(part)
         self.members.children[self.members.selected_index].value = None if chosen == part else chosen
-        heading, note, rows, text = self.state.content()
-        name = escape(heading, quote=True)
-        region = f"tabindex='0' role='region' aria-label='Content of {name}'"  # the Tab key reaches it
-        lines = "".join(
-            f"<tr><th scope='row' style='{CELL}; font-weight: normal'>{escape(label)}</th>"
-            f"<td style='{CELL}; overflow-wrap: anywhere'>{escape(value)}</td></tr>"
-            for label, value in rows
-        )
-        table = f"<table style='{SMALL}; border-collapse: collapse'>{lines}</table>"
+        heading, note, text = map(escape, self.state.content())
+        region = f"tabindex='0' role='region' aria-label='Content of {heading}'"  # the Tab key reaches it
         self.detail.value = (
-            f"<div style='line-height: 1.4; overflow-wrap: anywhere'><b>{name}</b>"
-            f"<p style='margin: 4px 0'>{escape(note)}</p></div>"
-            + (f"<div style='{BOX}' {region}>{table}</div>" if rows else "")
-            + (f"<pre style='{BOX}; white-space: pre' {region}>{escape(text)}</pre>" if text else "")
+            f"<div style='line-height: 1.4; overflow-wrap: anywhere'><b>{heading}</b>"
+            f"<p style='margin: 4px 0'>{note}</p></div>"
+            + (f"<pre style='{BOX}' {region}>{text}</pre>" if text else "")
         )
 
     def _choose_part(self, change: Any) -> None:
@@ -338,9 +301,8 @@ def _sizes(shape: tuple[int, ...]) -> str:
     return " × ".join(map(str, shape)) or "-"
 
 
-def _labels(lines: Iterable[tuple[int, bool, str]]) -> list[str]:
-    """Return bytes, a bar, a mark and a name, a line each; bars are to one scale."""
-    rows = list(lines)
+def _lines(rows: Sequence[tuple[int, bool, str]]) -> list[str]:
+    """Return bytes, a bar to scale, ✗ where it is damaged, and a name, a line each."""
     largest = max((size for size, _, _ in rows), default=0) or 1
     width = len(f"{largest:,}")
     halves = [round(2 * BAR * size / largest) for size, _, _ in rows]

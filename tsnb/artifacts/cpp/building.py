@@ -87,7 +87,7 @@ def build(folder: str | Path) -> Path:
         return program
     if absent := missing():
         raise CppError(
-            f"The C++ loader cannot be built here: {', '.join(absent)} not found. Only the C++ part of "
+            f"The C++ loader cannot be built here: {', '.join(absent)} not found. Only the C++ part of "  # noqa: S608, no SQL
             "notebook 03 needs them; the rest goes on without. Debian and Ubuntu: sudo apt install g++ "
             "cmake make. macOS: xcode-select --install, then brew install cmake. conda: conda install "
             "cxx-compiler cmake make. Windows: Visual Studio's build tools for C++, with Jupyter started "
