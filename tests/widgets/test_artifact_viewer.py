@@ -49,7 +49,7 @@ def test_every_member_is_in_one_part_the_largest_first(viewer: ArtifactViewer) -
     sizes = viewer.state.artifact.members
     assert sorted(member for part in viewer.state.parts.values() for member in part) == sorted(sizes)
     for members in viewer.state.parts.values():
-        assert [sizes[member] for member in members] == sorted(map(sizes.get, members), reverse=True)
+        assert sorted(members, key=lambda member: -sizes[member]) == list(members)
 
 
 def test_contract_tied_weight_code_and_tokenizer(viewer: ArtifactViewer) -> None:

@@ -88,15 +88,9 @@ def test_dtypes_not_a_number_infinity_and_minus_zero_survive(loader: Path, tmp_p
     }
     traced = tsnb.trace(Odd().eval(), inputs)
     outputs = tsnb.cpp.run(loader, tsnb.save(traced, tmp_path / "odd.pt"), inputs)
-    kinds = [
-        torch.float64,
-        torch.float32,
-        torch.float16,
-        torch.int32,
-        torch.bool,
-        *[torch.float64] * 2,
-    ]
-    assert [tensor.dtype for tensor in outputs.values()] == kinds
+    assert [str(tensor.dtype).removeprefix("torch.") for tensor in outputs.values()] == [
+        "float64", "float32", "float16", "int32", "bool", "float64", "float64"
+    ]  # fmt: skip
     assert [tensor.ndim for tensor in outputs.values()] == [2, 2, 2, 2, 2, 0, 0]
     first = outputs["output_0"]
     assert bool(first.isnan().any() and first.isposinf().any() and first.isneginf().any())
