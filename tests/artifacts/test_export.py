@@ -121,7 +121,9 @@ def test_weights_drawn_at_random_are_told(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_tied_weights_stay_tied_unless_asked(exported: tuple[Path, str], tmp_path: Path) -> None:
-    tied = tsnb.inspect(exported[0])
     untied = export("tiny-bert", tmp_path / "bert.pt", max_length=16, untie=True).artifact
-    assert untied.size - tied.size == pytest.approx(623 * 128 * 4, rel=0.1)
-    assert len(untied.storages) == len(tied.storages) + 1
+    tied, apart = (
+        sorted(weights[0].size for weights in artifact.storages.values())
+        for artifact in (tsnb.inspect(exported[0]), untied)
+    )
+    assert sorted([*tied, 623 * 128 * 4]) == apart

@@ -28,7 +28,7 @@ def tokenizer() -> Any:
 
 
 MEASURED = """
-import resource, sys, tsnb.cpp
+import resource, sys, tsnb
 tsnb.cpp.build(sys.argv[1])
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """

@@ -63,7 +63,7 @@ def asked(rng: random.Random, room: int, *, unseen: bool = False) -> Asked:
     room
         At most so many pieces in the text, though one sentence at least.
     unseen
-        Take names from the sentence-out pairs, which the model was not trained on.
+        Take names from the held-out pairs, which the model was not trained on.
 
     Examples
     --------
