@@ -6,4 +6,4 @@ in it, `export` goes from a model's name to a file in one step, and `cpp` runs a
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ["cpp"])
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
