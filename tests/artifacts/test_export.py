@@ -4,38 +4,35 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import sysconfig
-import venv
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
 from transformers import FunnelConfig, FunnelModel
 
 import tsnb
 from tsnb.artifacts.export import export
-from tsnb.base.words import say
 from tsnb.cli import main as cli
 from tsnb.models.load import quiet_transformers, seeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-WITHOUT_TSNB = """
-import json, sys
-from importlib.util import find_spec
-import torch
-extra = {"tsnb_contract.json": ""}
-module = torch.jit.load(sys.argv[1], _extra_files=extra)
-inputs, expected = torch.load(sys.argv[2])
-names = json.loads(extra["tsnb_contract.json"])["input_names"]
-[logits] = module(*(inputs[name] for name in names))
-print(torch.equal(logits, expected), find_spec("tsnb"), sys.prefix != sys.base_prefix)
-"""
+    from pathlib import Path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Run the command itself once; return the file, and what was printed."""
+    path = tmp_path_factory.mktemp("exported") / "some" / "where" / "bert.pt"
+    command = [sys.executable, "-m", "tsnb.cli.main", "export", "tiny-bert"]
+    options = ["--max-length", "16", "--batch-size", "2", "--verify", "24", "3x8", "-o", str(path)]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "save: 100%" in done.stderr
+    assert "5/5" in done.stderr  # the bar: load, trace, two shapes, save
+    return path, done.stdout
+
+
+@pytest.fixture(scope="module")
 def funnel(tmp_path_factory: pytest.TempPathFactory, load: Callable[..., Any]) -> Path:
     """Write a Funnel with random weights, whose trace is wrong or raises at other lengths."""
     folder = tmp_path_factory.mktemp("funnel")
@@ -52,125 +49,60 @@ def run(*arguments: object) -> int:
 
 
 def test_a_file_with_contract_verified_shapes_and_tokenizer(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], load: Callable[..., Any]
+    exported: tuple[Path, str], load: Callable[..., Any]
 ) -> None:
-    path = tmp_path / "some" / "where" / "bert.pt"
-    arguments = ("--max-length", 16, "--batch-size", 2, "--verify", 24, "3x8", "-o", path)
-    assert run("tiny-bert", *arguments) == 0
+    path, printed = exported
     contract = tsnb.load_traced(path).contract
     assert (contract.batch_size, contract.length, contract.model_id) == (2, 16, "tiny-bert")
     assert contract.verified == ((2, 16), (2, 24), (3, 8))
     assert tsnb.load_tokenizer(path)("Jim") == load()[1]("Jim")
-    out, err = capsys.readouterr()
-    assert out.startswith("2 × 24: same as the model")
-    assert str(tsnb.inspect(path)) in out
-    assert out.endswith(say("export.written") + "\n")
-    assert "5/5" in err  # the bar: load, trace, two shapes, save
+    assert printed.startswith("2 × 24: same as the model")
+    assert printed.endswith(f"{tsnb.inspect(path)}\nWritten, and read again.\n")
 
 
-def test_the_file_is_loaded_in_an_environment_without_tsnb(tmp_path: Path, load: Callable[..., Any]) -> None:
-    path = tmp_path / "bert.pt"
-    assert run("tiny-bert", "--max-length", 16, "-o", path) == 0
-    model, tokenizer = load()
-    inputs = tsnb.dummy_inputs(tokenizer, model, None, 20, 3)
-    torch.save((inputs, tsnb.load_traced(path)(**inputs)["logits"]), tmp_path / "expected")
-    venv.create(tmp_path / "venv")
-    paths = {"base": str(tmp_path / "venv"), "platbase": str(tmp_path / "venv")}
-    site = Path(sysconfig.get_path("purelib", "venv", paths))
-    (site / "torch.pth").write_text(str(Path(torch.__file__).parents[1]))
-    python = Path(sysconfig.get_path("scripts", "venv", paths)) / "python"
-    done = subprocess.run(
-        [python, "-I", "-c", WITHOUT_TSNB, path, tmp_path / "expected"],
-        cwd=tmp_path,
-        env={"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.stdout, done.returncode) == ("True None True\n", 0), done.stderr
-
-
-def test_the_file_is_loaded_by_the_program_in_cpp(
-    tmp_path: Path, load: Callable[..., Any], loader: Path
-) -> None:
-    model, tokenizer = load()
-    assert run("tiny-bert", "--max-length", 16, "-o", tmp_path / "bert.pt") == 0
-    inputs = dict(tokenizer("who was jim henson ?", return_tensors="pt"))
-    found = tsnb.cpp.run(loader, tmp_path / "bert.pt", inputs)["logits"]
-    assert torch.equal(found, tsnb.load_traced(tmp_path / "bert.pt")(**inputs)["logits"])
-    with torch.no_grad():
-        assert torch.allclose(found, model(**inputs).logits, atol=1e-5)
-
-
-@pytest.mark.parametrize("shape", ["8", "32", "1x600"])
-def test_no_file_where_the_trace_disagrees_at_a_shape_that_was_asked_for(
-    funnel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], shape: str
-) -> None:
-    path = tmp_path / "new" / "funnel.pt"
-    arguments = ("--head", "encoder", "--max-length", 16, "--verify", "16", shape, "-o", path)
-    assert run(funnel, *arguments) == 1
-    out, err = capsys.readouterr()
-    assert out == ""
-    told = err.splitlines()[-1]
-    assert told.startswith("The trace does not agree with the model at every shape to verify: 1 ×")
-    assert told.endswith(say("export.no-file"))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_where_none_is_asked_for_disagreements_are_told(
+def test_a_file_is_written_or_replaced_only_where_the_trace_agrees_at_every_shape_to_verify(
     funnel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "funnel.pt"
-    assert run(funnel, "--head", "encoder", "--max-length", 16, "-o", path) == 0
-    assert (1, 32) not in tsnb.load_traced(path).contract.verified
+    old, new = tmp_path / "model.pt", tmp_path / "new" / "model.pt"
+    old.write_bytes(b"older")
+    arguments = (funnel, "--head", "encoder", "--max-length", 16)
+    for path, shape in ((new, "8"), (new, "1x600"), (old, "32")):
+        assert run(*arguments, "--verify", "16", shape, "-o", path) == 1
+        out, err = capsys.readouterr()
+        assert "does not agree with the model at every shape to verify: 1 ×" in err.splitlines()[-1]
+        assert err.endswith("No file was written.\n")
+        assert (out, list(tmp_path.iterdir()), old.read_bytes()) == ("", [old], b"older")
+    assert run(*arguments, "-o", old) == 0  # nothing to verify: neighbours are tried, and disagreements shown
+    assert (1, 32) not in tsnb.load_traced(old).contract.verified
     out = capsys.readouterr().out
     assert "1 × 32: runs, and differs from the model by" in out
     assert "2 × 16: same as the model" in out
-
-
-def test_an_older_file_is_replaced_only_by_one_that_passed(
-    funnel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "model.pt"
-    path.write_bytes(b"older")
-    arguments = ("--head", "encoder", "--max-length", 16, "-o", path)
-    assert run(funnel, *arguments, "--verify", 32) == 1
-    assert path.read_bytes() == b"older"
-    assert run(funnel, *arguments, "--verify", "2x16") == 0
-    assert tsnb.inspect(path).digest == "matches"
-    assert capsys.readouterr().out.endswith(say("export.replaced") + "\n")
+    assert out.endswith("it replaces an older file.\n")
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["tiny-brt"], "Did you mean tiny-bert?"),
-        (["./nowhere"], "There is no folder"),
         (["tiny-bert", "--head", "masked"], "There is no head called masked"),
         (["tiny-bert", "--max-length", "600"], "over the model's position limit"),
         (["tiny-bert", "--batch-size", "0"], "batch_size must be a whole number"),
         (["tiny-bert", "--verify", "0"], "verify takes shapes"),
-        (["tiny-bert", "--verify", "0x8"], "verify takes shapes"),
+        (["tiny-bert", "-o", "{tmp_path}"], "{tmp_path} is a folder"),
+        (["tiny-bert", "-o", "{tmp_path}/file/model.pt"], "{tmp_path}/file/model.pt cannot be written"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
-    assert run(*arguments, "-o", tmp_path / "model.pt") == 2
+    (tmp_path / "file").touch()
+    given = [argument.format(tmp_path=tmp_path) for argument in arguments]
+    assert run("-o", tmp_path / "model.pt", *given) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert words in err.splitlines()[-1]
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("name", ["", "file/model.pt"])
-def test_a_place_that_cannot_be_written_is_told_before_the_work(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
-    (tmp_path / "file").touch()
-    assert run("tiny-bert", "-o", tmp_path / name) == 2
-    [told] = capsys.readouterr().err.splitlines()  # and no bar
-    assert str(tmp_path / name) in told
+    assert words.format(tmp_path=tmp_path) in err.splitlines()[-1]
+    assert "-o" not in arguments or len(err.splitlines()) == 1  # before the work, and no bar
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("shape", ["", "x", "2x", "axb", "1x2x3", "-4", "1.5"])
@@ -184,26 +116,14 @@ def test_a_shape_that_is_none_is_misuse(
 
 
 def test_weights_drawn_at_random_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "bert.pt"
-    arguments = ("--head", "encoder", "--max-length", 16, "-o", path)
-    assert run("tiny-bert", *arguments) == 0
+    assert run("tiny-bert", "--head", "encoder", "--max-length", 16, "-o", tmp_path / "bert.pt") == 0
     assert "drawn at random (seed 0): pooler.dense.bias" in capsys.readouterr().err
 
 
-def test_tied_weights_stay_tied_unless_asked(tmp_path: Path) -> None:
-    tied, untied = (
-        export("tiny-bert", tmp_path / str(untie) / "bert.pt", max_length=16, untie=untie).artifact
-        for untie in (False, True)
+def test_tied_weights_stay_tied_unless_asked(exported: tuple[Path, str], tmp_path: Path) -> None:
+    untied = export("tiny-bert", tmp_path / "bert.pt", max_length=16, untie=True).artifact
+    tied, apart = (
+        sorted(weights[0].size for weights in artifact.storages.values())
+        for artifact in (tsnb.inspect(exported[0]), untied)
     )
-    embeddings = 623 * 128 * 4
-    assert untied.size - tied.size == pytest.approx(embeddings, rel=0.05)
-    assert len(untied.storages) == len(tied.storages) + 1
-
-
-def test_the_command_itself(tmp_path: Path) -> None:
-    command = Path(sys.executable).with_name("tsnb")
-    arguments = ["export", "tiny-bert", "--max-length", "16", "-o", "bert.pt"]
-    done = subprocess.run([command, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "save: 100%" in done.stderr
-    assert "bert.pt" in done.stdout.splitlines()[3]
+    assert sorted([*tied, 623 * 128 * 4]) == apart

@@ -17,7 +17,7 @@ import transformers
 from transformers import FunnelConfig, FunnelModel
 
 import tsnb
-from tsnb.artifacts.archive import seal
+from tsnb.artifacts.archive import append_digest
 from tsnb.practice.exercises import stories
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ def test_a_module_can_write_and_read_files_and_be_busy_while_it_is_loaded(tmp_pa
 @pytest.mark.claim("a-digest-is-not-a-signature")
 def test_whoever_changes_a_file_can_seal_it_again(tmp_path: Path) -> None:
     torch.jit.save(torch.jit.script(Sneaky(str(tmp_path / "written"))), tmp_path / "x.pt")
-    seal(tmp_path / "x.pt")
+    append_digest(tmp_path / "x.pt")
     assert tsnb.inspect(tmp_path / "x.pt").digest == "matches"
     tsnb.load_traced(tmp_path / "x.pt")
     assert (tmp_path / "written").exists()

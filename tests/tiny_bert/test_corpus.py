@@ -1,13 +1,16 @@
+"""The grammar's pairs and texts: held-out names, known words, lengths like those of real traffic."""
+
 from __future__ import annotations
 
 import random
+from functools import cache
+from statistics import fmean, median, quantiles
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
 from transformers import BertTokenizer, BertTokenizerFast
 
-from tsnb import tiny_bert
+from tsnb import InputError, tiny_bert
 from tsnb.tiny_bert import corpus
 
 if TYPE_CHECKING:
@@ -15,32 +18,21 @@ if TYPE_CHECKING:
 
 SEED_TEXTS = ("Who was Jim Henson ?", "Jim Henson was a puppeteer")
 PIECES = "[CLS] who was jim henson ? [SEP] jim henson was a puppet ##eer [SEP]"
-MASKED = 8
 
 
-def draw(seed: int, count: int = 500, *, unseen: bool = False) -> list[corpus.Pair]:
-    rng = random.Random(seed)
-    return [corpus.pair(rng, unseen=unseen) for _ in range(count)]
+@cache
+def texts(seed: int = 0) -> list[str]:
+    return corpus.texts(1000, seed)
+
+
+def lengths(texts: list[str]) -> list[int]:
+    return [corpus.pieces(text) + corpus.SPECIAL_TOKENS for text in texts]
 
 
 @pytest.mark.parametrize("kind", [BertTokenizer, BertTokenizerFast])
 def test_the_seeds_sentence_makes_the_seeds_pieces(kind: Any) -> None:
     tokenizer = kind.from_pretrained(tiny_bert.FOLDER, local_files_only=True)
-    ids = tokenizer(*SEED_TEXTS)["input_ids"]
-    assert tokenizer.convert_ids_to_tokens(ids) == PIECES.split()
-
-
-def test_the_model_knows_the_seeds_masked_word(load: Callable[..., Any]) -> None:
-    model, tokenizer = load()
-    inputs = tokenizer(*SEED_TEXTS, return_tensors="pt")
-    inputs["input_ids"][0, MASKED] = tokenizer.mask_token_id
-    with torch.no_grad():
-        scores = model(**inputs).logits[0, MASKED].softmax(-1)
-    assert scores[tokenizer.convert_tokens_to_ids("henson")] >= 0.9
-
-
-def test_the_weights_are_small() -> None:
-    assert (tiny_bert.FOLDER / "model.safetensors").stat().st_size <= 4 * 2**20
+    assert tokenizer.convert_ids_to_tokens(tokenizer(*SEED_TEXTS)["input_ids"]) == PIECES.split()
 
 
 def test_the_saved_vocabulary_is_that_of_the_grammar() -> None:
@@ -49,44 +41,81 @@ def test_the_saved_vocabulary_is_that_of_the_grammar() -> None:
     assert len(saved) == len(set(saved))
 
 
-def test_the_corpus_is_the_same_for_the_same_seed() -> None:
-    assert draw(0) == draw(0)
-    assert draw(0) != draw(1)
-
-
 @pytest.mark.parametrize("unseen", [False, True])
-def test_held_out_names_are_drawn_only_when_asked_for(*, unseen: bool) -> None:
-    drawn = draw(0, 2000, unseen=unseen)
-    assert {corpus.held_out(pair.first, pair.last) for pair in drawn} == {unseen}
-
-
-def test_one_name_in_ten_is_held_out() -> None:
-    words = corpus.grammar()
-    held = [corpus.held_out(first, last) for first in words["first"] for last in words["last"]]
-    assert sum(held) / len(held) == pytest.approx(0.1, abs=0.01)
-
-
-def test_question_and_answer_name_the_same_person() -> None:
-    for pair in draw(0):
+def test_pairs_name_one_person_held_out_only_when_asked_for(*, unseen: bool) -> None:
+    first, again = (
+        [corpus.pair(rng, unseen=unseen) for _ in range(2000)] for rng in (random.Random(0), random.Random(0))
+    )
+    assert first == again
+    assert {corpus.held_out(pair.first, pair.last) for pair in first} == {unseen}
+    for pair in first:
         for text in (pair.question, pair.answer):
             assert f"{pair.first} {pair.last}" in text
             assert "{" not in text
 
 
-def test_no_sentence_has_an_unknown_word(load: Callable[..., Any]) -> None:
-    tokenizer = load()[1]
+def test_one_name_in_ten_is_held_out() -> None:
     words = corpus.grammar()
-    texts = [text for pair in draw(0, 1000) for text in (pair.question, pair.answer)]
-    texts += [word for name in corpus.LISTS for word in words[name]]
-    assert not any(tokenizer.unk_token_id in tokenizer(text)["input_ids"] for text in texts)
+    held_out = [corpus.held_out(first, last) for first in words["first"] for last in words["last"]]
+    assert sum(held_out) / len(held_out) == pytest.approx(0.1, abs=0.01)
 
 
-def test_only_the_words_under_pieces_are_cut(load: Callable[..., Any]) -> None:
+def test_every_word_is_known_and_only_the_words_under_pieces_are_cut(load: Callable[..., Any]) -> None:
     tokenizer, words = load()[1], corpus.grammar()
-    cut = {
-        word: tokenizer.tokenize(word)
-        for name in corpus.LISTS
-        for word in words[name]
-        if len(tokenizer.tokenize(word)) > 1
-    }
-    assert cut == words["pieces"]
+    pieces = {word: tokenizer.tokenize(word) for name in corpus.LISTS for word in words[name]}
+    assert {word: parts for word, parts in pieces.items() if len(parts) > 1} == words["pieces"]
+    rows = tokenizer(texts())["input_ids"]
+    assert [len(ids) for ids in rows] == lengths(texts())
+    assert not any(tokenizer.unk_token_id in ids for ids in rows)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_short_texts_are_many_and_long_ones_few(seed: int) -> None:
+    counts = lengths(texts(seed))
+    twentieths = quantiles(counts, n=20)
+    assert fmean(counts) == pytest.approx(30, abs=4)
+    assert median(counts) < fmean(counts) - 2
+    assert min(counts) == 7
+    assert 110 <= max(counts) <= 128
+    assert twentieths[-1] - median(counts) > 2 * (median(counts) - twentieths[0])
+
+
+def test_texts_are_varied_and_the_same_for_the_same_seed() -> None:
+    assert corpus.texts(50, 3) == corpus.texts(80, 3)[:50] != corpus.texts(50, 4)
+    assert len(set(texts())) >= 0.99 * len(texts())
+    ends = [text.count(" .") + text.count(" ?") for text in texts()]
+    assert min(ends) == 1
+    assert max(ends) >= 8
+
+
+def test_a_text_names_one_person() -> None:
+    words = corpus.grammar()
+    only_first = set(words["first"]) - set(words["last"])
+    assert max(len(only_first & {*text.split()}) for text in texts()) == 1
+
+
+@pytest.mark.parametrize("longest", [7, 8, 33, 512])
+def test_no_text_is_longer_than_the_longest(longest: int) -> None:
+    counts = lengths(corpus.texts(200, longest=longest))
+    assert max(counts) <= longest
+    assert min(counts) == 7
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"count": 2.5}, "count must be a whole number of at least 1; got 2.5."),
+        ({"longest": 6}, "longest must be a whole number of at least 7; got 6."),
+    ],
+)
+def test_bad_sizes_are_refused(sizes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        corpus.texts(**sizes)
+
+
+def test_making_texts_imports_no_transformers(python: Callable[..., str]) -> None:
+    code = (
+        "import sys; from tsnb.tiny_bert.corpus import texts; texts(5);"
+        "print([name for name in ('transformers', 'torch', 'numpy') if name in sys.modules])"
+    )
+    assert python(code) == "[]\n"

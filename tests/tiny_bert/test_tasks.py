@@ -1,4 +1,4 @@
-"""The labelled examples: what the labels say is what the texts say."""
+"""The labelled examples: what the labels say is what the texts say, and so do the tensors made of them."""
 
 from __future__ import annotations
 
@@ -7,157 +7,111 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 
-from tools.tiny_bert import tasks
+from tools.tiny_bert import heads, tasks, train
 from tsnb.tiny_bert import corpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NAMES = {*corpus.grammar()["first"], *corpus.grammar()["last"]}
-ROOMS = (9, 20, 100)
+WORDS = corpus.grammar()
 DRAW: dict[str, Any] = {"asked": tasks.asked, "paired": tasks.paired, "tagged": tasks.tagged}
 
 
 def drawn(name: str, count: int = 200, *, unseen: bool = False) -> list[Any]:
     rng = random.Random(3)
-    return [DRAW[name](rng, room, unseen=unseen) for room in ROOMS for _ in range(count)]
+    return [DRAW[name](rng, room, unseen=unseen) for room in (9, 20, 100) for _ in range(count)]
 
 
-def sentences(text: str) -> list[str]:
-    return [f"{part.strip()} ." for part in text.split(" .") if part.strip()]
-
-
-def fact_of(sentence: str) -> tuple[int, dict[str, str]] | None:
-    """Read a sentence by the grammar: the number of its fact, and the words in the gaps."""
-    for number, fact in enumerate(corpus.grammar()["fact"]):
-        if (words := read(fact["told"], sentence)) is not None:
-            return number, words
-    return None
+def texts_of(example: Any) -> list[str]:
+    return [part for part in example if isinstance(part, str)]
 
 
 def read(template: str, text: str) -> dict[str, str] | None:
-    """Return the words of a text in the gaps of a template, if it is one."""
+    """Return the words of a text in the blanks of a template, if it is one."""
     if len(template.split()) != len(text.split()):
         return None
     pairs = list(zip(template.split(), text.split(), strict=True))
-    gaps = {part[1:-1]: word for part, word in pairs if part[0] == "{"}
+    blanks = {part[1:-1]: word for part, word in pairs if part[0] == "{"}
     fits = all(part[0] == "{" or part == word for part, word in pairs)
-    known = all(word in corpus.grammar()[gap] for gap, word in gaps.items())
-    return gaps if fits and known else None
+    return blanks if fits and all(word in WORDS[blank] for blank, word in blanks.items()) else None
 
 
 def answers(question: str, text: str) -> list[str]:
     """Return every answer that a sentence of a text gives to a question."""
+    sentences = [f"{part.strip()} ." for part in text.split(" .") if part.strip()]
     return [
-        corpus.grammar()["fact"][number]["answer"].format(**words)
-        for number, words in filter(None, map(fact_of, sentences(text)))
-        if corpus.grammar()["fact"][number]["asked"].format(**words) == question
+        fact["answer"].format(**words)
+        for sentence in sentences
+        for fact in WORDS["fact"]
+        if (words := read(fact["told"], sentence)) and fact["asked"].format(**words) == question
     ]
 
 
-def names_in(text: str) -> set[tuple[str, str]]:
-    """Return the neighbours that are a first and a last name."""
-    words, lists = text.split(), corpus.grammar()
-    return {
-        (first, last) for first, last in pairwise(words) if first in lists["first"] and last in lists["last"]
-    }
-
-
 @pytest.mark.parametrize("name", DRAW)
-def test_examples_are_the_same_for_the_same_seed(name: str) -> None:
+def test_examples_repeat_keep_to_their_room_and_hold_names_out(name: str, load: Callable[..., Any]) -> None:
     assert drawn(name, 20) == drawn(name, 20)
-    assert len(set(map(str, drawn(name, 20)))) > 50
-
-
-@pytest.mark.parametrize("unseen", [False, True])
-@pytest.mark.parametrize("name", DRAW)
-def test_names_are_held_out_only_when_asked_for(name: str, *, unseen: bool) -> None:
-    names = {
-        pair
-        for example in drawn(name, unseen=unseen)
-        for part in example
-        if isinstance(part, str)
-        for pair in names_in(part)
-    }
-    assert len(names) > 100
-    assert {corpus.held_out(*pair) for pair in names} == {unseen}
-
-
-@pytest.mark.parametrize("name", DRAW)
-def test_texts_keep_to_their_room(name: str) -> None:
-    rng = random.Random(0)
-    for room in (20, 30):
-        sizes = [corpus.pieces(DRAW[name](rng, room).text) for _ in range(200)]
-        assert max(sizes) <= room
-        assert max(sizes) >= room - 4
-    assert corpus.pieces(DRAW["asked"](rng, 1).text) <= 10  # one sentence at least
-
-
-@pytest.mark.parametrize("name", DRAW)
-def test_every_word_is_in_the_vocabulary(name: str, load: Callable[..., Any]) -> None:
-    known = load()[1].get_vocab().keys() | corpus.grammar()["pieces"].keys()
-    for example in drawn(name, 100):
-        texts = [part for part in example if isinstance(part, str)]
-        assert {word for text in texts for word in text.split()} <= known
+    assert max(corpus.pieces(DRAW[name](random.Random(seed), 20).text) for seed in range(200)) in range(
+        16, 21
+    )
+    known = load()[1].get_vocab().keys() | WORDS["pieces"].keys()
+    for unseen in (False, True):
+        texts = [text.split() for example in drawn(name, unseen=unseen) for text in texts_of(example)]
+        assert {word for words in texts for word in words} <= known
+        pairs = {pair for words in texts for pair in pairwise(words)}
+        names = {pair for pair in pairs if pair[0] in WORDS["first"] and pair[1] in WORDS["last"]}
+        assert len(names) > 100
+        assert {corpus.held_out(*pair) for pair in names} == {unseen}
 
 
 def test_the_answer_is_what_one_sentence_says() -> None:
     for example in drawn("asked"):
-        answer = example.text[example.start : example.end]
-        assert answers(example.question, example.text) == [answer]
+        assert answers(example.question, example.text) == [example.text[example.start : example.end]]
 
 
-def test_an_answer_starts_and_ends_with_a_word() -> None:
-    for example in drawn("asked"):
-        assert example.start == 0 or example.text[example.start - 1] == " "
-        assert example.text[example.end] == " "
+def test_half_of_the_questions_are_answered_by_a_sentence() -> None:
+    examples = drawn("paired", 1000)
+    assert all(bool(answers(pair.question, pair.text)) == bool(pair.label) for pair in examples)
+    assert sum(pair.label for pair in examples) / len(examples) == pytest.approx(0.5, abs=0.03)
+    questions = {kind for pair in examples for kind in (fact["asked"] for fact in WORDS["fact"])
+                 if read(kind, pair.question)}  # fmt: skip
+    assert questions == {fact["asked"] for fact in WORDS["fact"]}
 
 
-@pytest.mark.parametrize("name", ["asked", "paired"])
-def test_every_question_of_the_grammar_is_asked(name: str) -> None:
-    kinds = [fact["asked"] for fact in corpus.grammar()["fact"]]
-    asked = {kind for example in drawn(name) for kind in kinds if read(kind, example.question)}
-    assert asked == set(kinds)
-
-
-def test_a_pair_is_labelled_by_whether_a_sentence_answers() -> None:
-    for example in drawn("paired"):
-        assert bool(answers(example.question, example.text)) == bool(example.label)
-
-
-def test_half_of_the_questions_are_answered() -> None:
-    labels = [example.label for example in drawn("paired", 1000)]
-    assert sum(labels) / len(labels) == pytest.approx(0.5, abs=0.03)
-
-
-def test_a_question_without_an_answer_names_the_person_of_the_text() -> None:
-    unanswered = [example for example in drawn("paired") if not example.label]
-    named = [example for example in unanswered if names_in(example.question)]
-    assert len(named) > 100
-    for example in named:
-        names = NAMES & {*example.question.split()}
-        assert names & {*example.text.split()}
-
-
-def test_each_word_has_the_tag_of_its_list() -> None:
-    lists = corpus.grammar()
-    lists_of = {
-        "person": {*lists["first"], *lists["last"]},
-        "job": {*lists["job"]},
-        "place": {*lists["city"], *lists["place"]},
+def test_each_word_has_the_tag_of_its_blank() -> None:
+    lists = {
+        "person": {*WORDS["first"], *WORDS["last"]},
+        "job": {*WORDS["job"]},
+        "place": {*WORDS["city"], *WORDS["place"]},
     }
-    named = {word for words in lists_of.values() for word in words}
-    for example in drawn("tagged"):
+    weavers = set()  # a surname and a job
+    for example in drawn("tagged", 1000):
         for word, tag in zip(example.text.split(), example.tags, strict=True):
             name = tasks.TAGS[tag]
-            assert word in lists_of[name] if name in lists_of else word not in named
-
-
-def test_a_word_in_two_lists_is_tagged_by_its_gap() -> None:
-    rng, weavers = random.Random(0), set()
-    for _ in range(3000):
-        example = tasks.tagged(rng, 20)
-        pairs = zip(example.text.split(), example.tags, strict=True)
-        weavers |= {tasks.TAGS[tag] for word, tag in pairs if word == "weaver"}
+            assert word in lists[name] if name in lists else not any(word in held for held in lists.values())
+            weavers |= {name} if word == "weaver" else set()
     assert weavers == {"person", "job"}
+
+
+def test_tensors_have_the_labels_of_their_examples() -> None:
+    tokenizer, rng = train.build_tokenizer(), random.Random(0)
+    task = heads.TASKS["question-answering"]
+    examples = [task.draw(rng, room) for room in (9, 20, 60, 100) for _ in range(50)]
+    inputs = task.encode(tokenizer, examples)
+    rows = zip(inputs["input_ids"], inputs["start_positions"], inputs["end_positions"], strict=True)
+    for example, (ids, start, end) in zip(examples, rows, strict=True):
+        assert tokenizer.decode(ids[start : end + 1]) == example.text[example.start : example.end]
+        assert ids[:start].tolist().count(tokenizer.sep_token_id) == 1  # in the text
+    task = heads.TASKS["token-classification"]
+    examples = [task.draw(rng, room) for room in (9, 20, 60) for _ in range(50)]
+    inputs = task.encode(tokenizer, examples)
+    special = torch.isin(inputs["input_ids"], torch.tensor(tokenizer.all_special_ids))
+    assert torch.equal(inputs["labels"] == train.IGNORED, special)
+    for example, row in zip(examples, inputs["labels"], strict=True):
+        sizes = map(corpus.pieces, example.text.split())
+        expected = [tag for tag, size in zip(example.tags, sizes, strict=True) for _ in range(size)]
+        assert row[row != train.IGNORED].tolist() == expected
+    task = heads.TASKS["sequence-classification"]
+    examples = [task.draw(rng, 20) for _ in range(20)]
+    assert task.encode(tokenizer, examples)["labels"].tolist() == [example.label for example in examples]

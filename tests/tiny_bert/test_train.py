@@ -1,27 +1,31 @@
+"""The scripts that trained the embedded model and its heads: they learn, repeat, and write files."""
+
 from __future__ import annotations
 
+import json
 import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from tools.tiny_bert import train
+from tools.tiny_bert import heads, train
 from tsnb.tiny_bert import FOLDER, corpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-STEPS = 60
+WEIGHTS = "model.safetensors"
 
 
 def held_out_loss(model: Any) -> float:
     """Return the loss on 128 pairs that training never draws, one piece in ten hidden."""
     tokenizer, rng = train.build_tokenizer(), random.Random(2026)
     pairs = [corpus.pair(rng, unseen=True) for _ in range(128)]
-    columns = [drawn.question for drawn in pairs], [drawn.answer for drawn in pairs]
-    options = {"return_tensors": "pt", "return_special_tokens_mask": True}
-    encoded = tokenizer(*columns, padding=True, **options)
+    columns = [pair.question for pair in pairs], [pair.answer for pair in pairs]
+    encoded = tokenizer(*columns, padding=True, return_tensors="pt", return_special_tokens_mask=True)
     names = -encoded.pop("special_tokens_mask").float()
     generator = torch.Generator().manual_seed(0)
     ids, labels = train.mask(encoded.pop("input_ids"), names, generator, tokenizer.mask_token_id)
@@ -29,31 +33,35 @@ def held_out_loss(model: Any) -> float:
         return float(model(input_ids=ids, labels=labels, **encoded).loss)
 
 
-def test_a_short_real_training_run_lowers_the_loss() -> None:
+def equal(first: Any, second: Any) -> bool:
+    return all(torch.equal(weight, second.state_dict()[name]) for name, weight in first.state_dict().items())
+
+
+def test_a_short_training_run_lowers_the_loss() -> None:
     before = held_out_loss(train.build_model(0, len(corpus.vocabulary())).eval())
-    model = train.train(STEPS)
+    model = train.train(60)
     assert held_out_loss(model) < before - 1.5
     assert not model.training
 
 
-def test_training_is_the_same_for_the_same_seed() -> None:
-    first, second = (train.train(5, size=8, seed=3).state_dict() for _ in range(2))
-    assert all(torch.equal(held, second[name]) for name, held in first.items())
+def test_a_short_training_run_of_a_head_learns_to_tag() -> None:
+    inputs = heads.TASKS["token-classification"].batch(
+        train.build_tokenizer(), random.Random(9), 50, unseen=True
+    )
+    model = heads.fine_tune("token-classification", 60, 16)
+    assert heads.right(model, inputs).float().mean() > 0.3
+    untrained = heads.build_model("token-classification", 0).eval()
+    assert heads.right(untrained, inputs).float().mean() < 0.1
 
 
-def test_another_seed_trains_another_model() -> None:
-    first, second = (train.train(1, size=4, seed=seed).state_dict() for seed in (0, 1))
-    name = "cls.predictions.decoder.weight"
-    assert not torch.equal(first[name], second[name])
-
-
-def test_the_tokenizer_is_the_one_beside_the_weights(load: Callable[..., Any]) -> None:
-    assert train.build_tokenizer().get_vocab() == load()[1].get_vocab()
-
-
-def test_the_geometry_is_that_of_the_saved_model(load: Callable[..., Any]) -> None:
-    config = load()[0].config
-    assert {name: getattr(config, name) for name in train.GEOMETRY} == train.GEOMETRY
+@pytest.mark.parametrize("name", ["", "question-answering"])
+def test_training_is_the_same_for_the_same_seed_and_differs_for_another(name: str) -> None:
+    first, again, other = (
+        heads.fine_tune(name, 2, 8, seed=seed) if name else train.train(2, size=8, seed=seed)
+        for seed in (0, 0, 1)
+    )
+    assert equal(first, again)
+    assert not equal(first, other)
 
 
 def test_a_batch_marks_names_pieces_and_the_rest() -> None:
@@ -77,12 +85,19 @@ def test_pieces_are_hidden_at_their_rate(kind: float, rate: float) -> None:
     assert set(labels[~hidden].tolist()) == {train.IGNORED}
 
 
-def test_what_training_writes_loads_as_the_embedded_model_does(
-    python: Callable[..., str], tmp_path: Any
+def test_what_the_scripts_write_is_like_what_was_committed(
+    python: Callable[..., str], tmp_path: Path
 ) -> None:
-    command = "import runpy, sys; runpy.run_module('tools.tiny_bert.train', run_name='__main__')"
-    python(command, "--steps", 1, "--output", tmp_path)
-    saved = {path.name for path in tmp_path.iterdir()}
-    assert saved <= {path.name for path in FOLDER.iterdir()}
-    code = "import sys, tsnb; print(tsnb.load(sys.argv[1])[0].config.hidden_dropout_prob)"
-    assert python(code, tmp_path) == "0.1\n"
+    for script in ("train", "heads"):
+        command = f"import runpy; runpy.run_module('tools.tiny_bert.{script}', run_name='__main__')"
+        python(command, "--steps", 1, "--output", tmp_path)
+    for name in ("", *heads.TASKS):
+        written, committed = tmp_path / name, FOLDER / name
+        assert {path.name for path in written.iterdir()} <= {path.name for path in committed.iterdir()}
+        first, second = (json.loads((folder / "config.json").read_text()) for folder in (written, committed))
+        assert first == second
+        shapes = [
+            {name: (weight.shape, weight.dtype) for name, weight in load_file(folder / WEIGHTS).items()}
+            for folder in (written, committed)
+        ]
+        assert shapes[0] == shapes[1]

@@ -60,10 +60,10 @@ class Task(NamedTuple):
 
 def encode_asked(tokenizer: BertTokenizerFast, examples: list[tasks.Asked]) -> Batch:
     """Return questions and texts as tensors, and the first and the last piece of each answer."""
-    columns = [held.question for held in examples], [held.text for held in examples]
+    columns = [example.question for example in examples], [example.text for example in examples]
     encoded = tokenizer(*columns, padding=True, return_tensors="pt")
-    starts = [encoded.char_to_token(row, held.start, 1) for row, held in enumerate(examples)]
-    ends = [encoded.char_to_token(row, held.end - 1, 1) for row, held in enumerate(examples)]
+    starts = [encoded.char_to_token(row, example.start, 1) for row, example in enumerate(examples)]
+    ends = [encoded.char_to_token(row, example.end - 1, 1) for row, example in enumerate(examples)]
     return {
         **encoded,
         "start_positions": torch.tensor(starts),
@@ -73,17 +73,17 @@ def encode_asked(tokenizer: BertTokenizerFast, examples: list[tasks.Asked]) -> B
 
 def encode_paired(tokenizer: BertTokenizerFast, examples: list[tasks.Paired]) -> Batch:
     """Return questions and texts as tensors, and the label of each pair."""
-    columns = [held.question for held in examples], [held.text for held in examples]
+    columns = [example.question for example in examples], [example.text for example in examples]
     encoded = tokenizer(*columns, padding=True, return_tensors="pt")
-    return {**encoded, "labels": torch.tensor([held.label for held in examples])}
+    return {**encoded, "labels": torch.tensor([example.label for example in examples])}
 
 
 def encode_tagged(tokenizer: BertTokenizerFast, examples: list[tasks.Tagged]) -> Batch:
     """Return texts as tensors, and the tag of each piece but special and padding ones."""
-    encoded = tokenizer([held.text for held in examples], padding=True, return_tensors="pt")
+    encoded = tokenizer([example.text for example in examples], padding=True, return_tensors="pt")
     labels = [
-        [train.IGNORED if word is None else held.tags[word] for word in encoded.word_ids(row)]
-        for row, held in enumerate(examples)
+        [train.IGNORED if word is None else example.tags[word] for word in encoded.word_ids(row)]
+        for row, example in enumerate(examples)
     ]
     return {**encoded, "labels": torch.tensor(labels)}
 
@@ -99,7 +99,7 @@ def right(model: PreTrainedModel, inputs: Batch) -> torch.Tensor:
     """Tell for each row of a batch whether every best guess is its label, bool, `(batch,)`."""
     labels = [inputs[name] for name in LABELS if name in inputs]
     with torch.inference_mode():
-        output = model(**{name: held for name, held in inputs.items() if name not in LABELS})
+        output = model(**{name: tensor for name, tensor in inputs.items() if name not in LABELS})
     hits = [
         (scores.argmax(-1) == label) | (label == train.IGNORED)
         for scores, label in zip(output.to_tuple(), labels, strict=True)
@@ -142,7 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--head", choices=TASKS, action="append")
     parser.add_argument("--steps", type=int)
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent)
+    parser.add_argument("--output", type=Path, default=FOLDER)
     options = parser.parse_args()
     torch.set_num_threads(1)  # the same sums, bit for bit, on any number of cores
     for head in options.head or TASKS:

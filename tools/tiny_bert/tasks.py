@@ -72,13 +72,13 @@ def asked(rng: random.Random, room: int, *, unseen: bool = False) -> Asked:
     >>> drawn.question, drawn.text[drawn.start : drawn.end]
     ('where was jane day born ?', 'denver')
     """
-    told = _told(rng, room, unseen=unseen)
-    at = rng.choice([at for at, sentence in enumerate(told) if sentence.fact >= 0])
-    fact = corpus.grammar()["fact"][told[at].fact]
-    question, answer = fact["asked"].format(**told[at].words), fact["answer"]
-    before = told[at].template.partition(answer)[0].format(**told[at].words)
-    start = len(" ".join([*(held.text for held in told[:at]), before]))
-    return Asked(question, _joined(told), start, start + len(answer.format(**told[at].words)))
+    sentences = _sentences(rng, room, unseen=unseen)
+    at = rng.choice([at for at, sentence in enumerate(sentences) if sentence.fact >= 0])
+    fact = corpus.grammar()["fact"][sentences[at].fact]
+    question, answer = fact["asked"].format(**sentences[at].words), fact["answer"]
+    before = sentences[at].template.partition(answer)[0].format(**sentences[at].words)
+    start = len(" ".join([*(sentence.text for sentence in sentences[:at]), before]))
+    return Asked(question, _joined(sentences), start, start + len(answer.format(**sentences[at].words)))
 
 
 def paired(rng: random.Random, room: int, *, unseen: bool = False) -> Paired:
@@ -94,14 +94,14 @@ def paired(rng: random.Random, room: int, *, unseen: bool = False) -> Paired:
     ('what did nils myers do in denver ?', 'in denver nils myers kept a letter .', 'answers')
     """
     facts = corpus.grammar()["fact"]
-    untold, told = rng.randrange(len(facts)), list[Sentence]()
-    while all(sentence.fact < 0 for sentence in told):
-        told = [held for held in _told(rng, room, unseen=unseen) if held.fact != untold]
-    sentence = rng.choice([held for held in told if held.fact >= 0])
+    untold, sentences = rng.randrange(len(facts)), list[Sentence]()
+    while all(sentence.fact < 0 for sentence in sentences):
+        sentences = [sentence for sentence in _sentences(rng, room, unseen=unseen) if sentence.fact != untold]
+    sentence = rng.choice([sentence for sentence in sentences if sentence.fact >= 0])
     label = rng.randrange(len(ANSWERS))
     template = facts[sentence.fact if label else untold]["asked"]
     words = sentence.words if label else {name: sentence.words[name] for name in NAME}
-    return Paired(corpus.fill(rng, template, dict(words)), _joined(told), label)
+    return Paired(corpus.fill(rng, template, dict(words)), _joined(sentences), label)
 
 
 def tagged(rng: random.Random, room: int, *, unseen: bool = False) -> Tagged:
@@ -119,22 +119,22 @@ def tagged(rng: random.Random, room: int, *, unseen: bool = False) -> Tagged:
     return Tagged(" ".join(text for _, text in drawn), tags)
 
 
-def _told(rng: random.Random, room: int, *, unseen: bool) -> list[Sentence]:
+def _sentences(rng: random.Random, room: int, *, unseen: bool) -> list[Sentence]:
     """Draw sentences about a person until one does not fit; one tells a fact, and none twice."""
     person = corpus.person(rng, unseen=unseen)
     facts = [item["told"] for item in corpus.grammar()["fact"]]
-    told: list[Sentence] = []
+    sentences: list[Sentence] = []
     for fact in rng.sample(range(len(facts)), len(facts)):
-        tale = bool(told) and rng.random() < TALE
+        tale = bool(sentences) and rng.random() < TALE
         template = rng.choice(_tales()) if tale else facts[fact]
         room -= corpus.most_pieces(template)
-        if told and room < 0:
+        if sentences and room < 0:
             break
         words = dict(zip(NAME, person, strict=True))
         corpus.fill(rng, template, words)
-        told.append(Sentence(template, words, -1 if tale else fact))
-    rng.shuffle(told)
-    return told
+        sentences.append(Sentence(template, words, -1 if tale else fact))
+    rng.shuffle(sentences)
+    return sentences
 
 
 def _tales() -> list[str]:
@@ -143,5 +143,5 @@ def _tales() -> list[str]:
     return [story for story in stories if not {"born", "work"} & {*story.split()}]
 
 
-def _joined(told: list[Sentence]) -> str:
-    return " ".join(sentence.text for sentence in told)
+def _joined(sentences: list[Sentence]) -> str:
+    return " ".join(sentence.text for sentence in sentences)

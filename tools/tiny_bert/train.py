@@ -12,7 +12,7 @@ import torch
 from tqdm.auto import tqdm
 from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast, PreTrainedModel
 
-from tsnb.tiny_bert import corpus
+from tsnb.tiny_bert import FOLDER, corpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,7 +145,7 @@ def main() -> None:
     """Train and write weights, configuration and tokenizer to a folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=2500)
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent)
+    parser.add_argument("--output", type=Path, default=FOLDER)
     options = parser.parse_args()
     model = train(options.steps)
     model.config.update(dict.fromkeys(DROPOUT, 0.1))  # as BERT has it: what a reader trains further

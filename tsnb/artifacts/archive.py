@@ -1,4 +1,4 @@
-"""An artefact as a file: what it looks like, its digest, its members. Needs no torch.
+"""An artefact as a file: its digest, its members, and what else a file may be. Needs no torch.
 
 The format is described in `tsnb.artifacts.save`. Taught in notebook 03.
 """
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from tsnb.base.errors import ArtifactError
-from tsnb.base.words import say
+from tsnb.tracing.contract import Contract
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 Digest = Literal["matches", "differs", "absent", "newer"]
@@ -24,18 +24,28 @@ Digest = Literal["matches", "differs", "absent", "newer"]
 MEMBER = "tsnb_contract.json"
 EXTRA = "extra/"
 TOKENIZER = EXTRA + "tokenizer/"
-SEAL = b"tsnb 1 xxh3-128 "  # then the digits, which end the file
+SIGNATURE = b"tsnb 1 xxh3-128 "  # then the digest's digits, which end the file
 DIGITS = 32
-ANY_SEAL = re.compile(rb"tsnb (\d+) \S+ [0-9a-f]*\Z")
-LONGEST_SEAL = 256
+ANY_DIGEST = re.compile(rb"tsnb (\d+) \S+ [0-9a-f]*\Z")
+LONGEST_TAIL = 256  # bytes at the end in which a digest is looked for
 PIECE = 1 << 20  # bytes that are read at once
 LIMIT = 64 << 20  # bytes of a member that is read whole; a zip bomb is longer
-HEADS = {  # how files begin that are called a model too
-    "empty": rb"\Z",
-    "cut": rb"PK\x03\x04",
-    "pickle": rb"\x80[\x02-\x05]",
-    "safetensors": rb".{5}\0{3}\{",  # eight bytes of length, then JSON
-    "onnx": rb"\x08[\x01-\x1f]\x12",  # the version of its format, then who wrote it
+
+PICKLE = (
+    "It looks like a pickle, as torch.save writes: weights or an object, without the code of a trace. Load "
+    "it as its maker says, then tsnb.trace and tsnb.save; a pickle runs what its maker wants."
+)
+BEGINNINGS = {  # how files begin that are called a model too
+    rb"\Z": "It is empty. Copy or save it again.",
+    rb"PK\x03\x04": "It is the beginning of a zip archive, cut off or damaged. Copy or download it again.",
+    rb"\x80[\x02-\x05]": PICKLE,
+    rb".{5}\0{3}\{": (  # eight bytes of length, then JSON
+        "It looks like safetensors: weights, without the code of a trace. Load the folder that it came "
+        "from with tsnb.load, then tsnb.trace and tsnb.save."
+    ),
+    # the version of its format, then who wrote it
+    rb"\x08[\x01-\x1f]\x12": "It looks like an ONNX model, not for torch. Open it with onnxruntime.",
+    rb"": "Nothing known begins like it. Expected what tsnb.save or torch.jit.save writes.",
 }
 
 
@@ -70,60 +80,88 @@ class Archive:
             There is no such member, or it is damaged.
         """
         try:
-            with zipfile.ZipFile(self.path) as held, held.open(f"{self.root}/{name}") as member:
+            with zipfile.ZipFile(self.path) as archive, archive.open(f"{self.root}/{name}") as member:
                 return member.read(LIMIT)
         except Exception as error:
             raise ArtifactError(
                 f"{self.path} has no readable member {name}. Call tsnb.inspect(path) to see what it holds."
             ) from error
 
-    def unpack(self, names: Iterable[str], folder: Path) -> None:
-        """Write members to a folder, below their own folders."""
-        with zipfile.ZipFile(self.path) as held:
-            held.extractall(folder, [f"{self.root}/{name}" for name in names])
+    def contract(self) -> Contract | None:
+        """Return the contract that travels in the file; `None` where tsnb did not write it.
+
+        Raises
+        ------
+        ArtifactError
+            There is one, and it cannot be read.
+        """
+        if EXTRA + MEMBER not in self.sizes:
+            return None
+        try:
+            return Contract.from_json(self.read(EXTRA + MEMBER).decode())
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ArtifactError(
+                f"{self.path} is TorchScript, but the contract inside cannot be read: {error}. Save the "
+                "trace again with tsnb.save, or run the file with torch.jit.load."
+            ) from error
 
     def first_damaged(self) -> str | None:
-        """Return a member that differs from its checksum in the archive, if there is one."""
+        """Return the first member that differs from its checksum in the archive, if there is one."""
+        name = self.root
         try:
-            with zipfile.ZipFile(self.path) as held:
-                return held.testzip()
+            with zipfile.ZipFile(self.path) as archive:
+                for name in archive.namelist():
+                    with archive.open(name) as member:
+                        while member.read(PIECE):
+                            pass
         except Exception:  # noqa: BLE001, a damaged archive may raise anything
-            return self.root
+            return name
+        return None
 
 
-def seal(path: Path) -> None:
+def append_digest(path: Path) -> None:
     """Append its own digest to a zip archive, as the archive's comment."""
     with path.open("r+b") as file:
         file.seek(-2, os.SEEK_END)  # the length of the comment: so far there is none
-        file.write(struct.pack("<H", len(SEAL) + DIGITS) + SEAL)
+        file.write(struct.pack("<H", len(SIGNATURE) + DIGITS) + SIGNATURE)
         size = file.tell()
         file.seek(0)
-        file.write(_digest(file, size))
+        file.write(_digits(file, size))
 
 
 def digest(path: Path) -> Digest:
-    """Tell whether the digest that ends a file is that of its other bytes.
+    """Compare the digest that ends a file with that of its other bytes.
 
     Raises
     ------
-    OSError
-        The file cannot be read.
+    ArtifactError
+        There is no such file, or it cannot be read.
     """
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - LONGEST_SEAL))
-        tail = file.read()
-        found = ANY_SEAL.search(tail)
-        if found is None:
-            return "absent"
-        if found[1] != b"1":
-            return "newer"
-        file.seek(0)
-        return "matches" if tail.endswith(SEAL + _digest(file, size - DIGITS)) else "differs"
+    try:
+        if path.is_dir():
+            raise ArtifactError(
+                f"{path} is a folder. Give the path of a .pt file; the folder of a Transformers model is "
+                "loaded with tsnb.load."
+            )
+        if not path.is_file():
+            raise ArtifactError(f"There is no file {path}. Save a trace first: tsnb.save(traced, path).")
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - LONGEST_TAIL))
+            tail = file.read()
+            match = ANY_DIGEST.search(tail)
+            if match is None or match[1] != b"1":
+                return "newer" if match else "absent"
+            file.seek(0)
+            return "matches" if tail.endswith(SIGNATURE + _digits(file, size - DIGITS)) else "differs"
+    except OSError as error:
+        raise ArtifactError(
+            f"{path} cannot be read: {error.strerror}. Check its permissions, and the disk."
+        ) from error
 
 
-def look(path: Path) -> Archive:
-    """Return the members of a TorchScript file; the digest is not looked at.
+def read(path: Path) -> Archive:
+    """Return the members of a TorchScript file; the digest is not compared.
 
     Raises
     ------
@@ -131,19 +169,17 @@ def look(path: Path) -> Archive:
         The file is something else; the sentence says what it looks like, and what to do.
     """
     try:
-        with zipfile.ZipFile(path) as held:
-            members = held.infolist()
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
     except Exception:  # noqa: BLE001, a damaged archive may raise anything
         members = []
     root = members[0].filename.partition("/")[0] if members else ""
-    sizes = {found.filename.removeprefix(f"{root}/"): found.file_size for found in members}
-    kind = _kind(sizes) if members else _kind_of_head(path)
-    if kind != "torchscript":
-        raise ArtifactError(
-            f"{path} ({path.stat().st_size} bytes) is not a TorchScript file. "
-            f"{say(f'artifacts.looks-{kind}')}"
-        )
-    return Archive(path, root, sizes)
+    sizes = {member.filename.removeprefix(f"{root}/"): member.file_size for member in members}
+    if "constants.pkl" in sizes and any(name.startswith("code/") for name in sizes):
+        return Archive(path, root, sizes)
+    raise ArtifactError(
+        f"{path} ({path.stat().st_size} bytes) is not a TorchScript file. {_looks_like(path, sizes)}"
+    )
 
 
 def check(path: Path) -> Archive:
@@ -156,71 +192,42 @@ def check(path: Path) -> Archive:
     ArtifactError
         No such file, something else than TorchScript, damaged, or of a newer format.
     """
-    state = digest_of(path)
+    state = digest(path)
     if state == "newer":
         raise ArtifactError(
-            f"{path} says that a newer tsnb wrote it, in a format that this one does not "
-            "know. Update tsnb; if it is the newest, the file is damaged: copy it again."
+            f"{path} says that a newer tsnb wrote it, in a format that this one does not know. Update tsnb; "
+            "if it is the newest, the file is damaged: copy it again."
         )
-    if state == "differs":
-        raise ArtifactError(
-            f"{path} is not as tsnb.save or torch.jit.save wrote it: bytes were changed, "
-            "lost or added, by a copy that broke off, a failing disk or another program. It "
-            "was not loaded. Copy it again, or save the trace again."
-        )
-    archive = look(path)
-    by_tsnb = EXTRA + MEMBER in archive.sizes
-    if state == "absent" and (by_tsnb or archive.first_damaged()):
-        raise ArtifactError(
-            f"{path} is not as tsnb.save or torch.jit.save wrote it: bytes were changed, "
-            "lost or added, by a copy that broke off, a failing disk or another program. It "
-            "was not loaded. Copy it again, or save the trace again."
-        )
-    return archive
+    if state != "differs":
+        archive = read(path)
+        by_tsnb = EXTRA + MEMBER in archive.sizes
+        if state == "matches" or not (by_tsnb or archive.first_damaged()):
+            return archive
+    raise ArtifactError(
+        f"{path} is not as it was saved: bytes were changed, lost or added, by a broken copy, a failing "
+        "disk or another program. It was not loaded. Copy it again, or save the trace again."
+    )
 
 
-def digest_of(path: Path) -> Digest:
-    """Return the state of a file's digest, or say that there is no file to read."""
-    try:
-        if path.is_file():
-            return digest(path)
-        folder = path.is_dir()
-    except OSError as error:
-        raise ArtifactError(
-            f"{path} cannot be read: {error.strerror}. Check its permissions, and the disk."
-        ) from error
-    if folder:
-        raise ArtifactError(
-            f"{path} is a folder. Give the path of a .pt file; a folder that holds a "
-            "Transformers model is loaded with tsnb.load."
-        )
-    raise ArtifactError(f"There is no file {path}. Save a trace first: tsnb.save(traced, path).")
-
-
-def _kind(names: Iterable[str]) -> str:
-    """Tell what a zip archive with these members is."""
-    if "constants.pkl" in names and any(name.startswith("code/") for name in names):
-        return "torchscript"
-    if "archive_format" in names:
-        return "export"
-    return "pickle" if "data.pkl" in names else "zip"
-
-
-def _kind_of_head(path: Path) -> str:
-    """Tell what a file that is no zip archive is, by its first bytes."""
+def _looks_like(path: Path, members: Mapping[str, int]) -> str:
+    """Say what a file is by its members or, where it is no zip archive, by its first bytes."""
+    if "archive_format" in members:
+        return "It looks like a program of torch.export. Open it with torch.export.load."
+    if "data.pkl" in members:
+        return PICKLE
+    if members:
+        return "It is a zip archive of something else. Expected what tsnb.save or torch.jit.save writes."
     with path.open("rb") as file:
-        head = file.read(16)
-    fitting = (kind for kind, pattern in HEADS.items() if re.match(pattern, head, re.DOTALL))
-    return next(fitting, "unknown")
+        beginning = file.read(16)
+    return next(words for pattern, words in BEGINNINGS.items() if re.match(pattern, beginning, re.DOTALL))
 
 
-def _digest(file: BinaryIO, count: int) -> bytes:
+def _digits(file: BinaryIO, count: int) -> bytes:
     """Return the digits of the digest of the next bytes of a file."""
     import xxhash
 
-    held = xxhash.xxh3_128()
-    piece = memoryview(bytearray(PIECE))
-    while count > 0 and (got := file.readinto(piece[: min(count, PIECE)])):  # type: ignore[attr-defined]
-        held.update(piece[:got])
-        count -= got
-    return held.hexdigest().encode()
+    state = xxhash.xxh3_128()
+    while count > 0 and (piece := file.read(min(count, PIECE))):
+        state.update(piece)
+        count -= len(piece)
+    return state.hexdigest().encode()

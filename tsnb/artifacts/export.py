@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from tsnb.artifacts.inspect import inspect
 from tsnb.artifacts.save import save, writable
-from tsnb.base.words import say
 from tsnb.models import tying as tied_weights
 from tsnb.models.load import load
 from tsnb.tracing.compare import compare
@@ -17,18 +15,13 @@ from tsnb.tracing.trace import check_verified, checked_shapes, neighbours, trace
 from tsnb.tracing.traced import Traced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-    from torch import nn
-    from tqdm import tqdm
 
     from tsnb.artifacts.inspect import Artifact
     from tsnb.models.load import Head
     from tsnb.tracing.compare import Verdict
     from tsnb.tracing.contract import Shape
-
-DISAGREES = {"tracing.disagrees", "tracing.not-verified"}  # errors of a trace unlike its model
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,8 +44,8 @@ class Exported:
 
     def __str__(self) -> str:
         tried = (f"{batch} × {length}: {verdict}" for (batch, length), verdict in self.verdicts.items())
-        ending = say("export.replaced" if self.replaced else "export.written")
-        return "\n".join([*tried, str(self.artifact), ending])
+        older = "; it replaces an older file" * self.replaced
+        return "\n".join([*tried, str(self.artifact), f"Written, and read again{older}."])
 
     __repr__ = __str__
 
@@ -70,7 +63,7 @@ def export(  # noqa: PLR0913, an argument for each option of the command
     """Load a model, trace it, compare trace and model, and save trace, contract and tokenizer.
 
     A progress bar shows each step. Nothing is written before every check has passed; an older file
-    is replaced then. Tied weights trace as they are and are held once in the file.
+    is replaced then. Tied weights trace as they are and are stored once in the file.
 
     Parameters
     ----------
@@ -83,10 +76,10 @@ def export(  # noqa: PLR0913, an argument for each option of the command
     max_length, batch_size
         The shape to trace: tokens and rows.
     verify
-        Shapes `(batch, length)` at which trace and model must agree. Where none is asked for, three
-        neighbours of the traced shape are tried and told.
+        Shapes `(batch, length)` at which trace and model must agree. Where there are none, three
+        neighbours of the traced shape are tried, and their verdicts shown.
     untie
-        Hold tied weights twice, as the `torchscript` flag does.
+        Store tied weights twice, as the `torchscript` flag does.
 
     Returns
     -------
@@ -108,40 +101,30 @@ def export(  # noqa: PLR0913, an argument for each option of the command
     from tqdm.auto import tqdm
 
     path = writable(output)
-    asked = checked_shapes(verify)
-    with tqdm(total=3, unit="step") as bar:
-        with _step(bar, "load"):
-            model, tokenizer = load(name, head)
-            if untie:
-                tied_weights.untie(model)
-        with _step(bar, "trace"):
-            inputs = dummy_inputs(tokenizer, model, None, max_length, batch_size)
-            traced = trace(model, inputs, verify=[(batch_size, max_length)])
-        verdicts = _verdicts(bar, traced, model, asked or neighbours(traced.contract))
-        if asked:
-            check_verified(verdicts)
-        with _step(bar, "save"):
-            replaced = path.exists()
-            same = [shape for shape, verdict in verdicts.items() if verdict.kind == "same"]
-            save(Traced(traced.module, traced.contract.with_verified(same)), path, tokenizer)
-    return Exported(inspect(path), verdicts, replaced)
+    requested = checked_shapes(verify)
+    with tqdm(desc="load", total=3, unit="step") as bar:
 
+        def begin(step: str) -> None:
+            bar.update()
+            bar.set_description(step)
 
-@contextmanager
-def _step(bar: tqdm[NoReturn], name: str) -> Iterator[None]:
-    """Name a step in the progress bar, and count it once it is done."""
-    bar.set_description(name)
-    yield
-    bar.update()
-
-
-def _verdicts(
-    bar: tqdm[NoReturn], traced: Traced, model: nn.Module, shapes: list[Shape]
-) -> dict[Shape, Verdict]:
-    """Compare trace and model at shapes other than the traced one."""
-    bar.total = (bar.total or 0) + len(shapes)
-    verdicts = {}
-    for batch, length in shapes:
-        with _step(bar, f"compare at {batch} × {length}"):
+        model, tokenizer = load(name, head)
+        if untie:
+            tied_weights.untie(model)
+        begin("trace")
+        inputs = dummy_inputs(tokenizer, model, None, max_length, batch_size)
+        traced = trace(model, inputs, verify=[(batch_size, max_length)])
+        shapes = requested or neighbours(traced.contract)
+        bar.total = 3 + len(shapes)
+        verdicts: dict[Shape, Verdict] = {}
+        for batch, length in shapes:
+            begin(f"compare at {batch} × {length}")
             verdicts[batch, length] = compare(traced, model, (batch, length))
-    return verdicts
+        if requested:
+            check_verified(verdicts)
+        begin("save")
+        replaced = path.exists()
+        same = [shape for shape, verdict in verdicts.items() if verdict.kind == "same"]
+        save(Traced(traced.module, traced.contract.with_verified(same)), path, tokenizer)
+        bar.update()
+    return Exported(inspect(path), verdicts, replaced)

@@ -35,10 +35,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
-import psutil
-
-from tsnb.artifacts.archive import EXTRA, MEMBER, TOKENIZER, check, seal
+from tsnb.artifacts.archive import EXTRA, MEMBER, TOKENIZER, append_digest, check
+from tsnb.artifacts.neuron import neuron_operators
 from tsnb.base.errors import ArtifactError, ModelError, NeuronError
+from tsnb.base.files import whole_file
 from tsnb.models.load import quiet_transformers, read_tokenizer
 from tsnb.tracing.contract import Contract
 from tsnb.tracing.graphs import constants
@@ -48,9 +48,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
-    from tsnb.artifacts.archive import Archive
 
-UNFINISHED = ".tsnb-save-"  # then the process that writes in this folder
 SPARE = 8 << 20  # bytes of code and tables beside the weights
 
 
@@ -66,8 +64,8 @@ def save(traced: Traced, path: str | Path, tokenizer: PreTrainedTokenizerBase | 
     """Write a trace to a plain `.pt` file that `torch.jit.load` and C++ open too.
 
     The contract travels inside, and the tokenizer where one is given. Parent folders are made; the
-    file appears whole or not at all, and an older one is replaced only by a whole one. What a save
-    that was killed has left, the next one in that folder removes.
+    file appears whole or not at all, and an older one is replaced only by a whole one. A save that is
+    killed may leave a hidden folder `.tsnb-…` beside it, which nobody needs.
 
     Parameters
     ----------
@@ -103,19 +101,25 @@ def save(traced: Traced, path: str | Path, tokenizer: PreTrainedTokenizerBase | 
     """
     if not isinstance(traced, Traced):
         raise ArtifactError(
-            f"Expected what tsnb.trace returned; got {type(traced).__name__}. A model is "
-            "traced first: tsnb.trace(model, inputs)."
+            f"Expected what tsnb.trace returned; got {type(traced).__name__}. A model is traced first: "
+            "tsnb.trace(model, inputs)."
         )
     path = writable(path)
+    target, module = path.resolve(), traced.module
     extra = {MEMBER: traced.contract.to_json(), **_files_of(tokenizer)}
     try:
-        _write(traced.module, path.resolve(), extra)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(target) as half, quiet_jit() as jit:
+            _reserve(half.parent, _bytes_of(module) + sum(map(len, extra.values())) + SPARE)
+            jit.save(module, str(half), _extra_files=extra)
+            _check_names(half, path)
+            append_digest(half)
     except ArtifactError:
         raise
     except (OSError, RuntimeError) as error:
         why = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise ArtifactError(
-            f"The trace could not be written to {path}: {why}. What was there before is untouched."
+            f"{path} cannot be written: {why}. What was there before is untouched."
         ) from error
     return path
 
@@ -157,13 +161,24 @@ def load_traced(path: str | Path, map_location: str | torch.device = "cpu") -> T
 
     Taught in notebook 03.
     """
+    import torch
+
     archive = check(Path(path).expanduser())
-    contract = read_contract(archive)
-    module = _module(archive, contract, map_location)
+    contract = archive.contract()
+    try:
+        with quiet_jit() as jit, neuron_operators(archive, contract.target if contract else ""):
+            module: torch.jit.ScriptModule = jit.load(str(archive.path), map_location=map_location)
+    except NeuronError:
+        raise
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        why = str(error).strip().partition("\n")[0]
+        raise ArtifactError(
+            f"torch {torch.__version__} cannot load {archive.path} onto {map_location}. torch said: {why}. "
+            "Check map_location; the file may also need another torch, or a package that is not imported."
+        ) from error
     if contract is None:
         return Traced(module, _contract_of(archive.path, module))
-    _warn_of_version(contract)
-    _warn_of_device(contract, str(map_location))
+    _warn(contract, str(map_location))
     return Traced(module, contract)
 
 
@@ -188,14 +203,14 @@ def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
         raise ArtifactError(
             f"{path} holds no tokenizer. Save it with one: tsnb.save(traced, path, tokenizer)."
         )
-    with tempfile.TemporaryDirectory() as folder, quiet_transformers():
-        archive.unpack(names, Path(folder))
+    with tempfile.TemporaryDirectory() as folder, ZipFile(archive.path) as file, quiet_transformers():
+        file.extractall(folder, [f"{archive.root}/{name}" for name in names])
         try:
-            return read_tokenizer(Path(folder) / archive.root / TOKENIZER)
+            return read_tokenizer(Path(folder, archive.root, TOKENIZER))
         except ModelError as error:
             raise ArtifactError(
-                f"{path} holds a tokenizer that this transformers cannot load. Load it with the "
-                "version that the contract names, or load the model's own tokenizer."
+                f"{path} holds a tokenizer that this transformers cannot load. Load it with the version "
+                "that the contract names, or load the model's own tokenizer."
             ) from error
 
 
@@ -208,10 +223,13 @@ def writable(path: str | Path) -> Path:
         It is no path, a folder or a device, or what would hold it is a file or may not be written
         to.
     """
-    target = _path(path)
-    if target is None:
+    try:
+        target = Path(path).expanduser()
+    except (TypeError, RuntimeError):  # no path, or a home that nobody has
+        target = None
+    if target is None or "\0" in str(target):
         raise ArtifactError(
-            f'Expected the path of a file to write, such as "artefacts/model.pt"; got {repr(path)}.'
+            f'Expected the path of a file to write, such as "artefacts/model.pt"; got {path!r}.'
         )
     try:
         if target.is_dir():
@@ -222,42 +240,12 @@ def writable(path: str | Path) -> Path:
             raise ArtifactError(
                 f"{target} is no file but a device or the like. Give the name of a file, such as model.pt."
             )
-        parent = next(held for held in target.absolute().parents if held.exists())
-        with tempfile.TemporaryFile(dir=parent):
+        existing = next(parent for parent in target.absolute().parents if parent.exists())
+        with tempfile.TemporaryFile(dir=existing):
             return target
     except OSError as error:
         raise ArtifactError(
-            f"The trace could not be written to {target}: {error.strerror}. What was there "
-            "before is untouched."
-        ) from error
-
-
-def _path(given: object) -> Path | None:
-    """Return a path without `~`; none where this is no path, or a home that nobody has."""
-    try:
-        path = Path(given).expanduser()  # type: ignore[arg-type]
-    except (TypeError, RuntimeError):
-        return None
-    return None if "\0" in str(path) else path
-
-
-def read_contract(archive: Archive) -> Contract | None:
-    """Return the contract that travelled in a file; `None` where tsnb did not write it.
-
-    Raises
-    ------
-    ArtifactError
-        There is one, and it cannot be read.
-    """
-    if EXTRA + MEMBER not in archive.sizes:
-        return None
-    try:
-        return Contract.from_json(archive.read(EXTRA + MEMBER).decode())
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ArtifactError(
-            f"{archive.path} is TorchScript, but the contract inside cannot be read: "
-            f"{error}. Save the trace again with tsnb.save, or run the file with "
-            "torch.jit.load."
+            f"{target} cannot be written: {error.strerror}. What was there before is untouched."
         ) from error
 
 
@@ -278,43 +266,21 @@ def _files_of(tokenizer: PreTrainedTokenizerBase | None) -> dict[str, bytes]:
         return {inside + file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
 
 
-def _write(module: torch.jit.ScriptModule, target: Path, extra: dict[str, Any]) -> None:
-    """Write beside the target, and put the whole file in its place in one step."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _remove_unfinished(target.parent)
-    prefix = f"{UNFINISHED}{os.getpid()}-"
-    with quiet_jit() as jit, tempfile.TemporaryDirectory("", prefix, target.parent) as folder:
-        _reserve(folder, _bytes_of(module) + sum(map(len, extra.values())) + SPARE)
-        half = Path(folder) / target.name.lstrip(".")  # torch takes no name that begins with a dot
-        jit.save(module, str(half), _extra_files=extra)
-        _check_code(half, target)
-        seal(half)
-        os.replace(half, target)  # noqa: PTH105, the one atomic step
-
-
-def _check_code(file: Path, target: Path) -> None:
-    """Raise an ArtifactError where code holds letters that torch writes, but cannot read."""
-    with ZipFile(file) as archive:
+def _check_names(half: Path, target: Path) -> None:
+    """Raise an ArtifactError where code has names with letters that torch writes, but cannot read."""
+    with ZipFile(half) as archive:
         members = [name for name in archive.namelist() if name.endswith(".py")]
         code = "".join(archive.read(name).decode() for name in members)
     foreign = re.search(r"\w*[^\x00-\x7f]\w*", code)
     if foreign:
         raise ArtifactError(
-            f"torch would write {target}, and could not read it again: the model's code has "
-            f"the name {foreign.group()}, and TorchScript reads names in plain English "
-            "letters only. Rename that attribute, input or class; nothing was written."
+            f"torch would write {target}, and could not read it again: the model's code has the name "
+            f"{foreign.group()}, and TorchScript reads names in plain English letters only. Rename that "
+            "attribute, input or class; nothing was written."
         )
 
 
-def _remove_unfinished(folder: Path) -> None:
-    """Remove what saves have left whose process was killed."""
-    for left in folder.glob(f"{UNFINISHED}*-*"):
-        process = left.name.removeprefix(UNFINISHED).partition("-")[0]
-        if process.isdecimal() and not psutil.pid_exists(int(process)):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _reserve(folder: str, size: int) -> None:
+def _reserve(folder: Path, size: int) -> None:
     """Raise an OSError where the disk has no room: torch would end the whole process later."""
     with tempfile.TemporaryFile(dir=folder) as file:
         if hasattr(os, "posix_fallocate"):
@@ -326,33 +292,8 @@ def _reserve(folder: str, size: int) -> None:
 def _bytes_of(module: torch.jit.ScriptModule) -> int:
     """Return the bytes of a module's weights and constants, each storage counted once."""
     tensors = [*module.parameters(), *module.buffers(), *constants(module)]
-    storages = {held.data_ptr(): held.nbytes() for held in (t.untyped_storage() for t in tensors)}
-    return sum(storages.values())
-
-
-def _module(
-    archive: Archive, contract: Contract | None, map_location: str | torch.device
-) -> torch.jit.ScriptModule:
-    """Let torch load a file, with what its graph needs beyond torch."""
-    import torch
-
-    from tsnb.neuron.loading import neuron_operators
-
-    path, target = archive.path, contract.target if contract else ""
-    try:
-        with quiet_jit() as jit, neuron_operators(archive, target):
-            module: torch.jit.ScriptModule = jit.load(str(path), map_location=map_location)
-            return module
-    except NeuronError:
-        raise
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        raise ArtifactError(
-            "artifacts.not-loaded",
-            path=path,
-            device=map_location,
-            torch=torch.__version__,
-            why=str(error).strip().partition("\n")[0],
-        ) from error
+    storages = [tensor.untyped_storage() for tensor in tensors]
+    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
 
 
 def _contract_of(path: Path, module: torch.jit.ScriptModule) -> Contract:
@@ -360,36 +301,30 @@ def _contract_of(path: Path, module: torch.jit.ScriptModule) -> Contract:
     forward: Any = getattr(module, "forward", None)
     if forward is None:
         raise ArtifactError(
-            f"{path} holds a TorchScript module without a forward, which tsnb cannot call. "
-            "Use torch.jit.load and the methods that its maker names."
+            f"{path} holds a module without a forward, which tsnb cannot call. Use torch.jit.load and the "
+            "methods that its maker names."
         )
     arguments = forward.schema.arguments[1:]  # the first is the module itself
     return Contract(tuple(argument.name for argument in arguments), known=False)
 
 
-def _warn_of_version(contract: Contract) -> None:
-    """Say where a file was made with another torch than this one; builds do not count."""
+def _warn(contract: Contract, device: str) -> None:
+    """Warn of a file made with another torch, builds apart, or of a graph that is tied to another device."""
     import torch
 
-    made, here = (
-        contract.versions.get("torch", "").partition("+")[0],
-        torch.__version__.partition("+")[0],
-    )
+    made = contract.versions.get("torch", "").partition("+")[0]
+    here = torch.__version__.partition("+")[0]
     if made not in ("", here):
         text = (
-            f"The file was made with torch {made}, and this is torch {here}. Compare its "
-            "results with the model's once before you rely on them."
+            f"The file was made with torch {made}, and this is torch {here}. Compare its results with the "
+            "model's once before you rely on them."
         )
         warnings.warn(text, OtherVersionWarning, stacklevel=3)
-
-
-def _warn_of_device(contract: Contract, device: str) -> None:
-    """Say where a graph puts tensors on another device than the one it is loaded onto."""
-    elsewhere = [held for held in contract.devices if held.removesuffix(":0") != device.removesuffix(":0")]
-    if elsewhere:
+    others = [name for name in contract.devices if name.removesuffix(":0") != device.removesuffix(":0")]
+    if others:
+        names = ", ".join(others)
         text = (
-            f"The graph puts tensors on {', '.join(elsewhere)}, as recorded while it was "
-            f"traced, and is loaded onto {device}: calls may fail where both meet. Load it "
-            f"onto {', '.join(elsewhere)}, or trace on {device}."
+            f"The graph puts tensors on {names}, as recorded while it was traced, and is loaded onto "
+            f"{device}: calls may fail where both meet. Load it onto {names}, or trace on {device}."
         )
         warnings.warn(text, OtherDeviceWarning, stacklevel=3)

@@ -1,4 +1,4 @@
-"""The embedded model: a small trained BERT with its heads, its tokenizer, its card, and texts like those it read.
+"""The embedded model: a small trained BERT with its heads, its tokenizer, its card, and texts like its own.
 
 Every notebook uses it. `corpus.py` draws the texts; the scripts that trained it are in `tools/tiny_bert`.
 """

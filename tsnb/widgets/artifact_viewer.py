@@ -1,39 +1,186 @@
-"""The artefact viewer: a file of TorchScript as a tree, without running it.
-
-Taught in notebook 03.
-"""
+"""The artefact viewer: a file of TorchScript part by part, without running it. Taught in notebook 03."""
 
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ipywidgets import HTML, Box, Layout, Select, Stack, VBox
-from traitlets import Unicode, link, validate
+from traitlets import HasTraits, Unicode, validate
 
+from tsnb.artifacts.archive import EXTRA, MEMBER, TOKENIZER
+from tsnb.artifacts.inspect import DIGESTS, inspect
+from tsnb.base.errors import ArtifactError
 from tsnb.base.palette import GREEN, GREY, ORANGE, VERMILION
-from tsnb.base.tables import CELL
-from tsnb.widgets.artifact_viewer_state import PARTS, ArtifactState
 from tsnb.widgets.base import MONO, View
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from tsnb.artifacts.archive import Digest
-
-COLOURS: dict[Digest, str] = {
-    "matches": GREEN,
-    "differs": VERMILION,
-    "absent": GREY,
-    "newer": ORANGE,
+PARTS = {  # its title, and what it is
+    "contract": ("contract", "What a caller must know; tsnb.load_traced returns it as the trace's contract."),
+    "weights": ("weights and constants", "A storage: numbers, and the names that the module has for them."),
+    "code": ("code", "The recording as source text. Whoever loads the file with torch runs it."),
+    "tokenizer": ("tokenizer", "One of the tokenizer's own files; tsnb.load_tokenizer reads them."),
+    "rest": ("everything else", "Neither weights nor code."),
 }
+MARKS = {
+    "matches": ("✓", GREEN),
+    "differs": ("✗", VERMILION),
+    "absent": ("–", GREY),  # noqa: RUF001
+    "newer": ("?", ORANGE),
+}
+BAR = 8  # characters that the longest bar takes
+LONGEST = 42  # characters of a name in the list; the end of a path tells more than its beginning
+SHOWN = 50_000  # characters of a text that are shown
 SMALL = f"{MONO}; font-size: 12px; line-height: 1.4"
 EDGE = f"1px solid var(--jp-border-color1, {GREY})"
-BOX = f"border: {EDGE}; max-height: 32em; overflow: auto; margin: 0; padding: 6px 8px"
+BOX = f"border: {EDGE}; max-height: 32em; overflow: auto; margin: 0; padding: 8px; white-space: pre; {SMALL}"
 LISTS = "tsnb-members"  # bars and sizes stand below each other in a font of one width only
-FEWEST, MOST = 2, 14  # lines of a list; a browser shows a list of one line as a menu
+NARROW = "min-width: 0"  # a long line must not widen its box
+STYLE = f"<style>.{LISTS} select {{ {SMALL}; {NARROW} }} .{LISTS} .widget-html-content {{ {NARROW} }}</style>"
 HALF = {"flex": "1 1 30em", "min_width": "0"}  # side by side where the page is wide enough
+
+
+class Content(NamedTuple):
+    """What is in a member: a heading, a sentence, and a text; empty where there is none to show."""
+
+    heading: str
+    note: str
+    text: str = ""
+
+
+class ArtifactState(HasTraits):  # type: ignore[misc]  # traitlets is not followed
+    r"""A file of TorchScript and the chosen member; prints as `tsnb.inspect`.
+
+    Attributes
+    ----------
+    chosen
+        A trait: a name in `artifact.members`, or one of `PARTS`; at first the contract.
+    artifact
+        What `tsnb.inspect` shows of the file, which is neither run nor unpickled.
+    parts
+        For each of `PARTS` its members, the largest first, each with a line: bytes, bar, and name.
+    part_lines
+        A line for each of `PARTS`: bytes, bar, and how many members it has.
+    damaged
+        The first member that differs from its checksum in the archive, looked for where the digest
+        does not match; empty where there is none.
+
+    Examples
+    --------
+    >>> import tempfile, torch, tsnb
+    >>> traced = tsnb.trace(torch.nn.Linear(2, 3).eval(), {"input": torch.zeros(1, 2)})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     state = ArtifactState(tsnb.save(traced, folder + "/linear.pt"))
+    >>> print(*state.parts["weights"].values(), sep="\n")
+    24 ━━━━━━━━   3 × 2  weight
+    12 ━━━━       3  bias
+    """
+
+    chosen = Unicode()
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__()
+        self.artifact = artifact = inspect(path)
+        self.modified = artifact.path.stat().st_mtime_ns
+        damaged = None if artifact.digest == "matches" else artifact.archive.first_damaged()
+        self.damaged = (damaged or "").removeprefix(f"{artifact.archive.root}/")
+        sizes = artifact.members
+        names = {
+            "contract": {name: name for name in sizes if name == EXTRA + MEMBER},
+            "weights": {
+                member: f"{_sizes(weights[0].shape)}  {' = '.join(_short(name) for name, *_ in weights)}"
+                for member, weights in artifact.storages.items()
+            },
+            "code": {name: _short(name.removeprefix("code/")) for name in artifact.code},
+            "tokenizer": {name: _short(name.removeprefix(TOKENIZER)) for name in artifact.tokenizer},
+        }
+        others = sorted(sizes.keys() - {member for members in names.values() for member in members})
+        names["rest"] = {name: _short(name) for name in others}
+        self.parts, totals = dict[str, dict[str, str]](), []
+        for part, members in names.items():
+            ordered = sorted(members, key=lambda member: -sizes[member])
+            lines = _lines([(sizes[member], member == self.damaged, members[member]) for member in ordered])
+            self.parts[part] = dict(zip(ordered, lines, strict=True))
+            title = f"{PARTS[part][0]} ({len(ordered) or 'none'})"
+            totals.append((sum(sizes[member] for member in ordered), self.damaged in members, title))
+        self.part_lines = _lines(totals)
+        self.chosen = self.first("contract")
+
+    @validate("chosen")  # type: ignore[untyped-decorator]
+    def _in_the_file(self, proposal: Any) -> str:
+        if proposal.value not in self.artifact.members and proposal.value not in PARTS:
+            raise ArtifactError(
+                f"{self.artifact.path} has no member {proposal.value}. Call tsnb.inspect(path) to see them."
+            )
+        return str(proposal.value)
+
+    @property
+    def part(self) -> str:
+        """Which of `PARTS` the chosen member belongs to."""
+        return next(part for part in PARTS if self.chosen in {part, *self.parts[part]})
+
+    def first(self, part: str) -> str:
+        """Return the largest member of a part; the part's own name where it has none."""
+        return next(iter(self.parts[part]), part)
+
+    def summary(self) -> list[str]:
+        """Return the file, its digest's state and what is damaged, a line each."""
+        artifact = self.artifact
+        lines = [
+            f"{artifact.path}, {artifact.size:,} bytes",
+            f"{MARKS[artifact.digest][0]} {DIGESTS[artifact.digest]}",
+        ]
+        if self.damaged:
+            names = [self.damaged, *(weight.name for weight in artifact.storages.get(self.damaged, ()))]
+            lines.append(f"The first member that does not fit its checksum: {' = '.join(names)}")
+        return lines
+
+    def content(self) -> Content:
+        """Return what is in the chosen member; a text is read from the file only now."""
+        artifact, part, member = self.artifact, self.part, self.chosen
+        title, about = PARTS[part]
+        if part == "contract":
+            contract = artifact.contract
+            note = about if contract else artifact.without_contract
+            return Content(title if member == part else member, note, str(contract or ""))
+        if member == part:
+            return Content(title, f"There is no {title} in this file.")
+        if part == "weights":
+            weights = artifact.storages[member]
+            name, dtype, shape, _, size = weights[0]
+            if len(weights) > 1:
+                about = f"One storage with {len(weights)} names: the weights are tied."
+            text = (
+                f"names   {' = '.join(weight.name for weight in weights)}\n"
+                f"dtype   {dtype or 'not known'}\n"
+                f"shape   {_sizes(shape) if dtype else 'not known'}\n"
+                f"bytes   {size:,} ({100 * size / artifact.size:.1f} % of the file)\n"
+                f"member  {member}"
+            )
+            return Content(name, about, text)
+        return Content(member, *self._text(about))
+
+    def _text(self, about: str) -> tuple[str, str]:
+        """Return the beginning of the chosen member as text, below what is to be said of it."""
+        if self.chosen.endswith(("pkl", "debug_pkl")):
+            return "A pickle. It is not opened here: unpickling runs what the file asks for.", ""
+        try:
+            text = self.artifact.read(self.chosen)
+            changed = self.artifact.path.stat().st_mtime_ns != self.modified
+        except (ArtifactError, OSError):
+            changed = True
+        if changed:
+            return "It cannot be read: it is damaged, or the file was changed or deleted since.", ""
+        if not text or "\0" in text or "\ufffd" in text:
+            return "Bytes that are not text." if text else "It is empty.", ""
+        more = f" The first {SHOWN:,} of {len(text):,} characters:" if len(text) > SHOWN else ""
+        return about + more, text[:SHOWN]
+
+    def __str__(self) -> str:
+        return str(self.artifact)
 
 
 class ArtifactViewer(View):
@@ -51,8 +198,8 @@ class ArtifactViewer(View):
     Attributes
     ----------
     chosen
-        A trait: a name in `tsnb.inspect(path).members`, such as `Weight.member`, or one of
-        `contract`, `weights`, `code`, `tokenizer` and `rest`.
+        A name in `tsnb.inspect(path).members`, such as `Weight.member`, or one of `contract`,
+        `weights`, `code`, `tokenizer` and `rest`.
 
     Raises
     ------
@@ -75,59 +222,57 @@ class ArtifactViewer(View):
     """
 
     state: ArtifactState
-    chosen = Unicode()
 
     def __init__(self, path: str | Path) -> None:
         state = ArtifactState(path)
-        self.head, self.detail = HTML(value=_head(state)), HTML(layout=Layout(**HALF))
-        self._make_lists(state)
+        file, digest, *damage = map(escape, state.summary())
+        mark = f"<b style='color: {MARKS[state.artifact.digest][1]}'>{digest[0]}</b>{digest[1:]}"
+        lines = "".join(f"<div>{line}</div>" for line in (f"<b>{file}</b>", mark, *damage))
+        self.head = HTML(f"{STYLE}<div style='line-height: 1.5; overflow-wrap: anywhere'>{lines}</div>")
+        words = "Parts of the file, with the bytes that each takes"
+        self.parts = _select(zip(state.part_lines, PARTS, strict=True), words)
+        words = "What is in the chosen part, the largest first: bytes and name"
+        self.members = Stack(
+            [_select(((line, member) for member, line in state.parts[part].items()), words) for part in PARTS]
+        )  # a list for each part, so that no list's lines ever change
+        self.detail = HTML(layout=Layout(**HALF))
         lists = VBox([self.parts, self.members], layout=Layout(**HALF, grid_gap="4px"))
         layout = Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="8px 16px")
         body = Box([lists, self.detail], layout=layout)
         body.add_class(LISTS)
         super().__init__(state, self.head, body)
-        self._join()
+        state.observe(lambda _: self.draw(), "chosen")
+        self.draw()
+        self.parts.observe(self._choose_part, "value")
+        for members in self.members.children:
+            members.observe(self._choose, "value")
+
+    @property
+    def chosen(self) -> str:
+        """The member, or the part, whose content is shown."""
+        return str(self.state.chosen)
+
+    @chosen.setter
+    def chosen(self, member: str) -> None:
+        self.state.chosen = member
 
     def html(self) -> str:
         """Return the file, its parts and what is chosen, for where there are no controls."""
-        lines = "\n".join(self.state.part_labels())
+        lines = "\n".join(self.state.part_lines)
         return f"{self.head.value}<pre style='{SMALL}'>{escape(lines)}</pre>{self.detail.value}"
 
     def draw(self) -> None:
         """Bring the lists and the content to what is chosen now."""
         part, chosen = self.state.part, self.state.chosen
-        self.parts.value, self.members.selected_index = part, PARTS.index(part)
-        members = self.members.children[PARTS.index(part)]
-        members.value = None if chosen == part else chosen
-        content = self.state.content()
+        self.parts.value, self.members.selected_index = part, list(PARTS).index(part)
+        self.members.children[self.members.selected_index].value = None if chosen == part else chosen
+        heading, note, text = map(escape, self.state.content())
+        region = f"tabindex='0' role='region' aria-label='Content of {heading}'"  # the Tab key reaches it
         self.detail.value = (
-            f"<div style='line-height: 1.4; overflow-wrap: anywhere'>"
-            f"<b>{escape(content.heading)}</b><p style='margin: 4px 0'>{escape(content.note)}</p>"
-            f"</div>{_table(content.rows, content.heading)}{_text(content.text, content.heading)}"
+            f"<div style='line-height: 1.4; overflow-wrap: anywhere'><b>{heading}</b>"
+            f"<p style='margin: 4px 0'>{note}</p></div>"
+            + (f"<pre style='{BOX}' {region}>{text}</pre>" if text else "")
         )
-
-    @validate("chosen")  # type: ignore[untyped-decorator]
-    def _possible(self, proposal: Any) -> str:
-        return self.state.check(proposal.value)
-
-    def _make_lists(self, state: ArtifactState) -> None:
-        """Make a list of parts, and one of members for each: no list's lines ever change."""
-        self.parts = _select(
-            zip(state.part_labels(), PARTS, strict=True), "Parts of the file, with the bytes that each takes"
-        )
-        words = "What is in the chosen part, the largest first: bytes and name"
-        self.members = Stack(
-            [_select(zip(state.labels(part), state.members(part), strict=True), words) for part in PARTS]
-        )
-
-    def _join(self) -> None:
-        """Let the state follow the lists, and the view the state."""
-        link((self.state, "chosen"), (self, "chosen"))
-        self.state.observe(lambda _: self.draw(), "chosen")
-        self.draw()
-        self.parts.observe(self._choose_part, "value")
-        for members in self.members.children:
-            members.observe(self._choose, "value")
 
     def _choose_part(self, change: Any) -> None:
         if change["new"] != self.state.part:
@@ -141,40 +286,28 @@ class ArtifactViewer(View):
 def _select(lines: Iterable[tuple[str, str]], words: str) -> Select:
     """Return a list as wide as its place, where arrow keys move; one without lines is not shown."""
     options = list(lines)
-    width = "calc(100% - 4px)"  # the margins that ipywidgets gives it
-    layout = Layout(width=width, display="" if options else "none")
-    rows = max(FEWEST, min(MOST, len(options)))
+    rows = max(2, min(14, len(options)))  # a browser shows a list of one line as a menu
+    layout = Layout(width="calc(100% - 4px)", display="" if options else "none")  # ipywidgets' own margins
     return Select(options=options, value=None, rows=rows, tooltip=words, layout=layout)
 
 
-def _head(state: ArtifactState) -> str:
-    """Return the file and the state of its digest as HTML; its symbol has a colour."""
-    file, digest, *more = map(escape, state.heads())
-    mark = f"<b style='color: {COLOURS[state.artifact.digest]}'>{digest[0]}</b>{digest[1:]}"
-    lines = "".join(f"<div>{line}</div>" for line in (f"<b>{file}</b>", mark, *more))
-    narrow = f".{LISTS} .widget-html-content {{ min-width: 0 }}"  # else a long line widens its box
-    style = f"<style>.{LISTS} select {{ {SMALL}; min-width: 0 }} {narrow}</style>"
-    return f"{style}<div style='line-height: 1.5; overflow-wrap: anywhere'>{lines}</div>"
+def _short(name: str) -> str:
+    """Return the end of a name that is too long for the list."""
+    return name if len(name) <= LONGEST else "…" + name[1 - LONGEST :]
 
 
-def _table(rows: Iterable[tuple[str, str]], name: str) -> str:
-    """Return names and values as a table in a box of its own, which scrolls with the keyboard."""
-    lines = "".join(
-        f"<tr><th scope='row' style='{CELL}; font-weight: normal'>{escape(name)}</th>"
-        f"<td style='{CELL}; overflow-wrap: anywhere'>{escape(value)}</td></tr>"
-        for name, value in rows
-    )
-    table = f"<table style='{SMALL}; border-collapse: collapse'>{lines}</table>"
-    return f"<div style='{BOX}' {_region(name)}>{table}</div>" if lines else ""
+def _sizes(shape: tuple[int, ...]) -> str:
+    """Return a shape as text; a single number has none."""
+    return " × ".join(map(str, shape)) or "-"
 
 
-def _text(text: str, name: str) -> str:
-    """Return a text in a box that scrolls, with the keyboard too."""
-    style = f"{BOX}; {SMALL}; white-space: pre"
-    return f"<pre style='{style}' {_region(name)}>{escape(text)}</pre>" if text else ""
-
-
-def _region(name: str) -> str:
-    """Return what makes a box one that the Tab key reaches and a screen reader names."""
-    label = escape(f"Content of {name}", quote=True)
-    return f"tabindex='0' role='region' aria-label='{label}'"
+def _lines(rows: Sequence[tuple[int, bool, str]]) -> list[str]:
+    """Return bytes, a bar to scale, ✗ where it is damaged, and a name, a line each."""
+    largest = max((size for size, _, _ in rows), default=0) or 1
+    width = len(f"{largest:,}")
+    halves = [round(2 * BAR * size / largest) for size, _, _ in rows]
+    bars = ["━" * (half // 2) + "╸" * (half % 2) for half in halves]
+    return [
+        f"{size:>{width},} {bar:<{BAR}} {'✗' if damaged else ' '} {name}"
+        for (size, damaged, name), bar in zip(rows, bars, strict=True)
+    ]

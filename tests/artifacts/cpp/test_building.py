@@ -15,12 +15,10 @@ import torch
 
 import tsnb
 from tsnb.artifacts.cpp import building
-from tsnb.base.words import say
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-MODULES = ("__init__", "building", "running")
 INTERRUPTED = "from tsnb.artifacts.cpp import build; import sys; build(sys.argv[1])"
 
 
@@ -36,45 +34,26 @@ def script(path: Path, *lines: str) -> Path:
     return path
 
 
-def other_sources(monkeypatch: pytest.MonkeyPatch, folder: Path, program: str) -> None:
-    """Build this program in place of the loader."""
-    lists = (building.SOURCES / "CMakeLists.txt").read_text(encoding="utf-8")
-    (folder / "CMakeLists.txt").write_text(lists, encoding="utf-8")
-    (folder / "load_traced.cpp").write_text(program, encoding="utf-8")
-    monkeypatch.setattr(building, "SOURCES", folder)
-
-
 def files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def test_the_program_is_all_that_is_left(loader: Path, folder: Path) -> None:
     assert files(folder) == [loader]
-    assert loader.name == building.PROGRAM
     assert loader.parent.name.startswith(f"torch-{torch.__version__}-")
     assert os.access(loader, os.X_OK)
-
-
-def test_the_package_is_only_read(loader: Path) -> None:
-    assert loader.is_file()
-    held = {path.name for path in building.SOURCES.iterdir()} - {"__pycache__"}
-    assert held == {"CMakeLists.txt", "load_traced.cpp", *(f"{name}.py" for name in MODULES)}
+    package = {path.name for path in building.SOURCES.iterdir() if path.suffix != ".py"} - {"__pycache__"}
+    assert package == {"CMakeLists.txt", "load_traced.cpp"}  # the package is only read
 
 
 def test_a_second_build_is_instant_and_needs_no_tools(
     loader: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    before = loader.stat().st_mtime_ns
-    start = time.perf_counter()
-    assert tsnb.cpp.build(str(folder)) == loader
-    assert time.perf_counter() - start < 1
-    assert loader.stat().st_mtime_ns == before
-
-
-def test_a_folder_may_start_at_home(loader: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(folder))
-    assert tsnb.cpp.build("~") == loader
+    before = loader.stat().st_mtime_ns
+    assert tsnb.cpp.build(str(folder)) == tsnb.cpp.build("~") == loader
+    assert loader.stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize("changed", ["sources", "version", "place"])
@@ -82,7 +61,9 @@ def test_what_it_was_built_from_decides_whether_it_is_built_again(
     loader: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changed: str
 ) -> None:
     if changed == "sources":
-        other_sources(monkeypatch, tmp_path, "int main() {}")
+        for name in ("CMakeLists.txt", "load_traced.cpp"):
+            (tmp_path / name).write_text("# other", encoding="utf-8")
+        monkeypatch.setattr(building, "SOURCES", tmp_path)
     elif changed == "version":
         monkeypatch.setattr(torch, "__version__", "2.99.0")
     else:
@@ -95,11 +76,8 @@ def test_what_it_was_built_from_decides_whether_it_is_built_again(
 @pytest.mark.parametrize(
     ("present", "absent"),
     [
-        (("c++", "cmake", "ninja"), []),
-        (("clang++", "cmake", "make"), []),
+        (("clang++", "cmake", "ninja"), []),
         (("g++", "make"), ["cmake"]),
-        (("cmake", "make"), ["C++ compiler"]),
-        (("g++", "cmake"), ["make or ninja"]),
         ((), ["C++ compiler", "cmake", "make or ninja"]),
     ],
 )
@@ -111,9 +89,9 @@ def test_missing_tools_are_named_with_what_to_install(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
     assert tsnb.cpp.missing() == absent
-    message = refused(tmp_path / "new")
     if absent:
-        assert message == say("cpp.no-tools", names=", ".join(absent), advice=say("checkup.build-tools"))
+        message = refused(tmp_path / "new")
+        assert f"{', '.join(absent)} not found" in message
         assert all(word in message for word in ("apt install", "xcode-select", "Windows"))
         assert not (tmp_path / "new").exists()
 
@@ -124,57 +102,25 @@ def test_the_compiler_that_the_reader_names_counts(monkeypatch: pytest.MonkeyPat
     assert building.tools()["C++ compiler"] == str(tmp_path / "mine")
 
 
-def test_a_broken_compiler_ends_in_its_own_last_words(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_broken_compiler_ends_in_its_own_last_words_under_a_bar(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     broken = script(tmp_path / "broken", "echo mine is out of order >&2", "exit 1")
     monkeypatch.setenv("CXX", str(broken))
+    monkeypatch.setattr(building, "TICK", 0.01)
     message = refused(tmp_path / "new")
-    assert "could not be built" in message
-    assert "is not able to compile a simple test program" in message
-    assert str(broken) in message
-    assert "mine is out of order" in message
+    for words in ("could not be built", "is not able to compile", str(broken), "mine is out of order"):
+        assert words in message
     assert files(tmp_path / "new") == []
-
-
-def test_a_mistake_in_the_source_is_shown_with_its_line(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    other_sources(monkeypatch, tmp_path, "int main() {\n  return no_such_thing;\n}\n")
-    message = refused(tmp_path / "new")
-    assert "load_traced.cpp:2" in message
-    assert "no_such_thing" in message
-    assert len(message.splitlines()) <= building.LAST_LINES + 1
-    assert files(tmp_path / "new") == []
-
-
-def test_what_a_killed_build_left_is_no_obstacle_and_no_program(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    other_sources(monkeypatch, tmp_path, "int main() { return 7; }\n")
-    left = tmp_path / "new" / building._key() / "tmphalf"
-    left.mkdir(parents=True)
-    (left / building.PROGRAM).write_bytes(b"half")
-    program = tsnb.cpp.build(tmp_path / "new")
-    assert subprocess.run([program], timeout=60, check=False).returncode == 7
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.count("configuring") > 10  # the bar's clock goes on while CMake is silent
 
 
 def test_a_path_that_cannot_be_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     assert "cannot be written to" in refused(tmp_path / "file")
     assert (tmp_path / "file").read_text(encoding="utf-8") == "in the way"
-
-
-def test_a_build_shows_progress_on_stderr_only(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    other_sources(monkeypatch, tmp_path, "int main() {}\n")
-    monkeypatch.setattr(building, "TICK", 0.01)
-    tsnb.cpp.build(tmp_path / "new")
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert "compiling 1/2" in err
-    assert err.count("configuring") > 10  # the bar's clock goes on while CMake is silent
 
 
 def test_ctrl_c_ends_the_compiler_and_leaves_nothing(tmp_path: Path) -> None:
@@ -188,8 +134,8 @@ def test_ctrl_c_ends_the_compiler_and_leaves_nothing(tmp_path: Path) -> None:
     )
     number = waited_for(tmp_path / "running")
     python.send_signal(signal.SIGINT)
-    _, said = python.communicate(timeout=60)
-    assert "KeyboardInterrupt" in said
+    _, printed = python.communicate(timeout=60)
+    assert "KeyboardInterrupt" in printed
     assert not psutil.pid_exists(number) or psutil.Process(number).status() == "zombie"
     assert files(tmp_path / "new") == []
 

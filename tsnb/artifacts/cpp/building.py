@@ -6,23 +6,18 @@ import os
 import shutil
 import subprocess
 import sysconfig
-import tempfile
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 from tqdm.auto import tqdm
 
 from tsnb.base.errors import CppError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from tsnb.base.files import whole_file
 
 SOURCES = Path(__file__).parent
-COMPILERS = ("c++", "g++", "clang++", "cl")
-MAKERS = ("ninja", "make", "nmake")
 PROGRAM = "load_traced" + (sysconfig.get_config_var("EXE") or "")
 LAST_LINES = 15
 TICK = 0.5  # seconds after which the bar's clock goes on
@@ -36,13 +31,9 @@ def tools() -> dict[str, str | None]:
     >>> len(tools())
     3
     """
-    named = os.environ.get("CXX", "").split()[:1]
-    wanted = {
-        "C++ compiler": (*named, *COMPILERS),
-        "cmake": ("cmake",),
-        "make or ninja": MAKERS,
-    }
-    return {name: next(filter(None, map(shutil.which, programs)), None) for name, programs in wanted.items()}
+    compilers = (*os.environ.get("CXX", "").split()[:1], "c++", "g++", "clang++", "cl")
+    programs = {"C++ compiler": compilers, "cmake": ("cmake",), "make or ninja": ("ninja", "make", "nmake")}
+    return {tool: next(filter(None, map(shutil.which, names)), None) for tool, names in programs.items()}
 
 
 def missing() -> list[str]:
@@ -87,58 +78,44 @@ def build(folder: str | Path) -> Path:
 
     Taught in notebook 03.
     """
-    program = Path(folder).expanduser().resolve() / _key() / PROGRAM
+    import torch
+
+    sources = [(SOURCES / name).read_bytes() for name in ("CMakeLists.txt", "load_traced.cpp")]
+    key = sha256(b"\0".join([*sources, os.fsencode(torch.__file__)])).hexdigest()[:8]
+    program = Path(folder).expanduser().resolve() / f"torch-{torch.__version__}-{key}" / PROGRAM
     if program.is_file():
         return program
-    lacking = missing()
-    if lacking:
-        advice = (
-            "Only the C++ part of notebook 03 needs them; the rest goes on without. Debian "
-            "and Ubuntu: sudo apt install g++ cmake make. macOS: xcode-select --install, "
-            "then brew install cmake. conda: conda install cxx-compiler cmake make. "
-            "Windows: Visual Studio's build tools for C++, with Jupyter started from their "
-            "x64 Native Tools prompt."
+    if absent := missing():
+        raise CppError(
+            f"The C++ loader cannot be built here: {', '.join(absent)} not found. Only the C++ part of "  # noqa: S608, no SQL
+            "notebook 03 needs them; the rest goes on without. Debian and Ubuntu: sudo apt install g++ "
+            "cmake make. macOS: xcode-select --install, then brew install cmake. conda: conda install "
+            "cxx-compiler cmake make. Windows: Visual Studio's build tools for C++, with Jupyter started "
+            "from their x64 Native Tools prompt."
         )
-        raise CppError(f"The C++ loader cannot be built here: {', '.join(lacking)} not found. {advice}")
     try:
         program.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=program.parent) as half:
-            os.replace(_compile(Path(half)), program)  # noqa: PTH105, the one atomic step
+        with whole_file(program) as half:
+            prefix = f"-DCMAKE_PREFIX_PATH={torch.utils.cmake_prefix_path}"
+            steps = {
+                "configuring": ("-S", str(SOURCES), "-B", str(half.parent), prefix),
+                "compiling": ("--build", str(half.parent), "--config", "Release"),
+            }
+            with tqdm(steps.items(), bar_format="{desc} {n_fmt}/{total_fmt} {bar} {elapsed}") as bar:
+                for step, arguments in bar:
+                    bar.set_description_str(step)
+                    _run(["cmake", *arguments], bar)
+            next(path for path in half.parent.rglob(PROGRAM) if path.is_file()).replace(half)
     except OSError as error:
         raise CppError(
-            f"The C++ loader cannot be written to {program.parent}: {error}. Give a folder "
-            "that you may write to."
+            f"The C++ loader cannot be written to {program.parent}: {error}. Give a folder that you may "
+            "write to."
         ) from error
     return program
 
 
-def _key() -> str:
-    """Return a name for what a program depends on: the sources, and which torch lies where."""
-    import torch
-
-    sources = [(SOURCES / name).read_bytes() for name in ("CMakeLists.txt", "load_traced.cpp")]
-    digest = sha256(b"\0".join([*sources, os.fsencode(torch.__file__)])).hexdigest()
-    return f"torch-{torch.__version__}-{digest[:8]}"
-
-
-def _compile(folder: Path) -> Path:
-    """Configure and compile in a folder; return the program in it."""
-    import torch
-
-    prefix = f"-DCMAKE_PREFIX_PATH={torch.utils.cmake_prefix_path}"
-    steps = {
-        "configuring": ("-S", str(SOURCES), "-B", str(folder), prefix),
-        "compiling": ("--build", str(folder), "--config", "Release"),
-    }
-    with tqdm(steps.items(), bar_format="{desc} {n_fmt}/{total_fmt} {bar} {elapsed}") as bar:
-        for name, arguments in bar:
-            bar.set_description_str(name)
-            _watch(("cmake", *arguments), bar)
-    return next(path for path in folder.rglob(PROGRAM) if path.is_file())
-
-
-def _watch(command: Sequence[str], bar: tqdm[Any]) -> None:
-    """Run a command to its end, however long it is silent; on Ctrl-C, end it and its children."""
+def _run(command: list[str], bar: tqdm[Any]) -> None:
+    """Run a command to its end while the bar's clock goes on; on Ctrl-C, end it and its children."""
     generator = {"CMAKE_GENERATOR": "Ninja"} if shutil.which("ninja") else {}
     with subprocess.Popen(  # noqa: S603, CMake with arguments of ours
         command,
@@ -149,27 +126,22 @@ def _watch(command: Sequence[str], bar: tqdm[Any]) -> None:
         errors="replace",
     ) as process:
         try:
-            output = _output(process, bar)
+            while True:
+                with suppress(subprocess.TimeoutExpired):
+                    output, _ = process.communicate(timeout=TICK)
+                    break
+                bar.refresh()
         except BaseException:
-            _end(process.pid)
+            with suppress(psutil.NoSuchProcess):
+                running = psutil.Process(process.pid)
+                for member in [running, *running.children(recursive=True)]:
+                    with suppress(psutil.NoSuchProcess):
+                        member.kill()
             raise
     if process.returncode:
-        said = [line for line in output.splitlines() if line.strip()]
-        raise CppError("cpp.not-built", last="\n".join(["", *said[-LAST_LINES:]]))
-
-
-def _output(process: subprocess.Popen[str], bar: tqdm[Any]) -> str:
-    """Return what a process printed, once it has ended; meanwhile the bar shows the time."""
-    while True:
-        try:
-            return process.communicate(timeout=TICK)[0]
-        except subprocess.TimeoutExpired:
-            bar.refresh()
-
-
-def _end(pid: int) -> None:
-    with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        for member in [process, *process.children(recursive=True)]:
-            with suppress(psutil.NoSuchProcess):
-                member.kill()
+        last = "\n".join([line for line in output.splitlines() if line.strip()][-LAST_LINES:])
+        raise CppError(
+            "The C++ loader could not be built; nothing is left half-built, and the rest of notebook 03 "
+            "goes on without it. The compiler needs about 1 GB of memory; where CMake asks for CUDA, it "
+            f"needs torch's CPU build, or the CUDA toolkit. The last lines of the build were:\n{last}"
+        )

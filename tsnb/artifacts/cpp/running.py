@@ -54,12 +54,18 @@ def run(program: str | Path, path: str | Path, inputs: Mapping[str, torch.Tensor
 
     Taught in notebook 03.
     """
-    lines = "\n".join(as_line(name, ids) for name, ids in inputs.items())
+    import torch
+
+    libraries = str(Path(torch.__file__).parent / "lib")  # where Windows looks for torch's DLLs
+    variables = {
+        "OMP_NUM_THREADS": str(torch.get_num_threads()),
+        "PATH": os.pathsep.join([os.environ.get("PATH", ""), libraries]),
+    }
     try:
-        done = subprocess.run(  # noqa: S603, the program and file that were asked for
+        done = subprocess.run(  # noqa: S603, the reader's program and file
             [program, path, "--all", "-"],
-            input=lines,
-            env=_environment(),
+            input="\n".join(as_line(name, ids) for name, ids in inputs.items()),
+            env=os.environ | variables,
             capture_output=True,
             encoding="utf-8",
             check=False,
@@ -73,7 +79,12 @@ def run(program: str | Path, path: str | Path, inputs: Mapping[str, torch.Tensor
             f"The C++ loader ended with exit code {done.returncode}. It said: {done.stderr.strip()}"
         )
     printed = json.loads(done.stdout, parse_int=float)  # an int has no -0
-    return {name: _tensor(**output) for name, output in printed.items()}
+    return {
+        name: torch.tensor(output["values"], dtype=getattr(torch, output["dtype"])).reshape(
+            [int(size) for size in output["shape"]]
+        )
+        for name, output in printed.items()
+    }
 
 
 def as_line(name: str, ids: object) -> str:
@@ -87,27 +98,7 @@ def as_line(name: str, ids: object) -> str:
     import torch
 
     if not isinstance(ids, torch.Tensor) or ids.ndim != 2:  # noqa: PLR2004, rows and columns
-        given = list(ids.shape) if isinstance(ids, torch.Tensor) else type(ids).__name__
-        raise InputError(
-            f"The input {name} is {given}; expected a torch.Tensor of token ids, batch × length."
-        )
-    whole = ids.long() if ids.dtype == torch.bool else ids
-    return f"{name}=" + ";".join(" ".join(map(str, row)) for row in whole.tolist())
-
-
-def _tensor(dtype: str, shape: list[float], values: list[float]) -> torch.Tensor:
-    import torch
-
-    held = torch.tensor(values, dtype=getattr(torch, dtype))
-    return held.reshape([int(size) for size in shape])
-
-
-def _environment() -> dict[str, str]:
-    """Return an environment with as many threads as here; for Windows, with torch's DLLs."""
-    import torch
-
-    libraries = str(Path(torch.__file__).parent / "lib")
-    return os.environ | {
-        "OMP_NUM_THREADS": str(torch.get_num_threads()),
-        "PATH": os.pathsep.join([os.environ.get("PATH", ""), libraries]),
-    }
+        kind = list(ids.shape) if isinstance(ids, torch.Tensor) else type(ids).__name__
+        raise InputError(f"The input {name} is {kind}; expected a torch.Tensor of token ids, batch × length.")
+    numbers = ids.long() if ids.dtype == torch.bool else ids
+    return f"{name}=" + ";".join(" ".join(map(str, row)) for row in numbers.tolist())

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tsnb.artifacts.archive import DIGITS, SEAL, look, seal
+from tsnb.artifacts.archive import DIGITS, SIGNATURE, append_digest, read
 from tsnb.artifacts.inspect import inspect
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def hole_in_weights(copy: Path) -> None:
 def forged(copy: Path) -> None:
     """Change a weight, and put a digest at the end that fits."""
     blank(copy, _weight(copy))
-    os.truncate(copy, copy.stat().st_size - len(SEAL) - DIGITS)
-    seal(copy)
+    os.truncate(copy, copy.stat().st_size - len(SIGNATURE) - DIGITS)
+    append_digest(copy)
 
 
 def renamed(_: Path) -> None:
@@ -82,7 +82,7 @@ def write(path: str | Path, folder: str | Path) -> dict[str, Path]:
 def blank(copy: Path, member: str) -> None:
     """Put zeros in place of the middle half of a member, as it is stored."""
     with zipfile.ZipFile(copy) as held:
-        found = held.getinfo(f"{look(copy).root}/{member}")
+        found = held.getinfo(f"{read(copy).root}/{member}")
     with copy.open("r+b") as file:
         file.seek(found.header_offset + HEADER - 4)
         start = found.header_offset + HEADER + sum(struct.unpack("<HH", file.read(4)))
