@@ -222,8 +222,8 @@ def _run_one(path: Path, notebook: NotebookNode, timeout: int, tick: Callable[[]
     """Run a notebook in a kernel that is this very interpreter.
 
     With no folder to look in, jupyter_client falls back on ipykernel's own kernelspec, so that a
-    `python3` that comes first in Jupyter's path does not count. Exercises in the kernel are recorded in
-    a file that is gone with it. The thread has a loop of its own, also where this one runs a notebook.
+    `python3` that comes first in Jupyter's path does not count. The thread has a loop of its own, also
+    where this one has a loop, as in a notebook.
     """
     manager = AsyncKernelManager(
         kernel_name="python3",
@@ -256,10 +256,10 @@ def _run_one(path: Path, notebook: NotebookNode, timeout: int, tick: Callable[[]
         on_cell_execute=executes,
         on_cell_executed=measure,
     )
+
     begin = perf_counter()
-    with TemporaryDirectory(ignore_cleanup_errors=True) as record, ThreadPoolExecutor(1) as pool:
-        variables = {**os.environ, VARIABLE: str(Path(record, FILE))}
-        work = pool.submit(client.execute, cwd=str(path.parent), env=variables, cleanup_kc=True)
+    with ThreadPoolExecutor(1) as pool:
+        work = pool.submit(_execute, client, path.parent)
         try:
             work.result()
         except (CellExecutionError, CellTimeoutError, RuntimeError) as raised:
@@ -277,6 +277,15 @@ def _run_one(path: Path, notebook: NotebookNode, timeout: int, tick: Callable[[]
             raise
     result.seconds = perf_counter() - begin
     return result
+
+
+def _execute(client: NotebookClient, folder: Path) -> None:
+    """Run all cells; exercises in the kernel are recorded in a file that is gone with it."""
+    with TemporaryDirectory(ignore_cleanup_errors=True) as record:
+        variables = {**os.environ, VARIABLE: str(Path(record, FILE))}
+        with client.setup_kernel(cwd=str(folder), env=variables, cleanup_kc=True):
+            for index, cell in enumerate(client.nb.cells):
+                client.execute_cell(cell, index)
 
 
 def _reason(raised: Exception, timeout: int) -> tuple[str, str]:
