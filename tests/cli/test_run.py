@@ -215,7 +215,7 @@ def test_nothing_to_run_nowhere_to_write_and_two_pages_of_one_name(tmp_path: Pat
     with pytest.raises(NotebookError, match=r"no notebooks to run.*below"):
         notebooks.run([tmp_path / "below"])
     paths = [write(tmp_path / folder / "same.ipynb", "open('ran', 'w').close()") for folder in "ab"]
-    with pytest.raises(NotebookError, match="are called same"):
+    with pytest.raises(NotebookError, match="have one name"):
         notebooks.run(paths, tmp_path / "output")
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ArtifactError, match=r"cannot be written: .*Name another folder"):

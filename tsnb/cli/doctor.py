@@ -192,20 +192,15 @@ def _packages() -> Finding:
 
 def _widgets() -> Finding:
     """Look for what draws widgets in the page, which Jupyter loads when it starts."""
-    versions: dict[str, str] = {}
-    for name in FRONT_ENDS:
-        files = [Path(folder, name, "package.json") for folder in jupyter_path("labextensions")]
-        for file in filter(Path.is_file, reversed(files)):  # the first folder counts
-            versions[name] = json.loads(file.read_text(encoding="utf-8"))["version"]
-    missing = [name for name in FRONT_ENDS if name not in versions]
+    folders = jupyter_path("labextensions")
+    missing = [name for name in FRONT_ENDS if not any(Path(folder, name).is_dir() for folder in folders)]
     if not missing:
-        return "ok", ", ".join(f"{name} {version}" for name, version in versions.items()), ""
-    command = "python -m pip install --force-reinstall --no-deps jupyterlab_widgets anywidget"
-    return (
-        "problem",
-        f"no {', '.join(missing)}",
-        f"Install both again in {sys.prefix}, and load the page anew: {command}",
+        return "ok", ", ".join(FRONT_ENDS), ""
+    advice = (
+        f"Load the page anew after {sys.executable} -m pip install --force-reinstall --no-deps "
+        "jupyterlab_widgets anywidget"
     )
+    return "problem", f"no {', '.join(missing)}", advice
 
 
 def _kernel() -> Finding:

@@ -112,9 +112,8 @@ def run(
         raise NotebookError(f"There are no notebooks to run in {', '.join(map(str, resolved))}.")
     if output is not None:
         names = [path.stem for path in notebooks]
-        twice = [name for name in names if names.count(name) > 1]
-        if twice:
-            raise NotebookError(f"Two notebooks are called {twice[0]}. Run them with an output folder each.")
+        if len(set(names)) < len(names):
+            raise NotebookError("Two of the notebooks have one name. Run them with an output folder each.")
         output = prepare(output)
     results = []
     with tqdm(total=sum(len(notebook.cells) for notebook in notebooks.values()), unit="cell") as bar:
