@@ -159,10 +159,10 @@ def test_a_cell_that_takes_too_long_ends_with_what_it_started(tmp_path: Path) ->
     source = "import subprocess; subprocess.run(['sleep', '61.5'])"
     path = write(tmp_path / "slow.ipynb", "1", source)
     [result] = notebooks.run([path], tmp_path, timeout=1)
-    assert result.error == "CellTimeoutError: The cell ran for more than 1 s. (cell 2)"
+    assert result.error == "CellTimeoutError: The cell ran longer than the timeout, 1 s. (cell 2)"
     assert result.slowest_cell == 2
     assert 1 <= result.slowest_cell_seconds < 10
-    assert "The cell ran for more than 1 s." in (tmp_path / "slow.html").read_text(encoding="utf-8")
+    assert "The cell ran longer" in (tmp_path / "slow.html").read_text(encoding="utf-8")
     assert ["sleep", "61.5"] not in [process.info["cmdline"] for process in psutil.process_iter(["cmdline"])]
 
 

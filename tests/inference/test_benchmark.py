@@ -153,7 +153,7 @@ def test_a_model_whose_sizes_are_unknown_has_no_limit(
     ("options", "message"),
     [
         ({"backends": ["runer"]}, "no backend called runer. Did you mean runner"),
-        ({"backends": []}, "No backend was named"),
+        ({"backends": []}, "No backend that was named"),
         ({"rounds": 1.5}, "rounds must be a whole number"),
         ({"max_tokens": 4}, "Text 0 has"),
         ({"texts": []}, "no texts"),

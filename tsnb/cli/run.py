@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +21,6 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from tqdm.auto import tqdm
 
@@ -31,6 +31,8 @@ from tsnb.practice.record import FILE, VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from nbformat import NotebookNode
 
 TIMEOUT = 120
 STARTUP = 300  # seconds that a kernel may take to start, where ten do at once
@@ -229,21 +231,6 @@ def _run_one(path: Path, notebook: NotebookNode, timeout: int, tick: Callable[[]
         kernel_spec_manager=KernelSpecManager(kernel_dirs=[], ensure_native_kernel=True),
         transport_encryption="auto" if zmq.has("curve") else "disabled",  # ipykernel warns without
     )
-    result, running, start = Result(path.stem), NotebookNode(), perf_counter()
-
-    def executes(cell: NotebookNode, **_: Any) -> None:
-        nonlocal running, start
-        running, start = cell, perf_counter()
-
-    def ends(**_: Any) -> None:
-        taken = perf_counter() - start
-        if taken >= result.slowest_cell_seconds:
-            result.slowest_cell_seconds, result.slowest_cell = taken, client.code_cells_executed
-
-    def measure(**_: Any) -> None:
-        ends()
-        result.peak_mib = max(result.peak_mib, peak_mib(manager.provisioner.pid))
-
     client = NotebookClient(
         notebook,
         km=manager,
@@ -251,23 +238,14 @@ def _run_one(path: Path, notebook: NotebookNode, timeout: int, tick: Callable[[]
         startup_timeout=STARTUP,
         coalesce_streams=True,
         store_widget_state=False,
-        on_cell_start=lambda **_: tick(),
-        on_cell_execute=executes,
-        on_cell_executed=measure,
     )
-
-    begin = perf_counter()
+    result, begin = Result(path.stem), perf_counter()
     with ThreadPoolExecutor(1) as pool:
-        work = pool.submit(_execute, client, path.parent)
+        work = pool.submit(_execute, client, path.parent, result, tick)
         try:
             work.result()
         except (CellExecutionError, CellTimeoutError, RuntimeError) as raised:
-            kind, why = _reason(raised, timeout)
-            result.error = f"{kind}: {why} (cell {client.code_cells_executed})"
-            if isinstance(raised, (CellTimeoutError, DeadKernelError)):  # the kernel writes nothing any more
-                ends()
-                error = new_output("error", ename=kind, evalue=why, traceback=[f"{kind}: {why}"])
-                running.outputs.append(error)
+            result.error = f"{': '.join(_reason(raised, client))} (cell {client.code_cells_executed})"
         except KeyboardInterrupt:
             while not work.done():  # a kernel that is about to start has no process yet
                 if manager.has_kernel:
@@ -278,22 +256,38 @@ def _run_one(path: Path, notebook: NotebookNode, timeout: int, tick: Callable[[]
     return result
 
 
-def _execute(client: NotebookClient, folder: Path) -> None:
-    """Run all cells; exercises in the kernel are recorded in a file that is gone with it."""
+def _execute(client: NotebookClient, folder: Path, result: Result, tick: Callable[[], object]) -> None:
+    """Run all cells and measure them; exercises are recorded in a file that is gone with the kernel."""
     with TemporaryDirectory(ignore_cleanup_errors=True) as record:
         variables = {**os.environ, VARIABLE: str(Path(record, FILE))}
         with client.setup_kernel(cwd=str(folder), env=variables, cleanup_kc=True):
+            pid = client.km.provisioner.pid
             for index, cell in enumerate(client.nb.cells):
-                client.execute_cell(cell, index)
+                start = perf_counter()
+                try:
+                    client.execute_cell(cell, index)
+                except (CellTimeoutError, DeadKernelError) as raised:  # the kernel writes nothing any more
+                    kind, why = _reason(raised, client)
+                    cell.outputs.append(
+                        new_output("error", ename=kind, evalue=why, traceback=[f"{kind}: {why}"])
+                    )
+                    raise
+                finally:
+                    seconds = perf_counter() - start
+                    if seconds > result.slowest_cell_seconds and cell.cell_type == "code":
+                        result.slowest_cell_seconds, result.slowest_cell = seconds, client.code_cells_executed
+                    with suppress(psutil.Error):  # of a kernel that died
+                        result.peak_mib = max(result.peak_mib, peak_mib(pid))
+                tick()
 
 
-def _reason(raised: Exception, timeout: int) -> tuple[str, str]:
+def _reason(raised: Exception, client: NotebookClient) -> tuple[str, str]:
     """Return the name and the message of what stopped a notebook."""
     if isinstance(raised, CellExecutionError):
         return raised.ename, raised.evalue
-    kind = type(raised).__name__
+    why = str(raised)
     if isinstance(raised, CellTimeoutError):
-        return kind, f"The cell ran for more than {timeout} s."
+        why = f"The cell ran longer than the timeout, {client.timeout} s."
     if isinstance(raised, DeadKernelError):
-        return kind, "The kernel died, often because memory ran out."
-    return kind, str(raised)
+        why = "The kernel died, often because memory ran out."
+    return type(raised).__name__, why

@@ -276,7 +276,7 @@ def benchmark(  # noqa: PLR0913, each is a thing that a reader may want to chang
                 left_out[name] = f"left out, because it failed with this model ({_first_line(error)})"
             bar.update()
         if not first:
-            raise InputError(f"None of the backends that were named can run. {' '.join(_reasons(left_out))}")
+            raise InputError(f"No backend that was named can run. {' '.join(_reasons(left_out))}")
         bar.total = bar.n + len(first) * rounds
         operations, peak = _limit(model, lengths)
         seconds: dict[str, list[float]] = {row.name: [] for row in first}
@@ -314,8 +314,6 @@ def _known(backends: Iterable[str]) -> list[str]:
     for name in names:
         if name not in BACKENDS:
             raise InputError(f"There is no backend called {name}. {suggest(str(name), BACKENDS)}")
-    if not names:
-        raise InputError(f"No backend was named. Known: {', '.join(BACKENDS)}.")
     return names
 
 
