@@ -49,7 +49,9 @@ def test_it_runs_top_to_bottom(results: dict[str, Result], name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_its_kernel_stays_within_700_mib(results: dict[str, Result], name: str) -> None:
-    assert 50 < results[name].peak_mib <= 700
+    """A C++ compiler, which counts as the kernel's child, takes about 1 GB by itself."""
+    most = 2000 if name in BUILDS_CPP else 700
+    assert 50 < results[name].peak_mib <= most
 
 
 @pytest.mark.parametrize("name", NAMES)

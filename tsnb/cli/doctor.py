@@ -22,7 +22,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 from tqdm.auto import tqdm
 
-from tsnb.artifacts.cpp.building import ADVICE, tools
+from tsnb.artifacts.cpp.building import tools
 from tsnb.base.machine import MIB, memory_limit, usable_cores
 from tsnb.base.tables import CELL, wrapped
 
@@ -229,7 +229,14 @@ def _memory() -> Finding:
 def _build_tools() -> Finding:
     paths = tools()
     result = ", ".join(path or f"no {name}" for name, path in paths.items())
-    return ("ok", result, "") if all(paths.values()) else ("warning", result, ADVICE)
+    if all(paths.values()):
+        return "ok", result, ""
+    advice = (
+        "Only the C++ part of notebook 03 needs them. Debian and Ubuntu: sudo apt install g++ cmake make. "
+        "macOS: xcode-select --install, then brew install cmake. conda: conda install cxx-compiler cmake make. "
+        "Windows: Visual Studio's build tools for C++, with Jupyter started from their Native Tools prompt."
+    )
+    return "warning", result, advice
 
 
 def _neuron() -> Finding:

@@ -26,13 +26,6 @@ MAKERS = ("ninja", "make", "nmake")
 PROGRAM = "load_traced" + (sysconfig.get_config_var("EXE") or "")
 LAST_LINES = 15
 TICK = 0.5  # seconds after which the bar's clock goes on
-ADVICE = (
-    "Only the C++ part of notebook 03 needs them; the rest goes on without. Debian "
-    "and Ubuntu: sudo apt install g++ cmake make. macOS: xcode-select --install, "
-    "then brew install cmake. conda: conda install cxx-compiler cmake make. "
-    "Windows: Visual Studio's build tools for C++, with Jupyter started from their "
-    "x64 Native Tools prompt."
-)
 
 
 def tools() -> dict[str, str | None]:
@@ -99,7 +92,14 @@ def build(folder: str | Path) -> Path:
         return program
     lacking = missing()
     if lacking:
-        raise CppError(f"The C++ loader cannot be built here: {', '.join(lacking)} not found. {ADVICE}")
+        advice = (
+            "Only the C++ part of notebook 03 needs them; the rest goes on without. Debian "
+            "and Ubuntu: sudo apt install g++ cmake make. macOS: xcode-select --install, "
+            "then brew install cmake. conda: conda install cxx-compiler cmake make. "
+            "Windows: Visual Studio's build tools for C++, with Jupyter started from their "
+            "x64 Native Tools prompt."
+        )
+        raise CppError(f"The C++ loader cannot be built here: {', '.join(lacking)} not found. {advice}")
     try:
         program.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=program.parent) as half:
