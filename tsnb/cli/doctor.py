@@ -233,7 +233,7 @@ def _build_tools() -> Finding:
         return "ok", result, ""
     advice = (
         "Only the C++ part of notebook 03 needs them. Debian and Ubuntu: sudo apt install g++ cmake make. "
-        "macOS: xcode-select --install, then brew install cmake. conda: conda install cxx-compiler cmake make. "
+        "macOS: xcode-select --install, then brew install cmake. conda: install cxx-compiler cmake make. "
         "Windows: Visual Studio's build tools for C++, with Jupyter started from their Native Tools prompt."
     )
     return "warning", result, advice
