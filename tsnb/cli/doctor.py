@@ -233,8 +233,8 @@ def _build_tools() -> Finding:
         return "ok", result, ""
     advice = (
         "Only the C++ part of notebook 03 needs them. Debian and Ubuntu: sudo apt install g++ cmake make. "
-        "macOS: xcode-select --install, then brew install cmake. conda: install cxx-compiler cmake make. "
-        "Windows: Visual Studio's build tools for C++, with Jupyter started from their Native Tools prompt."
+        "macOS: xcode-select --install, then brew install cmake. conda: conda install cxx-compiler cmake "
+        "make. Windows: Visual Studio's build tools for C++, with Jupyter started from their x64 prompt."
     )
     return "warning", result, advice
 
