@@ -38,6 +38,8 @@ def test_the_warm_up_is_drawn_in_milliseconds() -> None:
     axes = axes_of(figures.warm_up_curve([0.5, 0.25, 0.01]))
     assert axes.lines[0].get_xydata().tolist() == [[1, 500], [2, 250], [3, 10]]
     assert axes.get_ylim()[0] == 0
+    axes = axes_of(figures.cost_by_batch({1: 0.004, 4: 0.008}, length=32))
+    assert list(axes.lines[0].get_ydata()) == [4, 2]
 
 
 def test_the_parts_of_the_fit_add_up() -> None:
@@ -47,9 +49,3 @@ def test_the_parts_of_the_fit_add_up() -> None:
     assert names == ["grows with the length", "grows with its square", "measured"]
     tops = [area.get_paths()[0].vertices[:, 1].max() for area in axes.collections]
     assert tops == pytest.approx([1 + 12.8, 1000 * fit(128)])
-
-
-def test_the_cost_of_a_text_by_batch() -> None:
-    axes = axes_of(figures.cost_by_batch({1: 0.004, 4: 0.008}, length=32))
-    assert list(axes.lines[0].get_ydata()) == [4, 2]
-    assert "32" in axes.get_xlabel()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ import tsnb
 from tsnb.figures import benchmark_bars
 from tsnb.inference import benchmark as benchmarking
 from tsnb.inference.backends import BACKENDS, Backend, MissingPeerError, Outputs
-from tsnb.inference.benchmark import Benchmark, Row, benchmark
+from tsnb.inference.benchmark import Benchmark, benchmark
 from tsnb.lengths.lengths import Geometry
 from tsnb.tiny_bert import corpus
 
@@ -48,15 +47,6 @@ def failing(*_: Any) -> Any:
     raise RuntimeError(message)
 
 
-def test_median_spread_ratio_and_limit() -> None:
-    row = Row("runner", "the Runner", (1.0, 2.0, 5.0), 9.0, 20, 1e-6)
-    rows = (replace(row, name="trace-padded", seconds=(8.0,)), row)
-    report = Benchmark(rows, {}, texts=2, real=10, flops=8e9, peak=4e9, planning=0.0, threads=1)
-    assert (row.median, row.spread) == (2.0, 4.0)
-    assert (report.ratio("runner"), report.ratio("trace-padded", to="runner")) == (4.0, 0.25)
-    assert report.limit == 2.0
-
-
 def test_every_backend_is_timed_once_a_round_and_equals_the_model(
     report: Benchmark, encoder: Encoder
 ) -> None:
@@ -66,6 +56,7 @@ def test_every_backend_is_timed_once_a_round_and_equals_the_model(
         assert min(row.first, *row.seconds) > 0
         assert (row.difference < 1e-4) is row.exact
         assert row.median > report.limit or not row.exact
+        assert report.ratio(row.name) == report["trace-padded"].median / row.median
     lengths = tsnb.token_lengths(encoder[1], TEXTS)
     assert (report.texts, report.real) == (len(TEXTS), lengths.sum())
     assert report["trace-padded"].computed == len(TEXTS) * lengths.max()
@@ -162,10 +153,8 @@ def test_a_model_whose_sizes_are_unknown_has_no_limit(
     ("options", "message"),
     [
         ({"backends": ["runer"]}, "no backend called runer. Did you mean runner"),
-        ({"backends": []}, "No backend was named"),
+        ({"backends": []}, "No backend that was named"),
         ({"rounds": 1.5}, "rounds must be a whole number"),
-        ({"batch_size": 0}, "batch_size must be a whole number of at least 1; got 0"),
-        ({"max_tokens": True}, "max_tokens must be a whole number"),
         ({"max_tokens": 4}, "Text 0 has"),
         ({"texts": []}, "no texts"),
     ],

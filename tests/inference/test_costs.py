@@ -23,7 +23,7 @@ LENGTHS = [8, 16, 32, 64, 128, 256]
 
 @pytest.mark.parametrize(
     "parts",
-    [(1e-3, 1e-4, 1e-6), (0.0, 1e-4, 1e-6), (1e-3, 0.0, 1e-6), (1e-3, 1e-4, 0.0), (0.0, 1e-4, 0.0)],
+    [(1e-3, 1e-4, 1e-6), (0.0, 1e-4, 1e-6), (1e-3, 1e-4, 0.0)],
 )
 def test_a_known_curve_is_found(parts: tuple[float, float, float]) -> None:
     fit = fit_cost(LENGTHS, [CostFit(*parts)(length) for length in LENGTHS])
@@ -44,24 +44,10 @@ def test_short_texts_count_as_much_as_long_ones() -> None:
     assert all(abs(fit(length) / curve(length) - 1) < 0.1 for length in LENGTHS)
 
 
-def test_the_share_of_the_quadratic_part_grows() -> None:
-    fit = CostFit(1e-3, 1e-4, 1e-6)
-    shares = [fit.quadratic_share(length) for length in LENGTHS]
-    assert shares == sorted(shares)
-    assert fit.quadratic_share(0) == 0
-
-
 def test_too_few_points() -> None:
     for lengths, seconds in (([8, 8, 8], [1.0, 1.0, 1.0]), ([8, 16, 32], [1.0, 2.0])):
         with pytest.raises(tsnb.InputError, match="Three or more different lengths"):
             fit_cost(lengths, seconds)
-
-
-def test_the_peak_is_the_quickest_product(monkeypatch: pytest.MonkeyPatch) -> None:
-    times = iter([4.0, 2.0, 1.0, 8.0] * 100)
-    monkeypatch.setattr(costs, "timed", lambda _: next(times))
-    peak = matmul_peak(Geometry(layers=2, hidden=8, intermediate=32), tries=1)
-    assert peak == 2 * 512 * 8 * 32 / 1.0
 
 
 def test_the_peak_is_that_of_a_processor_and_draws_no_random_numbers() -> None:

@@ -79,23 +79,19 @@ def test_a_layer_whose_output_has_two_uses_keeps_its_gelu_apart() -> None:
     assert torch.allclose(frozen(example), module(example), atol=1e-5)
 
 
-def test_another_dtype_stays_as_it_is() -> None:
-    module, example = nn.Linear(4, 4).double(), torch.randn(3, 4, dtype=torch.float64)
-    frozen = freeze(traced_module(module, example))
-    assert "aten::linear" in kinds(frozen)
-    assert torch.equal(frozen(example), module(example))
-
-
 class Computed(nn.Module):
     def forward(self, numbers: torch.Tensor) -> torch.Tensor:
         return nn.functional.linear(numbers, numbers.softmax(0))
 
 
-def test_a_weight_that_is_computed_stays_as_it_is() -> None:
-    example = torch.randn(4, 4)
-    frozen = freeze(traced_module(Computed(), example))
+@pytest.mark.parametrize(
+    ("module", "dtype"), [(nn.Linear(4, 4).double(), torch.float64), (Computed(), torch.float32)]
+)
+def test_another_dtype_and_a_computed_weight_stay_as_they_are(module: nn.Module, dtype: torch.dtype) -> None:
+    example = torch.randn(4, 4, dtype=dtype)
+    frozen = freeze(traced_module(module, example))
     assert "aten::linear" in kinds(frozen)
-    assert torch.allclose(frozen(example), Computed()(example))
+    assert torch.allclose(frozen(example), module(example))
 
 
 def test_without_onednn_it_is_a_plain_freeze(monkeypatch: pytest.MonkeyPatch) -> None:

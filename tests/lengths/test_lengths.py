@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from torch import nn
-from transformers import BertConfig, BertTokenizer, FunnelConfig, MarianConfig, T5Config
+from transformers import BertConfig, BertTokenizer, FunnelConfig, T5Config
 
 import tsnb
 from tsnb import tiny_bert
@@ -43,15 +43,9 @@ def tokenizer(load: Callable[..., Any]) -> Any:
 # token_lengths
 
 
-@pytest.mark.parametrize("count", [1, 1000, 2500])
-def test_lengths_are_those_of_the_tokenizer_a_text_at_a_time(tokenizer: Any, count: int) -> None:
-    texts = (corpus.texts(500) * 5)[:count]
-    lengths = token_lengths(tokenizer, texts)
-    assert lengths.dtype == np.int64
-    assert lengths.tolist() == [corpus.pieces(text) + 2 for text in texts]
-
-
 def test_every_kind_of_text_of_iterable_and_of_tokenizer(tokenizer: Any) -> None:
+    many = corpus.texts(500) * 3
+    assert token_lengths(tokenizer, many).tolist() == [corpus.pieces(text) + 2 for text in many]
     texts: list[Any] = ["who was jim ?", ("who ?", "a poet"), "", ("", "jim"), np.str_("jim")]
     expected = [len(tokenizer(*(text if type(text) is tuple else [text])).input_ids) for text in texts]
     for iterable in (texts, tuple(texts), iter(texts)):
@@ -73,22 +67,11 @@ def test_nothing_is_cut_or_padded_and_nobody_warns(tokenizer: Any, caplog: pytes
     assert caplog.records == []
 
 
-def test_a_bar_appears_when_it_takes_long(
-    tokenizer: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    token_lengths(tokenizer, ["jim"] * 30)
-    monkeypatch.setattr("tsnb.lengths.lengths.DELAY", 0)
-    token_lengths(tokenizer, ["jim"] * 30, progress=False)
-    assert "30/30" not in capsys.readouterr().err
-    token_lengths(tokenizer, ["jim"] * 30)
-    assert "30/30" in capsys.readouterr().err
-
-
 # the cost of a text
 
 
-@pytest.mark.parametrize(("hidden", "inside", "length"), [(8, 24, 5), (16, 10, 40), (4, 4, 1)])
-def test_the_formula_counts_every_matrix_product(hidden: int, inside: int, length: int) -> None:
+def test_the_formula_counts_every_matrix_product() -> None:
+    hidden, inside, length = 16, 10, 40
     products = [  # rows, inner, columns
         *[(length, hidden, hidden)] * 4,
         *[(length, hidden, inside), (length, inside, hidden)],
@@ -96,13 +79,7 @@ def test_the_formula_counts_every_matrix_product(hidden: int, inside: int, lengt
     ]
     counted = sum(2 * rows * inner * columns for rows, inner, columns in products)
     assert flops(length, Geometry(3, hidden, inside)) == 3 * counted
-
-
-def test_arrays_and_numbers_cost_the_same() -> None:
-    costs = flops(np.array([1, 31, 512, 10**9]), BERT_BASE)
-    assert costs.dtype == np.float64
-    assert costs.tolist() == pytest.approx([flops(length, BERT_BASE) for length in (1, 31, 512, 10**9)])
-    assert flops(10**9, BERT_BASE) > 2**63
+    assert flops(np.array([1, 10**9]), BERT_BASE).tolist() == [flops(1, BERT_BASE), flops(10**9, BERT_BASE)]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +87,6 @@ def test_arrays_and_numbers_cost_the_same() -> None:
     [
         (SimpleNamespace(config=BertConfig()), (12, 768, 3072)),
         (SimpleNamespace(config=T5Config()), (6, 512, 2048)),
-        (SimpleNamespace(config=MarianConfig()), (12, 1024, 4096)),
         (SimpleNamespace(config=FunnelConfig()), (12, 768, 3072)),
         (configured(n_layers=3, dim=48, hidden_dim=99), (3, 48, 99)),  # as DistilBERT
         (configured(num_layers=np.int64(2), d_model=8, ffn_dim=32), (2, 8, 32)),
@@ -134,8 +110,8 @@ def test_presets() -> None:
 
 
 @pytest.mark.parametrize("geometry", [None, BERT_BASE])
-@pytest.mark.parametrize("buckets", [None, [16, 40, 128], [1, 500]])
-@pytest.mark.parametrize("max_length", [1, 64, 500])
+@pytest.mark.parametrize("buckets", [None, [16, 40, 128]])
+@pytest.mark.parametrize("max_length", [1, 64])
 def test_the_report_is_what_a_loop_over_texts_counts(
     max_length: int, buckets: list[int] | None, geometry: Geometry | None
 ) -> None:
@@ -182,27 +158,19 @@ NOT_RISING = r"Bucket edges must be positive whole numbers that rise, such as \[
         ),
         (lambda: token_lengths(NONE, iter([])), "There are no texts to measure. Give at least one."),
         (lambda: token_lengths(NONE, ["jim"] * 9 + [NONE]), "Text 9 is a NoneType; expected a text"),
-        (lambda: token_lengths(NONE, ["jim", "\ud83d"]), "Text 1 holds half of a surrogate pair"),
         (lambda: length_report([], 16), "There are no lengths. Give at least one"),
         (lambda: length_report([5, 0, 9], 16), f"{NO_LENGTHS}, as tsnb.token_lengths gives them; got 0."),
         (lambda: length_report(np.array([5, 2.5]), 16), "got 5.0."),
-        (lambda: length_report([True, True], 16), "got True."),
-        (lambda: length_report([[5, 6], [7, 8]], 16), r"got \[5, 6\]."),  # type: ignore[list-item]
         (lambda: length_report([[5, 6], [7]], 16), r"got \[5, 6\]."),  # type: ignore[list-item]
         (lambda: length_report("5 6", 16), "got str."),  # type: ignore[arg-type]
-        (lambda: length_report((length for length in SOME), 16), "got generator."),  # type: ignore[arg-type]
         (lambda: presets([5, -3]), "got -3."),
         (lambda: tsnb.plan_buckets([5, -3]), "got -3."),
-        (lambda: tsnb.padding_cost([5, -3]), "got -3."),
         (lambda: tsnb.plan_buckets([5, 9], 0), "count must be a whole number of at least 1; got 0."),
         (lambda: length_report(SOME, 0), "max_length must be a whole number of at least 1; got 0."),
         (lambda: length_report(SOME, int(1e30)), r"max_length is 10+\d+, as where there is no limit"),
-        (lambda: tsnb.padding_cost(SOME, int(1e30)), r"max_length is 10+\d+, as where there is no limit"),
         (lambda: length_report(SOME, 16, buckets=[]), NOT_RISING),
-        (lambda: length_report(SOME, 16, buckets=[16, 16]), NOT_RISING),
         (lambda: length_report(SOME, 16, buckets=[16, 8]), NOT_RISING),
         (lambda: length_report(SOME, 16, buckets=[8, 16.5]), NOT_RISING),  # type: ignore[list-item]
-        (lambda: length_report(SOME, 16, buckets=[[8]]), NOT_RISING),  # type: ignore[list-item]
         (lambda: length_report(SOME, 16, buckets=16), f"{NOT_RISING} 16."),  # type: ignore[arg-type]
         (
             lambda: length_report(SOME, 64, buckets=[8, 16]),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import tsnb
-from tsnb.lengths.texts import WIDTH, read_texts
+from tsnb.lengths.texts import read_texts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,6 @@ def refused(path: Path, column: str = "text") -> str:
         ("a.csv", 'id,text\r\n1,"two\r\nlines"\r\n2,one', ["two\r\nlines", "one"]),
         ("a.csv", "text,id\none,1\n,2\n \t,3\ntwo\n", ["one", "two"]),
         ("a.jsonl", '{"text": "one"}\n\n{"id": 2, "text": "two"}\n', ["one", "two"]),
-        ("a.jsonl", '{"text": " "}\n{"text": "a\u2028b"}', ["a\u2028b"]),
         ("a.JsonL", json.dumps({"text": PRICE}), [PRICE]),
     ],
 )
@@ -58,39 +57,20 @@ def test_another_column_may_be_named(tmp_path: Path) -> None:
     assert 'such as {"body": "a text"}; got 7' in refused(made(tmp_path, "a.jsonl", "7"), "body")
 
 
-def test_the_home_folder_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    made(tmp_path, "mine.txt", "one")
-    assert read_texts("~/mine.txt") == ["one"]
-
-
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
         ("a.txt", BOM, "a.txt holds no text. Expected at least one"),
-        ("a.csv", "\n", "a.csv holds no text."),
-        ("a.csv", "text\n", "a.csv holds no text."),
         ("a.csv", "id,text\n1,\n", "a.csv holds no text."),
-        ("a.jsonl", '{"text": ""}\n', "a.jsonl holds no text."),
         ("a.txt", BOM + b"one\n\xff", "a.txt is no UTF-8 text: line 2 holds bytes that are none."),
-        ("a.csv", b"one\r\ntwo\r\n\0three", "a.csv is no UTF-8 text: line 3 "),
         ("a.txt", "one".encode("utf-16"), "a.txt is no UTF-8 text: line 1 "),
         ("a.csv", "Text,id\none,1\n", "a.csv, line 1: nothing here is called text. Did you mean Text?"),
-        ("a.csv", "\n\nbody\n", "a.csv, line 3: nothing here is called text. Known: body."),
         ("a.csv", "id,text\n1,one\n\n2\n", "a.csv, line 4: nothing here is called text. Known: id."),
         ("a.csv", "text\nhello, world\n", "a.csv, line 2: the row has more fields than the header."),
         ("a.csv", 'text\none\n"two\nthree\n', "a.csv, line 3: the row cannot be read as CSV (unexpected end"),
-        ("a.csv", 'text\n"a\nb"\n"o"ne\n', "a.csv, line 4: the row cannot be read as CSV (',' expected"),
         ("a.jsonl", GOOD + '{"text": ', "a.jsonl, line 3: this is no JSON (Expecting value)."),
         ("a.jsonl", GOOD + "[" * 100_000, "a.jsonl, line 3: this is no JSON (RecursionError)."),
-        ("a.jsonl", GOOD + f'{{"text": {"1" * 5000}}}', "a.jsonl, line 3: this is no JSON (ValueError)."),
         ("a.jsonl", "[1]", 'a.jsonl, line 1: expected a JSON object such as {"text": "a text"}; got [1].'),
-        (
-            "a.jsonl",
-            GOOD + '{"txt": "two"}',
-            "a.jsonl, line 3: nothing here is called text. Did you mean txt?",
-        ),
         ("a.jsonl", GOOD + '{"text": ["two"]}', 'a.jsonl, line 3: text is ["two"]; expected a text.'),
         ("a.jsonl", GOOD + '{"text": "\\ud83d"}', "a.jsonl, line 3: text holds half of a surrogate pair"),
         ("a.tsv", "text\none\n", "a.tsv ends in none of .txt, .csv, .jsonl. Give"),
@@ -106,8 +86,3 @@ def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     assert refused(tmp_path / "no.txt").startswith("no.txt cannot be read: No such file")
     (tmp_path / "folder.csv").mkdir()
     assert refused(tmp_path / "folder.csv").startswith("folder.csv cannot be read: ")
-
-
-def test_a_long_value_is_cut_in_the_error(tmp_path: Path) -> None:
-    path = made(tmp_path, "a.jsonl", json.dumps({"text": [1] * 10_000}))
-    assert len(refused(path)) < 4 * WIDTH

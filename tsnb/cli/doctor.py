@@ -6,8 +6,7 @@ import json
 import os
 import platform
 import sys
-import tempfile
-import textwrap
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from html import escape
 from importlib import metadata
@@ -25,7 +24,7 @@ from tqdm.auto import tqdm
 
 from tsnb.artifacts.cpp.building import tools
 from tsnb.base.machine import MIB, memory_limit, usable_cores
-from tsnb.base.tables import CELL
+from tsnb.base.tables import CELL, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +36,6 @@ SYMBOLS: dict[Status, str] = {"ok": "✓", "warning": "!", "problem": "✗"}
 FRONT_ENDS = ("@jupyter-widgets/jupyterlab-manager", "anywidget")  # draw widgets in the page
 NEEDED_MIB = 700  # the most that a notebook's kernel takes; `tsnb run` measures it
 NEURON = ("torch_neuronx", "torch_neuron")
-TEXT_WIDTH = 60
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Check:
     name
         What was looked at.
     status
-        `"ok"`, `"warning"` (part of the course needs it) or `"problem"` (the course needs it).
+        `"ok"`, `"warning"` (part of the course needs it) or `"problem"` (all of it does).
     result
         What is there.
     advice
@@ -95,24 +93,22 @@ class Report:
         width = max((len(check.name) for check in self.checks), default=0)
         lines = []
         for check in self.checks:
-            texts = (check.result, check.advice)
-            first, *others = [line for text in texts for line in textwrap.wrap(text, TEXT_WIDTH)] or [""]
-            lines.append(f"{SYMBOLS[check.status]} {check.name:{width}}  {first}".rstrip())
-            lines += [" " * (width + 4) + line for line in others]
+            begin, indent = f"{SYMBOLS[check.status]} {check.name:{width}}  ", " " * (width + 4)
+            lines.append(wrapped(begin + check.result, indent))
+            if check.advice:
+                lines.append(wrapped(indent + check.advice, indent))
         return "\n".join([*lines, "", self._verdict()])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        styles = (CELL, f"{CELL}; white-space: nowrap", f"{CELL}; overflow-wrap: anywhere")
-        rows = []
+        rows = ""
         for check in self.checks:
-            symbol = f'<span role="img" aria-label="{check.status}">{SYMBOLS[check.status]}</span>'
             words = "<br>".join(map(escape, filter(None, (check.result, check.advice))))
-            cells = zip(styles, (symbol, escape(check.name), words), strict=True)
-            rows.append("".join(f"<td style='{style}'>{cell}</td>" for style, cell in cells))
-        body = "".join(f"<tr>{row}</tr>" for row in rows)
-        return f"<table><tbody>{body}</tbody></table><p>{escape(self._verdict())}</p>"
+            cells = f"{SYMBOLS[check.status]} {check.status}", escape(check.name), words
+            row = "".join(f"<td style='{CELL}; overflow-wrap: anywhere'>{cell}</td>" for cell in cells)
+            rows += f"<tr>{row}</tr>"
+        return f"<table><tbody>{rows}</tbody></table><p>{escape(self._verdict())}</p>"
 
     def _verdict(self) -> str:
         if self.ok:
@@ -152,75 +148,57 @@ def doctor(*, progress: bool = True) -> Report:
                 status, result, advice = look()
             except Exception as error:  # noqa: BLE001, a doctor must not fall ill
                 status, result = "problem", f"{type(error).__name__}: {error}"
-                advice = (
-                    "This check itself failed, which often means a broken installation. Install tsnb again "
-                    "in a new environment."
-                )
+                advice = "The installation may be broken: install tsnb again in a new environment."
             checks.append(Check(name, status, result, advice))
     return Report(tuple(checks))
 
 
-def _pins() -> dict[str, Requirement]:
-    """Return what tsnb's own metadata requires, by name, extras left out."""
-    requirements = map(Requirement, metadata.requires("tsnb") or ())
-    return {pin.name: pin for pin in requirements if pin.marker is None}
-
-
 def _python() -> Finding:
     version, allowed = platform.python_version(), metadata.metadata("tsnb")["Requires-Python"]
+    result = f"{version} on {platform.platform()}"
     if SpecifierSet(allowed).contains(version, prereleases=True):
-        return "ok", version, ""
-    advice = f"tsnb needs Python {allowed}; torch.jit does not support 3.14. Make a new environment with one."
-    return "problem", version, advice
-
-
-def _package(name: str) -> Finding:
-    """Compare an installed version with the pin; a local part such as `+cpu` does not count."""
-    pin = _pins()[name]
-    try:
-        version = metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return "problem", "not installed", f"Install it: python -m pip install {pin}"
-    if pin.specifier.contains(version, prereleases=True):
-        return "ok", version, ""
-    if name == "transformers" and Version(version).major >= 5:  # noqa: PLR2004, where the flag ended
-        advice = (
-            "transformers 5 has no torchscript flag: it accepts torchscript=True and does nothing. Install "
-            f"the version of the course: python -m pip install {pin}"
-        )
-        return "problem", version, advice
-    advice = (
-        f"The course is checked against {pin}; with another version, what you see may differ from its text. "
-        f"Install that one: python -m pip install {pin}"
+        return "ok", result, ""
+    return (
+        "problem",
+        result,
+        f"Make a new environment with Python {allowed}: torch.jit does not support 3.14.",
     )
-    return "warning", version, advice
 
 
-def _others() -> Finding:
-    """Compare every package that no other line is about."""
-    findings = {name: _package(name) for name in _pins() if name not in map(str.lower, CHECKS)}
-    off = {name: finding for name, finding in findings.items() if finding[0] != "ok"}
+def _packages() -> Finding:
+    """Compare what is installed with the pins of tsnb; a local part such as `+cpu` does not count."""
+    requirements = map(Requirement, metadata.requires("tsnb") or ())
+    pins = {pin.name: pin for pin in requirements if pin.marker is None}  # no extras
+    versions: dict[str, str] = {}
+    for name in pins:
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    off = [
+        pin
+        for name, pin in pins.items()
+        if name not in versions or not pin.specifier.contains(versions[name], prereleases=True)
+    ]
     if not off:
-        return "ok", f"{len(findings)}, each as pinned", ""
-    status: Status = max((finding[0] for finding in off.values()), key=list(SYMBOLS).index)
-    versions = ", ".join(f"{name} {finding[1]}" for name, finding in off.items())
-    pins = " ".join(str(_pins()[name]) for name in off)
-    return status, versions, f"Install it: python -m pip install {pins}"
+        first = f"torch {versions['torch']}, transformers {versions['transformers']}"
+        return "ok", f"{first} and {len(pins) - 2} more, each as pinned", ""
+    result = ", ".join(f"{pin.name} {versions.get(pin.name, 'not installed')}" for pin in off)
+    advice = (
+        f"What you see may differ from the course's text: python -m pip install {' '.join(map(str, off))}"
+    )
+    if Version(versions.get("transformers", "4")).major >= 5:  # noqa: PLR2004, where the flag ended
+        return "problem", result, f"transformers 5 ignores torchscript=True without a word. {advice}"
+    return "problem" if len(versions) < len(pins) else "warning", result, advice
 
 
 def _widgets() -> Finding:
     """Look for what draws widgets in the page, which Jupyter loads when it starts."""
-    versions: dict[str, str] = {}
-    for name in FRONT_ENDS:
-        files = [Path(folder, name, "package.json") for folder in jupyter_path("labextensions")]
-        for file in filter(Path.is_file, reversed(files)):  # the first folder counts
-            versions[name] = json.loads(file.read_text(encoding="utf-8"))["version"]
-    missing = [name for name in FRONT_ENDS if name not in versions]
+    folders = jupyter_path("labextensions")
+    missing = [name for name in FRONT_ENDS if not any(Path(folder, name).is_dir() for folder in folders)]
     if not missing:
-        return "ok", ", ".join(f"{name} {version}" for name, version in versions.items()), ""
+        return "ok", ", ".join(FRONT_ENDS), ""
     advice = (
-        f"Without it a widget shows as text. Install both again in this environment, {sys.prefix}, and load "
-        "the page anew: python -m pip install --force-reinstall --no-deps jupyterlab_widgets anywidget"
+        f"Load the page anew after {sys.executable} -m pip install --force-reinstall --no-deps "
+        "jupyterlab_widgets anywidget"
     )
     return "problem", f"no {', '.join(missing)}", advice
 
@@ -232,38 +210,20 @@ def _kernel() -> Finding:
         program = sys.executable  # a kernelspec without a folder starts the Python that Jupyter runs in
     if os.path.realpath(Path(program).parent) == os.path.realpath(Path(sys.executable).parent):
         return "ok", program, ""
-    advice = (
-        'The kernel "Python 3" is not this environment, so that a notebook may lack what the course needs. '
-        f"Start Jupyter with this Python: {sys.executable} -m jupyterlab. Or name it as the kernel: "
-        f"{sys.executable} -m ipykernel install --sys-prefix"
-    )
+    advice = f"Notebooks may lack packages there; start Jupyter with {sys.executable} -m jupyterlab."
     return "warning", program, advice
-
-
-def _folder() -> Finding:
-    try:
-        with tempfile.TemporaryFile(dir=Path.cwd()):
-            return "ok", str(Path.cwd()), ""
-    except OSError:
-        advice = (
-            "Notebooks 00 and 03 write files beside themselves. Copy the folder notebooks to one of your own "
-            "and open it there."
-        )
-        return "warning", f"{Path.cwd()} cannot be written to", advice
 
 
 def _memory() -> Finding:
     limit = memory_limit()
     available = min(psutil.virtual_memory().available / MIB, limit)
-    result, needs = (
-        f"{available:,.0f} MiB available of {limit:,.0f} MiB",
-        f"A notebook needs up to {NEEDED_MIB} MiB.",
-    )
+    result = f"{available:,.0f} MiB available of {limit:,.0f} MiB"
+    if available >= NEEDED_MIB:
+        return "ok", result, ""
     if limit < NEEDED_MIB:
-        return "problem", result, f"{needs} Give the container or the machine more memory."
-    if available < NEEDED_MIB:
-        return "warning", result, f"{needs} Shut down other kernels and close other programs first."
-    return "ok", result, ""
+        return "problem", result, f"Give the container or the machine more memory: {NEEDED_MIB} MiB or more."
+    advice = f"A notebook needs up to {NEEDED_MIB} MiB: shut down other kernels and programs first."
+    return "warning", result, advice
 
 
 def _build_tools() -> Finding:
@@ -272,19 +232,20 @@ def _build_tools() -> Finding:
     if all(paths.values()):
         return "ok", result, ""
     advice = (
-        "Only the C++ part of notebook 03 needs them; the rest goes on without. Debian and Ubuntu: sudo apt "
-        "install g++ cmake make. macOS: xcode-select --install, then brew install cmake. conda: conda "
-        "install cxx-compiler cmake make. Windows: Visual Studio's build tools for C++, with Jupyter started "
-        "from their x64 Native Tools prompt."
+        "Only the C++ part of notebook 03 needs them. Debian and Ubuntu: sudo apt install g++ cmake make. "
+        "macOS: xcode-select --install, then brew install cmake. conda: conda install cxx-compiler cmake "
+        "make. Windows: Visual Studio's build tools for C++, with Jupyter started from their x64 prompt."
     )
     return "warning", result, advice
 
 
 def _neuron() -> Finding:
-    present = [name for name in NEURON if find_spec(name)]
-    if present:
-        return "ok", ", ".join(present), ""
-    return "ok", "not installed", "Only needed on AWS; notebook 05 works without."
+    present = ", ".join(name for name in NEURON if find_spec(name))
+    return (
+        "ok",
+        present or "not installed",
+        "" if present else "Only needed on AWS; notebook 05 works without.",
+    )
 
 
 def _threads() -> Finding:
@@ -295,10 +256,7 @@ def _threads() -> Finding:
     result = f"torch starts {threads}, this process may use {cores} cores"
     if threads <= cores:
         return "ok", result, ""
-    advice = (
-        "More threads than cores wait for each other. tsnb.load lowers the number; in your own code call "
-        f"torch.set_num_threads({cores}), or set OMP_NUM_THREADS={cores} before you start Jupyter."
-    )
+    advice = f"They wait for each other: call torch.set_num_threads({cores}), as tsnb.load does."
     return "warning", result, advice
 
 
@@ -310,16 +268,10 @@ def _model() -> Finding:
 
 
 CHECKS: dict[str, Callable[[], Finding]] = {  # quick ones first; those after Neuron import torch
-    "machine": lambda: ("ok", platform.platform(), ""),
     "Python": _python,
-    "torch": lambda: _package("torch"),
-    "transformers": lambda: _package("transformers"),
-    "JupyterLab": lambda: _package("jupyterlab"),
-    "ipywidgets": lambda: _package("ipywidgets"),
-    "other packages": _others,
+    "packages": _packages,
     "widgets": _widgets,
     "kernel": _kernel,
-    "folder": _folder,
     "memory": _memory,
     "C++ tools": _build_tools,
     "Neuron": _neuron,

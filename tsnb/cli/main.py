@@ -6,7 +6,6 @@ import argparse
 import io
 import sys
 import warnings
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -16,7 +15,7 @@ from tsnb.inference.backends import BACKENDS
 from tsnb.models.load import CheckpointWarning, Head
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     Options = argparse.Namespace
 
@@ -43,7 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal without ✓ gets ?, not a traceback
     options = _parser().parse_args(argv)
     try:
-        return int(options.command(options))
+        with warnings.catch_warnings():  # only of what checkpoint and model do not share, in plain words
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", CheckpointWarning)
+            warnings.showwarning = lambda message, *_, **__: sys.stderr.writelines((f"{message}\n",))
+            return int(options.command(options))
     except TsnbError as error:
         sys.stderr.write(f"{error}\n")
         return MISUSED
@@ -82,8 +85,7 @@ def bench(options: Options) -> int:
 
     texts = read_texts(options.file) if options.file else corpus.texts(options.texts)
     folder = prepare(options.output) if options.output else None
-    with _plain_warnings():
-        model, tokenizer = load(options.model, head="encoder")
+    model, tokenizer = load(options.model, head="encoder")
     report = benchmark(
         model,
         tokenizer,
@@ -109,33 +111,20 @@ def export(options: Options) -> int:
 
     rows = options.batch_size
     try:
-        with _plain_warnings():
-            exported = write(
-                options.model,
-                options.output,
-                options.head,
-                max_length=options.max_length,
-                batch_size=rows,
-                verify=[(rows if batch is None else batch, length) for batch, length in options.verify],
-                untie=options.untie,
-            )
+        exported = write(
+            options.model,
+            options.output,
+            options.head,
+            max_length=options.max_length,
+            batch_size=rows,
+            verify=[(rows if batch is None else batch, length) for batch, length in options.verify],
+            untie=options.untie,
+        )
     except TraceError as error:
         sys.stderr.write(f"{error} No file was written.\n")
         return FAILED
     sys.stdout.write(f"{exported}\n")
     return 0
-
-
-@contextmanager
-def _plain_warnings() -> Iterator[None]:
-    """Say on stderr what checkpoint and model do not share, without a path and a line of source."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", CheckpointWarning)
-        try:
-            yield
-        finally:
-            ours = [note.message for note in caught if issubclass(note.category, CheckpointWarning)]
-            sys.stderr.writelines(f"{message}\n" for message in ours)
 
 
 def progress(options: Options) -> int:
@@ -162,7 +151,7 @@ def shape(text: str) -> tuple[int | None, int]:
     batch, _, length = text.lower().replace("×", "x").rpartition("x")
     if not length.isdecimal() or not (batch.isdecimal() or batch == ""):
         raise argparse.ArgumentTypeError(
-            f"expected a length, such as 64, or rows and length, such as 2x64; got {text}"
+            f"expected a length such as 64, or rows and length as 2x64; got {text}"
         )
     return int(batch) if batch else None, int(length)
 
@@ -183,9 +172,7 @@ def find_notebooks(start: Path) -> Path:
     for folder in (start, *start.parents, beside):
         if notebooks_in(folder / FOLDER):
             return folder / FOLDER
-    raise NotebookError(
-        f"There is no folder notebooks with .ipynb files in {start} or above it. Name the notebooks to run."
-    )
+    raise NotebookError(f"{start} and the folders above have no notebooks. Name the notebooks to run.")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -208,50 +195,35 @@ def _parser() -> argparse.ArgumentParser:
     add("--output", type=Path, metavar="DIR", help="a folder for HTML, one file a notebook, and summary.md")
     add("--timeout", type=int, default=120, metavar="S", help="seconds that a cell may take (default: 120)")
 
-    add = command(
-        bench, "compare ways to run a model on texts: padded, batched, planned, and peers"
-    ).add_argument
-    which = "an embedded model, a folder or a hub id (default: bert-mini)"
-    add("model", nargs="?", default="bert-mini", help=which)
+    add = command(bench, "compare ways to run a model on texts: padded, planned, and peers").add_argument
+    add("model", nargs="?", default="bert-mini", help="an embedded model, a folder or a hub id")
     add("--texts", type=int, default=1000, metavar="N", help="how many texts to generate (default: 1000)")
     add("--file", type=Path, metavar="FILE", help="texts of your own instead: a .txt, .csv or .jsonl file")
     add("--rounds", type=int, default=5, metavar="N", help="how often each backend is timed (default: 5)")
-    size = "texts in a batch, where batches are not planned (default: 8)"
-    add("--batch-size", type=int, default=8, metavar="N", help=size)
+    add("--batch-size", type=int, default=8, metavar="N", help="texts in a batch in their order (default: 8)")
     most = "tokens in a planned batch, padding included (default: 512)"
     add("--max-tokens", type=int, default=512, metavar="N", help=most)
     which = f"some of: {', '.join(BACKENDS)} (default: all)"
     add("--backends", nargs="+", default=BACKENDS, metavar="NAME", help=which)
     add("--output", type=Path, metavar="DIR", help="a folder for benchmark.csv and benchmark.svg")
 
-    add = command(
-        export,
-        "load a model, trace it, compare trace and model, and save the trace with its contract and "
-        "tokenizer. Exit code 1, and no file, where it cannot be traced or they disagree. An older file is "
-        "replaced once everything has passed",
-    ).add_argument
+    about = "trace a model, compare trace and model, and save the trace; exit code 1 where they disagree"
+    add = command(export, about).add_argument
     add("model", metavar="MODEL", help="tiny-bert, bert-mini, a folder, or a hub id")
-    path = "the .pt file to write; missing folders are made"
-    add("-o", "--output", required=True, metavar="FILE", help=path)
+    add("-o", "--output", required=True, metavar="FILE", help="the .pt file to write, or to replace")
     heads = f"{', '.join(get_args(Head))} (default: masked-lm)"
     add("--head", default="masked-lm", metavar="HEAD", help=heads)
     add("--max-length", type=int, default=128, help="length of the traced inputs in tokens (default: 128)")
     add("--batch-size", type=int, default=1, help="rows of the traced inputs (default: 1)")
-    shapes = (
-        "shapes at which trace and model must agree: a length, such as 64, or rows and length, such as "
-        "2x64 (default: none must; three near the traced one are tried and shown)"
-    )
+    shapes = "shapes at which trace and model must agree: a length such as 64, or rows and length as 2x64"
     add("--verify", type=shape, nargs="+", action="extend", default=[], help=shapes)
-    twice = "have tied weights twice, as the torchscript flag does; without, the file has them once"
-    add("--untie", action="store_true", help=twice)
+    add("--untie", action="store_true", help="have tied weights twice, as the torchscript flag does")
 
     sub = command(progress, "show which exercises are solved, from the record on this machine")
-    add, either = sub.add_argument, sub.add_mutually_exclusive_group()
+    add, either = sub.add_argument, sub.add_mutually_exclusive_group().add_argument
     add("notebook", nargs="?", metavar="NN", help="one notebook, such as 01 (default: the course)")
-    forget = "forget attempts and hints, for the next reader of this machine; there is no way back"
-    either.add_argument("--reset", action="store_true", help=forget)
-    page = "write one page for the team: a .md or .html file"
-    either.add_argument("--export", type=Path, metavar="FILE", help=page)
+    either("--reset", action="store_true", help="forget attempts and hints; there is no way back")
+    either("--export", type=Path, metavar="FILE", help="write one page for the team: a .md or .html file")
     add("--name", default="", metavar="NAME", help="whose page it is")
     add("--replace", action="store_true", help="the page may replace an older one")
     return parser

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from textwrap import shorten
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Any
 
 import nbformat
@@ -20,8 +18,10 @@ import psutil
 import zmq
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat.v4 import new_output
 from tqdm.auto import tqdm
 
 from tsnb.base.errors import TsnbError
@@ -30,13 +30,13 @@ from tsnb.cli.output import prepare, write
 from tsnb.practice.record import FILE, VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Iterable
 
     from nbformat import NotebookNode
 
 TIMEOUT = 120
 STARTUP = 300  # seconds that a kernel may take to start, where ten do at once
-EVERY = 0.05  # seconds from one look at the memory to the next
+EVERY = 0.05  # seconds between two tries to end a kernel
 SUMMARY = "summary.md"
 ERROR_WIDTH = 120
 BAR = re.compile(r"\d+%\||\[\d+:\d\d[<,]")  # what a progress bar of tqdm says of itself
@@ -48,7 +48,7 @@ class NotebookError(TsnbError, ValueError):
     """A notebook that cannot be read, or none at all."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Result:
     """What running one notebook took.
 
@@ -59,8 +59,8 @@ class Result:
     seconds
         From the start of the kernel to its end.
     peak_mib
-        The largest sum of resident memory of the kernel and its children, in MiB, looked at every
-        50 ms. Pages that processes share count once for each.
+        The kernel's largest resident memory in MiB, without that of programs that it starts; outside
+        Linux, its largest at the end of a cell.
     slowest_cell_seconds
         What the slowest cell took.
     slowest_cell
@@ -70,10 +70,10 @@ class Result:
     """
 
     name: str
-    seconds: float
-    peak_mib: float
-    slowest_cell_seconds: float
-    slowest_cell: int | None
+    seconds: float = 0.0
+    peak_mib: float = 0.0
+    slowest_cell_seconds: float = 0.0
+    slowest_cell: int | None = None
     error: str | None = None
 
 
@@ -111,16 +111,11 @@ def run(
     lists = [notebooks_in(path) if path.is_dir() else [path] for path in resolved]
     notebooks = {path: read(path) for files in lists for path in files}
     if not notebooks:
-        looked = ", ".join(map(str, resolved)) or "-"
-        raise NotebookError(f"There are no notebooks to run. Looked at: {looked}.")
+        raise NotebookError(f"There are no notebooks to run in {', '.join(map(str, resolved))}.")
     if output is not None:
         names = [path.stem for path in notebooks]
-        twice = [name for name in names if names.count(name) > 1]
-        if twice:
-            raise NotebookError(
-                f"Two of the notebooks are called {twice[0]}, and their pages would overwrite each other. "
-                "Run them one after the other with different output folders."
-            )
+        if len(set(names)) < len(names):
+            raise NotebookError("Two of the notebooks have one name. Run them with an output folder each.")
         output = prepare(output)
     results = []
     with tqdm(total=sum(len(notebook.cells) for notebook in notebooks.values()), unit="cell") as bar:
@@ -145,7 +140,7 @@ def notebooks_in(folder: Path) -> list[Path]:
 
 
 def read(path: Path) -> NotebookNode:
-    """Read a notebook, as nbformat 4, with the outputs and timings of earlier runs taken out.
+    """Read a notebook, as nbformat 4, with the outputs of earlier runs taken out.
 
     Raises
     ------
@@ -153,9 +148,7 @@ def read(path: Path) -> NotebookNode:
         The file is missing or is no valid notebook.
     """
     if not path.is_file():
-        raise NotebookError(
-            f"There is no file {path}. Give the path of an .ipynb file, or of a folder that holds some."
-        )
+        raise NotebookError(f"There is no file {path}. Give an .ipynb file, or a folder that holds some.")
     try:
         text = path.read_text(encoding="utf-8")
         notebook = nbformat.convert(nbformat.reader.reads(text), 4)
@@ -165,7 +158,6 @@ def read(path: Path) -> NotebookNode:
         raise NotebookError(f"{path} is not a notebook that nbformat can read: {why}") from error
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
-        cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.update(outputs=[], execution_count=None)
     return notebook
@@ -200,25 +192,26 @@ def table(results: Iterable[Result]) -> str:
     for result in results:
         slowest = f"{result.slowest_cell_seconds:.1f} s, In [{result.slowest_cell}]"
         error = shorten(result.error or "", ERROR_WIDTH, placeholder=" ...").replace("|", "\\|")
-        verdict = "FAILED" if result.error else "ok"
-        sizes = (f"{result.seconds:.1f}", f"{result.peak_mib:.0f}")
-        rows.append((result.name, verdict, *sizes, slowest if result.slowest_cell else "-", error))
+        sizes = (f"{result.seconds:.1f}", f"{result.peak_mib:.0f}", slowest if result.slowest_cell else "-")
+        rows.append((result.name, "FAILED" if result.error else "ok", *sizes, error))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, tuple("-" * width for width in widths))
-    lines = (" | ".join(map(str.ljust, row, widths)) for row in rows)
-    return "".join(f"| {line} |\n" for line in lines)
+    return "".join(f"| {' | '.join(map(str.ljust, row, widths))} |\n" for row in rows)
 
 
-def resident_mib(process: psutil.Process) -> float:
-    """Return the resident memory of a process and its children in MiB; none where it is gone."""
-    family = [process]
-    with suppress(psutil.Error):
-        family += process.children(recursive=True)
-    total = 0
-    for member in family:
-        with suppress(psutil.Error):
-            total += member.memory_info().rss
-    return total / MIB
+def peak_mib(pid: int) -> float:
+    """Return the largest resident memory that a process has had, in MiB; outside Linux, what it has now.
+
+    `resource.getrusage` of a new process begins with its parent's.
+
+    >>> peak_mib(os.getpid()) > 1
+    True
+    """
+    try:
+        [kib] = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return float(psutil.Process(pid).memory_info().rss / MIB)
+    return int(kib) / 1024
 
 
 def _is_bar(data: dict[str, Any]) -> bool:
@@ -230,89 +223,71 @@ def _run_one(path: Path, notebook: NotebookNode, timeout: int, tick: Callable[[]
     """Run a notebook in a kernel that is this very interpreter.
 
     With no folder to look in, jupyter_client falls back on ipykernel's own kernelspec, so that a
-    `python3` that comes first in Jupyter's path does not count.
+    `python3` that comes first in Jupyter's path does not count. The thread has a loop of its own, also
+    where this one has a loop, as in a notebook.
     """
     manager = AsyncKernelManager(
         kernel_name="python3",
         kernel_spec_manager=KernelSpecManager(kernel_dirs=[], ensure_native_kernel=True),
         transport_encryption="auto" if zmq.has("curve") else "disabled",  # ipykernel warns without
     )
-    options = {"startup_timeout": STARTUP, "record_timing": True, "coalesce_streams": True}
-    client = NotebookClient(notebook, km=manager, timeout=timeout, **options)
-    start = perf_counter()
-    peak, error = _complete(_execute(client, path.parent, tick))
-    seconds = perf_counter() - start
-    slowest, number = 0.0, None
-    for cell in notebook.cells:  # by the clock of the cells' messages
-        times = sorted(map(datetime.fromisoformat, cell.metadata.get("execution", {}).values()))
-        if times and (taken := (times[-1] - times[0]).total_seconds()) >= slowest:
-            slowest, number = taken, cell.execution_count
-    return Result(path.stem, seconds, peak, slowest, number, error)
-
-
-def _complete(work: Coroutine[Any, Any, tuple[float, str | None]]) -> tuple[float, str | None]:
-    """Run a coroutine to its end, in a thread where this one has a loop, as in a notebook.
-
-    `asyncio.run` turns Ctrl-C into a cancellation, which ends the kernel whatever it was doing.
-    """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
+    client = NotebookClient(
+        notebook,
+        km=manager,
+        timeout=timeout,
+        startup_timeout=STARTUP,
+        coalesce_streams=True,
+        store_widget_state=False,
+    )
+    result, begin = Result(path.stem), perf_counter()
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, work).result()
-
-
-async def _execute(client: Any, folder: Path, tick: Callable[[], object]) -> tuple[float, str | None]:
-    """Run every cell until one fails; return the peak of memory in MiB, and the error.
-
-    Exercises in the kernel are recorded in a file that is gone with it.
-    """
-    manager = client.km
-    peak, error, ended, watcher = 0.0, None, False, None
-
-    async def watch(process: psutil.Process) -> None:
-        nonlocal peak
-        while True:
-            peak = max(peak, resident_mib(process))
-            await asyncio.sleep(EVERY)
-
-    with TemporaryDirectory(ignore_cleanup_errors=True) as record:
+        work = pool.submit(_execute, client, path.parent, result, tick)
         try:
-            variables = {**os.environ, VARIABLE: str(Path(record, FILE))}
-            await client.async_start_new_kernel(cwd=str(folder), env=variables)
-            await client.async_start_new_kernel_client()
-            watcher = asyncio.create_task(watch(psutil.Process(manager.provisioner.pid)))
+            work.result()
+        except (CellExecutionError, CellTimeoutError, RuntimeError) as raised:
+            result.error = f"{': '.join(_reason(raised, client))} (cell {client.code_cells_executed})"
+        except KeyboardInterrupt:
+            while not work.done():  # a kernel that is about to start has no process yet
+                if manager.has_kernel:
+                    run_sync(manager.provisioner.kill)()
+                sleep(EVERY)
+            raise
+    result.seconds = perf_counter() - begin
+    return result
+
+
+def _execute(client: NotebookClient, folder: Path, result: Result, tick: Callable[[], object]) -> None:
+    """Run all cells and measure them; exercises are recorded in a file that is gone with the kernel."""
+    with TemporaryDirectory(ignore_cleanup_errors=True) as record:
+        variables = {**os.environ, VARIABLE: str(Path(record, FILE))}
+        with client.setup_kernel(cwd=str(folder), env=variables, cleanup_kc=True):
+            pid = client.km.provisioner.pid
             for index, cell in enumerate(client.nb.cells):
-                await client.async_execute_cell(cell, index)
+                start = perf_counter()
+                try:
+                    client.execute_cell(cell, index)
+                except (CellTimeoutError, DeadKernelError) as raised:  # the kernel writes nothing any more
+                    kind, why = _reason(raised, client)
+                    cell.outputs.append(
+                        new_output("error", ename=kind, evalue=why, traceback=[f"{kind}: {why}"])
+                    )
+                    raise
+                finally:
+                    seconds = perf_counter() - start
+                    if seconds > result.slowest_cell_seconds and cell.cell_type == "code":
+                        result.slowest_cell_seconds, result.slowest_cell = seconds, client.code_cells_executed
+                    with suppress(psutil.Error):  # of a kernel that died
+                        result.peak_mib = max(result.peak_mib, peak_mib(pid))
                 tick()
-            ended = True
-        except CellExecutionError as raised:
-            error, ended = f"{raised.ename}: {raised.evalue} (cell {client.code_cells_executed})", True
-        except (CellTimeoutError, RuntimeError) as raised:  # a kernel that died, or did not start
-            if asyncio.current_task().cancelling():  # type: ignore[union-attr]
-                raise asyncio.CancelledError from raised  # nbclient takes Ctrl-C for a dead kernel
-            error = _mark(raised, client)
-        finally:
-            if watcher is not None:
-                watcher.cancel()
-            if await manager.is_alive():
-                await manager.shutdown_kernel(now=not ended)  # else it runs what it registered with atexit
-            await manager.cleanup_resources()
-            if client.kc is not None:
-                client.kc.stop_channels()
-    return peak, error
 
 
-def _mark(raised: Exception, client: Any) -> str:
-    """Return what stopped a notebook; where the kernel could not write it below the cell, do so."""
-    kind, why = type(raised).__name__, str(raised)
-    if isinstance(raised, (CellTimeoutError, DeadKernelError)):
+def _reason(raised: Exception, client: NotebookClient) -> tuple[str, str]:
+    """Return the name and the message of what stopped a notebook."""
+    if isinstance(raised, CellExecutionError):
+        return raised.ename, raised.evalue
+    why = str(raised)
+    if isinstance(raised, CellTimeoutError):
+        why = f"The cell ran longer than the timeout, {client.timeout} s."
+    if isinstance(raised, DeadKernelError):
         why = "The kernel died, often because memory ran out."
-        if isinstance(raised, CellTimeoutError):
-            why = f"The cell ran for more than {client.timeout} s."
-        cell = [cell for cell in client.nb.cells if "execution" in cell.metadata][-1]
-        cell.metadata.execution["shell.execute_reply"] = datetime.now(UTC).isoformat()
-        text = f"{kind}: {why}"
-        cell.outputs.append(nbformat.v4.new_output("error", ename=kind, evalue=why, traceback=[text]))
-    return f"{kind}: {why} (cell {client.code_cells_executed})"
+    return type(raised).__name__, why

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +16,7 @@ from tsnb.tracing.compare import no_warnings
 from tsnb.tracing.outputs import flatten, traceable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -27,8 +24,6 @@ if TYPE_CHECKING:
     from tsnb.tracing.traced import Traced
 
     Run = Callable[[Sequence[str]], "Outputs"]
-
-STDOUT = 1  # its file descriptor
 
 
 class Outputs(NamedTuple):
@@ -151,13 +146,10 @@ def compiled(config: BenchmarkConfig) -> Run:
     import torch
 
     if tools()["C++ compiler"] is None:
-        raise MissingPeerError(
-            "torch.compile needs a C++ compiler, and none was found (c++, g++, clang++ or cl)."
-        )
+        raise MissingPeerError("torch.compile needs a C++ compiler, and there is no c++, g++, clang++ or cl.")
     if " " in torch.__file__:
         raise MissingPeerError(
-            "torch.compile cannot link in a folder with a space in its name, such as "
-            f"{Path(torch.__file__).parent}. Move the course, or its environment, to a folder without one."
+            f"torch.compile cannot link in a folder with a space: {torch.__file__}. Move it."
         )
     model: Any = torch.compile(config.model, dynamic=True)
     names = config.traced.contract.input_names
@@ -168,9 +160,7 @@ def onnx_runtime(config: BenchmarkConfig) -> Run:
     """ONNX Runtime on the Runner's batches, with as many threads as torch has."""
     missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
     if missing:
-        raise MissingPeerError(
-            f"Not installed: {', '.join(missing)}. Install the peers with: pip install 'tsnb[bench]'."
-        )
+        raise MissingPeerError(f"Not installed: {', '.join(missing)}. pip install 'tsnb[bench]' brings them.")
     import onnxruntime
     import torch
 
@@ -252,7 +242,7 @@ def _export_onnx(config: BenchmarkConfig, path: Path) -> None:
         name: {place: axis for place, axis in enumerate(axes) if isinstance(axis, str)}
         for name, axes in (*contract.input_axes.items(), *outputs)
     }
-    with no_warnings(), torch.no_grad(), _nothing_printed():
+    with no_warnings(), torch.no_grad():
         torch.onnx.export(
             traceable(config.model),
             (),
@@ -263,17 +253,3 @@ def _export_onnx(config: BenchmarkConfig, path: Path) -> None:
             dynamic_axes=free,
             dynamo=False,
         )
-
-
-@contextmanager
-def _nothing_printed() -> Iterator[None]:
-    """Drop what C++ prints within the block: pages of a graph, where the ONNX exporter fails."""
-    sys.stdout.flush()
-    kept = os.dup(STDOUT)
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        os.dup2(nowhere.fileno(), STDOUT)
-    try:
-        yield
-    finally:
-        os.dup2(kept, STDOUT)
-        os.close(kept)

@@ -173,8 +173,8 @@ class Benchmark:
         limit = "The least time is unknown, because the model's configuration does not say all of its sizes."
         if not np.isnan(self.limit):
             limit = (
-                f"Nothing in 32 bits can take less than {self.limit:.2f} s: the operations of the texts "
-                f"without padding, at {self.peak / 1e9:,.0f} GFLOP/s, the quickest matrix product of the run."
+                f"Nothing in 32 bits can take less than {self.limit:.2f} s: the texts' operations without "
+                f"padding, at {self.peak / 1e9:,.0f} GFLOP/s, the quickest matrix product of the run."
             )
         packages = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         note = (
@@ -276,7 +276,7 @@ def benchmark(  # noqa: PLR0913, each is a thing that a reader may want to chang
                 left_out[name] = f"left out, because it failed with this model ({_first_line(error)})"
             bar.update()
         if not first:
-            raise InputError(f"None of the backends that were named can run. {' '.join(_reasons(left_out))}")
+            raise InputError(f"No backend that was named can run. {' '.join(_reasons(left_out))}")
         bar.total = bar.n + len(first) * rounds
         operations, peak = _limit(model, lengths)
         seconds: dict[str, list[float]] = {row.name: [] for row in first}
@@ -314,8 +314,6 @@ def _known(backends: Iterable[str]) -> list[str]:
     for name in names:
         if name not in BACKENDS:
             raise InputError(f"There is no backend called {name}. {suggest(str(name), BACKENDS)}")
-    if not names:
-        raise InputError(f"No backend was named. Known: {', '.join(BACKENDS)}.")
     return names
 
 
@@ -330,14 +328,13 @@ def _dynamic_trace(
     if limit is not None and lengths[index] > limit:
         raise InputError(
             f"Text {index} ({str(texts[index])[:BEGINNING]} …) makes {lengths[index]} tokens, and the model "
-            f"has positions for {limit}. Shorten it, give other texts (tsnb bench --file), or take a model "
-            "for longer ones; nothing is cut."
+            f"has positions for {limit}. Shorten it, or take a model for longer texts; nothing is cut."
         )
     traced = trace(model, dummy_inputs(tokenizer, model, texts[index], int(lengths[index])))
     if not is_dynamic(traced.contract):
         raise TraceError(
-            "The trace of this model equals it at its traced shape only, so that most backends cannot run "
-            "it. Look at tsnb.probe(traced, model), and benchmark a model whose trace takes other shapes."
+            "The trace of this model equals it at its traced shape only, as tsnb.probe(traced, model) shows. "
+            "Benchmark a model whose trace takes other shapes."
         )
     return traced
 
@@ -347,9 +344,8 @@ def _outputs_of_the_model(config: BenchmarkConfig, texts: Sequence[str]) -> list
         return eager_alone(config)(texts).tensors
     except Exception as error:
         raise TraceError(
-            "The model itself, to which every backend is compared, cannot run these texts "
-            f"({_first_line(error)}). Try it on one text first: model(**tokenizer(text, "
-            'return_tensors="pt")).'
+            f"The model itself cannot run these texts ({_first_line(error)}). Try it on one text first: "
+            'model(**tokenizer(text, return_tensors="pt")).'
         ) from error
 
 
@@ -363,8 +359,8 @@ def _first_pass(
     difference, (_, label, exact) = largest_difference(outputs.tensors, expected), BACKENDS[name]
     if exact and not difference <= TOLERANCE:
         raise TraceError(
-            f"The results of {name} differ from the model's by {difference:.2g}, more than {TOLERANCE}. No "
-            "time is reported for results that are not the same."
+            f"The results of {name} differ from the model's by {difference:.2g}, more than {TOLERANCE}, so "
+            "no time is reported."
         )
     label = label.format(length=config.max_length, size=config.batch_size)
     return Row(name, label, (), seconds, outputs.computed, difference, exact)

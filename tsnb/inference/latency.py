@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import median, quantiles
+from functools import partial
+from statistics import quantiles
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -53,44 +54,13 @@ class Latency:
         return f"{middle} ms a batch, median of {self.repeats}, spread {spread} ms"
 
 
-def measure_latency(run: Callable[[], object], repeats: int = REPEATS, warm_up: int = WARM_UP) -> Latency:
-    """Time a run several times, after runs that are not timed.
-
-    Parameters
-    ----------
-    run
-        What is timed; called `warm_up + repeats` times.
-    repeats
-        Timed runs, at least two.
-    warm_up
-        Runs that are not timed, in which memory is allocated and TorchScript compiles.
-
-    Returns
-    -------
-    Latency
-        Median and interquartile range in seconds.
-
-    Raises
-    ------
-    InputError
-        Fewer than two repeats, which have no spread.
-
-    Examples
-    --------
-    >>> measure_latency(lambda: sum(range(1000)), repeats=4).repeats
-    4
-
-    Taught in notebook 02.
-    """
-    return _result(_steps(run, repeats, warm_up))
-
-
 def latency_steps(
     shape: Shape, *, model: nn.Module | None = None, traced: Traced | None = None, repeats: int = REPEATS
 ) -> Steps:
     """Measure as `shape_latency` does, one run a step, so that other work can be done in between.
 
     Yields None after each run, those of the warm-up too; the generator's value is the `Latency`.
+    Raises what `shape_latency` raises.
 
     Examples
     --------
@@ -107,19 +77,20 @@ def latency_steps(
 
     if traced is None and model is None:
         raise InputError("There is nothing to measure. Give a model or a trace.")
+    if repeats < 2:  # noqa: PLR2004, the fewest that have quartiles
+        raise InputError(f"repeats must be at least 2, so that there is a spread; got {repeats}.")
     module: Any = traced.module if traced else model
     _check_memory(module, *shape)
     contract = traced.contract if traced else _contract(module)
     inputs = sample_inputs(contract, model or module, shape, padded=False)
-
-    def run() -> None:
+    run = partial(module, *inputs.values()) if traced else partial(module, **inputs)
+    seconds = []
+    for _ in range(WARM_UP + repeats):
         with torch.inference_mode():
-            if traced:
-                module(*inputs.values())
-            else:
-                module(**inputs)
-
-    return (yield from _steps(run, repeats, WARM_UP))
+            seconds.append(timed(run))
+        yield
+    first, middle, third = quantiles(seconds[WARM_UP:], n=4, method="inclusive")
+    return Latency(middle, third - first, repeats)
 
 
 def shape_latency(
@@ -134,7 +105,7 @@ def shape_latency(
     model, traced
         What to run; the trace where both are given.
     repeats
-        Timed runs.
+        Timed runs, at least two.
 
     Raises
     ------
@@ -145,10 +116,16 @@ def shape_latency(
     --------
     >>> import tsnb
     >>> model, _ = tsnb.load("tiny-bert")
-    >>> len(list(latency_steps((1, 8), model=model, repeats=2)))
-    5
+    >>> shape_latency((1, 8), model=model, repeats=2).repeats
+    2
     """
-    return _result(latency_steps(shape, model=model, traced=traced, repeats=repeats))
+    steps = latency_steps(shape, model=model, traced=traced, repeats=repeats)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            measured: Latency = end.value
+            return measured
 
 
 def timed(run: Callable[[], object]) -> float:
@@ -172,28 +149,6 @@ def milliseconds(seconds: float, digits: int = 3) -> str:
     return f"{value:,.0f}" if value >= 10 ** (digits - 1) else f"{value:.{digits}g}"
 
 
-def _steps(run: Callable[[], object], repeats: int, warm_up: int) -> Steps:
-    """Time one run a step."""
-    if repeats < 2:  # noqa: PLR2004, the fewest that have quartiles
-        raise InputError(f"repeats must be at least 2, so that there is a spread; got {repeats}.")
-    seconds = []
-    for _ in range(warm_up + repeats):
-        seconds.append(timed(run))
-        yield
-    first, _, third = quantiles(seconds[warm_up:], n=4, method="inclusive")
-    return Latency(median(seconds[warm_up:]), third - first, repeats)
-
-
-def _result(steps: Steps) -> Latency:
-    """Go through all steps and return the generator's value."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: Latency = end.value
-            return result
-
-
 def _contract(model: nn.Module) -> Contract:
     """Return as much of a contract as inputs are drawn by, for a model that was not traced."""
     names = tuple(name for name in TOKEN_INPUTS if name in parameters(model))
@@ -211,6 +166,5 @@ def _check_memory(module: nn.Module, batch: int, length: int) -> None:
     available = min(memory_limit(), psutil.virtual_memory().available / MIB)
     if needed > available / 2:
         raise InputError(
-            f"A batch of this shape needs about {needed:,.0f} MiB or more, and {available:,.0f} MiB are "
-            "available. It was not run."
+            f"Not run: this shape needs {needed:,.0f} MiB or more, and {available:,.0f} MiB are available."
         )

@@ -35,18 +35,6 @@ SAMPLE, PADDING = "a", 4  # a text, and tokens of padding beside it, that show w
 ROUNDINGS = 4  # of the dtype: what padding may change, as a part of the largest number
 
 
-class BrokenOffError(InputError):
-    """The texts ended in an error; what was done before it is in `results`.
-
-    Attributes
-    ----------
-    results
-        The results of all texts before the error, in their order.
-    """
-
-    results: list[Result]
-
-
 @dataclass(frozen=True)
 class Work:
     """How much a Runner computed: real tokens, and tokens with padding."""
@@ -151,48 +139,24 @@ class Runner:
         ------
         InputError
             A text that is empty, no text, or too long; its index is named.
-        BrokenOffError
-            The iterator of texts raised; the results before that are in `results`.
         """
-        results: list[Result] = []
-        try:
-            results.extend(self.stream(texts))
-        except BrokenOffError as error:
-            error.results = results
-            raise
-        return results
+        return list(self.stream(texts))
 
     def stream(self, texts: Iterable[Text]) -> Iterator[Result]:
         """Yield the results one at a time, with at most 2,048 texts in memory at once.
 
-        Raises what a call raises, when it comes to it.
+        Raises what a call raises, when it comes to it, and what the iterator of texts raises.
         """
-        if isinstance(texts, str):
-            raise InputError("Expected a list of texts, got one text. Put it in a list: runner([text]).")
-        if not isinstance(texts, Iterable):
-            raise InputError(f"Expected a list of texts, got {type(texts).__name__}.")
+        if isinstance(texts, str) or not isinstance(texts, Iterable):
+            raise InputError(f"Expected a list of texts, such as [text]; got {type(texts).__name__}.")
         self.work = Work()
-        iterator, count = iter(texts), 0
-        error: Exception | None = None
-        while error is None:
-            window: list[Text] = []
-            try:
-                window.extend(islice(iterator, WINDOW))
-            except Exception as raised:  # noqa: BLE001, whatever the reader's iterator raises
-                error = raised
-            yield from self._window(window, count)
-            count += len(window)
-            if error is None and len(window) < WINDOW:
-                return
-        raise BrokenOffError(
-            f"The texts broke off after {count}: their iterator raised {error}. The results until there are "
-            "in the error's attribute results."
-        ) from error
+        iterator, first = iter(texts), 0
+        while window := list(islice(iterator, WINDOW)):
+            yield from self._window(window, first)
+            first += len(window)
 
     def _window(self, texts: list[Text], first: int) -> list[Result]:
         """Run some texts, planned together; `first` is the index of the first one."""
-        if not texts:
-            return []
         for index, text in enumerate(texts, first):
             checked = checked_text(index, text)
             if not all(part.strip() for part in ([checked] if isinstance(checked, str) else checked)):
@@ -204,8 +168,7 @@ class Runner:
             if length > self.longest:
                 raise InputError(
                     f"Text {index} makes {length} tokens, and the trace takes {self.longest} at most. "
-                    "Shorten it, or trace at a longer length, as far as the model goes; nothing is cut "
-                    "without being asked."
+                    "Shorten it, trace at a longer length, or pass truncate=True."
                 )
         if self.dynamic:
             check_max_tokens(lengths, self.max_tokens, first)
@@ -238,8 +201,8 @@ class Runner:
         if not part <= allowed:
             raise InputError(
                 "This model gives a text other numbers where padding stands beside it (by "
-                f"{part:.1%} of its largest), so texts cannot share a batch. Call the trace with "
-                'one text at a time: traced(**tokenizer(text, return_tensors="pt")).'
+                f"{part:.1%} of its largest). Call the trace with one text at a time: "
+                'traced(**tokenizer(text, return_tensors="pt")).'
             )
 
     def _run(self, batch: Batch, tokens: Tokens, lengths: Sequence[int]) -> Iterator[tuple[int, Result]]:
@@ -307,31 +270,24 @@ def _check_trace(traced: Traced, tokenizer: PreTrainedTokenizerBase) -> None:
     contract = checked_traced(traced).contract
     if not contract.known or contract.length is None:
         raise InputError(
-            "The Runner needs a trace with a known contract: its length and batch size "
-            "decide how texts are padded. Trace the model with tsnb.trace, and save it with "
-            "tsnb.save."
+            "The Runner needs a trace with a known contract, whose length and batch size decide how texts "
+            "are padded. Trace the model with tsnb.trace, and save it with tsnb.save."
         )
     made = getattr(tokenizer, "model_input_names", None)
     if made is None:
-        raise InputError(
-            "The Runner takes the tokenizer of the model that was traced, second; got "
-            f"{type(tokenizer).__name__}."
-        )
+        raise InputError(f"The Runner takes the model's tokenizer, second; got {type(tokenizer).__name__}.")
     missing = [name for name in contract.input_names if name not in made]
     if missing:
         raise InputError(
-            f"The trace takes {', '.join(missing)}, which this tokenizer does not make (it "
-            f"makes {', '.join(made)}). Trace the model with the inputs of "
-            "tsnb.dummy_inputs, and give the Runner the same tokenizer."
+            f"The trace takes {', '.join(missing)}, which this tokenizer does not make (it makes "
+            f"{', '.join(made)}). Use the tokenizer with which tsnb.dummy_inputs made the trace's inputs."
         )
     if MASK in made and MASK not in contract.input_names:
         raise InputError(
-            "The trace takes no attention_mask, which this tokenizer makes: padding would "
-            "count as text. Trace the model with all inputs of tsnb.dummy_inputs; where the "
-            "model takes no mask, call the trace with one text at a time."
+            "The trace takes no attention_mask, so padding would count as text. Trace the model with all "
+            "inputs of tsnb.dummy_inputs, or, where it takes no mask, call the trace with one text at a time."
         )
     if tokenizer.pad_token is None:
         raise InputError(
-            "The tokenizer has no pad token, and texts are padded to the traced length, "
-            f"{contract.length}. Set one: tokenizer.pad_token = tokenizer.eos_token."
+            "The tokenizer has no pad token. Set one: tokenizer.pad_token = tokenizer.eos_token."
         )
