@@ -86,15 +86,13 @@ class Plan:
     def figures(self) -> list[tuple[str, str]]:
         """Every figure: a label, and what it stands at."""
         allowed, costs = self.report.buckets, self.costs
-        many = f": {len(self.edges)} are too many" if len(self.edges) > (allowed or math.inf) else ""
-        rule = f"there is none for {self.report.target.name}"
+        rule = "there is none" if allowed is None else f"about {allowed:,} lengths a NeuronCore"
+        if allowed is not None and len(self.edges) > allowed:
+            rule += f": {len(self.edges)} are too many"
         return [
             ("looked through", self.traced),
             ("findings", self.report.summary),
-            (
-                "AWS's rule for Inf1",
-                rule if allowed is None else f"about {allowed:,} lengths a NeuronCore{many}",
-            ),
+            ("AWS's rule for Inf1", rule if self.report.target.bucket_rule else "not for this generation"),
             ("lengths to compile", listed(self.edges)),
             ("padding", f"{costs.padding_share:.1%} of what is computed"),
             ("texts that are cut", f"{costs.cut_texts:,} of {costs.texts:,}"),
@@ -109,12 +107,10 @@ class Plan:
             "What to install where": list(self.detection.lines),
         }
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         figures = "\n".join(f"{label}: {text}" for label, text in self.figures)
         parts = ("\n".join([heading, *map(str, lines)]) for heading, lines in self.sections.items())
         return "\n\n".join([figures, *parts])
-
-    __repr__ = __str__
 
 
 def plan(  # noqa: PLR0913, a plan has as many choices
@@ -188,19 +184,17 @@ def plan(  # noqa: PLR0913, a plan has as many choices
         limit = contract.max_positions if contract else LIMIT
         max_length = (contract and contract.length) or max_lengths(counts, limit)[1]
     max_length, detection = positive_int("max_length", max_length), detect_one(find_target(target))
-    head: Any = task if task in CLASSES else "encoder"
-    options = {"head": head, "attention": attention, "length": max_length}
-    if traced is not None and contract is not None:
+    head = task if task in CLASSES else "encoder"
+    options: dict[str, Any] = {"head": head, "attention": attention, "length": max_length}
+    if traced is None or contract is None:
+        report = _embedded(subject, task, target, attention, max_length)
+        words = f"{subject} with the head {head}, {attention} attention, 1 × {max_length}"
+    else:
         report = preflight(traced, target, model, task)
         words = f"your trace, {contract.batch_size or '?'} × {contract.length or '?'}"
         words += "" if max_length == contract.length else f"; trace it again for {max_length}"
-        options = {"length": max_length} | ({"head": head} if target == "inf1" else {})
-    else:
-        report = _embedded(subject, task, target, attention, max_length)
-        words = f"{subject} with the head {head}, {attention} attention, 1 × {max_length}"
-    edges = [max_length]
-    if buckets != 1:
-        edges = plan_buckets(np.minimum(counts, max_length), buckets)
+        options |= {"attention": "", "head": head if target == "inf1" else ""}
+    edges = plan_buckets(np.minimum(counts, max_length), buckets) if buckets != 1 else [max_length]
     return Plan(
         traced=words,
         task=task,

@@ -12,9 +12,8 @@ import platform
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tsnb.artifacts.save import save
 from tsnb.base.errors import NeuronError
@@ -29,17 +28,17 @@ from tsnb.tracing.inputs import dummy_inputs
 from tsnb.tracing.outputs import relative_difference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     from tsnb.tracing.traced import Traced
 
 PASSED, FAILED, CANNOT = 0, 1, 2
 LENGTHS = (32, 64)
-TEXTS = 20
 INF2 = target("inf2")
 RELOAD = """
-import sys, torch, tsnb
-torch.save(tsnb.load_traced(sys.argv[1])(**torch.load(sys.argv[2])), sys.argv[3])
+import sys, tsnb
+from tsnb.neuron.selftest import compared
+print(compared(tsnb.load_traced(sys.argv[1])))
 """
 
 
@@ -49,81 +48,64 @@ def main() -> int:
     Taught in notebook 05.
     """
     detection = detect_one(INF2)
-    packages = ", ".join(
-        f"{name} {number}" for name, number in (versions() | installed(*INF2.install)).items()
-    )
-    _print("tsnb.neuron.selftest", f"machine: {platform.platform()}", f"versions: {packages}", str(detection))
+    packages = (versions() | installed(*INF2.install)).items()
+    _print(f"tsnb.neuron.selftest on {platform.platform()}")
+    _print(f"versions: {', '.join(f'{name} {number}' for name, number in packages)}")
+    _print(str(detection))
     if not detection.can_convert:
         _print("Cannot run, because nothing here can convert; the lines above say why.")
         return CANNOT
-    with tempfile.TemporaryDirectory() as folder:
-        for label, step in _steps(Path(folder)).items():
-            start = time.perf_counter()
-            try:
-                result = step()
-            except Exception as error:  # noqa: BLE001, whatever fails on a real instance is the report
-                _print(f"{label}: FAILED. {type(error).__name__}: {error}")
-                return FAILED
-            _print(f"{label}: {result} ({time.perf_counter() - start:.2f} s)")
-            if detection.state != "ready":
-                _print("The rest cannot run here, because there is no Neuron device.")
-                return CANNOT
-    _print("Passed.")
-    return PASSED
+    ready = detection.state == "ready"
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            for line in _steps(Path(folder) / "model.pt", ready=ready):
+                _print(line)
+    except Exception as error:  # noqa: BLE001, whatever fails on a real instance is the report
+        _print(f"FAILED after that. {type(error).__name__}: {error}")
+        return FAILED
+    _print("Passed." if ready else "The rest cannot run here, because there is no Neuron device.")
+    return PASSED if ready else CANNOT
 
 
-def _steps(folder: Path) -> dict[str, Callable[[], str]]:
-    """Return what is checked, in order; each step returns what to print."""
+def _steps(path: Path, *, ready: bool) -> Iterator[str]:
+    """Yield what each step saw; where there is no device, nothing can be run after the first."""
     import torch
 
     model, tokenizer = load("tiny-bert")
-    examples = {length: dummy_inputs(tokenizer, model, max_length=length) for length in LENGTHS}
-    traces: list[Traced] = []
-
-    def difference(inputs: Any, logits: torch.Tensor) -> float:
+    examples = [dummy_inputs(tokenizer, model, max_length=length) for length in LENGTHS]
+    traces = [convert(model, inputs, INF2.name) for inputs in examples]
+    save(traces[0], path)
+    yield f"converted, one saved: {', '.join(f'1 × {length}' for length in LENGTHS)}"
+    if not ready:
+        return
+    for traced in traces:
+        yield f"compared at {traced.contract.length}: {compared(traced)}"
+    command = [sys.executable, "-c", RELOAD, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603, ours
+    if done.returncode:
+        raise NeuronError(f"a new process ended with {done.stderr.strip().rpartition(chr(10))[2]}")
+    yield f"loaded in a new process: {done.stdout.strip()}"
+    texts, parts = corpus.texts(20, longest=LENGTHS[-1]), []
+    for text, result in zip(texts, Runner(traces, tokenizer)(texts), strict=True):
         with torch.no_grad():
-            return relative_difference([model(**inputs).logits], [logits])
-
-    def convert_and_save() -> str:
-        for length, inputs in examples.items():
-            traces.append(convert(model, inputs, INF2.name))
-            save(traces[-1], folder / f"{length}.pt")
-        return ", ".join(f"1 × {length}" for length in LENGTHS)
-
-    def compare() -> str:
-        pairs = zip(traces, examples.values(), strict=True)
-        parts = [difference(inputs, traced(**inputs)["logits"]) for traced, inputs in pairs]
-        return check_difference(max(parts), INF2.tolerance)
-
-    def reload() -> str:
-        inputs = examples[LENGTHS[0]]
-        paths = [folder / name for name in (f"{LENGTHS[0]}.pt", "inputs.pt", "outputs.pt")]
-        torch.save(dict(inputs), paths[1])
-        command = [sys.executable, "-c", RELOAD, *map(str, paths)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603, ours
-        if done.returncode:
-            raise NeuronError(f"the new process ended with: {done.stderr.strip().rpartition(chr(10))[2]}")
-        return check_difference(difference(inputs, torch.load(paths[2])["logits"]), INF2.tolerance)
-
-    def run_texts() -> str:
-        texts = corpus.texts(TEXTS, longest=LENGTHS[-1])
-        results = zip(texts, Runner(traces, tokenizer)(texts), strict=True)
-        parts = [
-            difference(tokenizer(text, return_tensors="pt"), result["logits"].unsqueeze(0))
-            for text, result in results
-        ]
-        return check_difference(max(parts), INF2.tolerance)
-
-    return {
-        "convert and save": convert_and_save,
-        "compare with the model": compare,
-        "load in a new process": reload,
-        "Runner with two lengths": run_texts,
-    }
+            logits = model(**tokenizer(text, return_tensors="pt")).logits[0]
+        parts.append(relative_difference([logits], [result["logits"]]))
+    yield f"Runner with two lengths: {check_difference(max(parts), INF2.tolerance)}"
 
 
-def _print(*lines: str) -> None:
-    sys.stdout.write("\n".join([*lines, ""]))
+def compared(traced: Traced) -> str:
+    """Return how far a converted graph is from the model at its own length, or raise a NeuronError."""
+    import torch
+
+    model, tokenizer = load("tiny-bert")
+    inputs = dummy_inputs(tokenizer, model, max_length=traced.contract.length or LENGTHS[0])
+    with torch.no_grad():
+        part = relative_difference([model(**inputs).logits], [traced(**inputs)["logits"]])
+    return check_difference(part, INF2.tolerance)
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 

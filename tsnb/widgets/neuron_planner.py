@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from tsnb.neuron.planning import Plan
     from tsnb.tracing.traced import Traced
 
-YOURS = "yours"
+YOURS = "your trace"
 MOST_BUCKETS = 12
 CONTROLS = {  # the label and the tooltip of each choice
     "subject": ("model", "The model that is traced and looked through"),
     "task": ("task", "What the model is for; it decides the head, and how well the generation suits"),
     "target": ("generation", "The Neuron hardware to compile for; Trn1 takes what Inf2 takes"),
     "attention": ("attention", "eager is single operators, sdpa is one operator for all of it"),
-    "value": ("max length", "Longer texts are cut to it; the presets come from the texts' lengths"),
+    "value": ("max length", "Tokens that longer texts are cut to; the presets come from the texts' lengths"),
     "buckets": ("buckets", "How many lengths to compile; 1 pads every text to the max length"),
 }
 TINTS = {"+": "rgba(0, 158, 115, 0.25)", "-": "rgba(213, 94, 0, 0.25)"}
@@ -61,7 +61,7 @@ class NeuronPlanner(View):
     ----------
     subject, task, target, attention, value, buckets
         Traits: what is chosen, as `tsnb.neuron.plan` takes it; `value` is its `max_length`, and
-        `subject` is `"yours"` for the reader's own trace.
+        `subject` is `"your trace"` for the reader's own trace.
     plan
         A trait that follows the choices: a `tsnb.neuron.Plan` with `report`, `edges`, `code` and more.
 
@@ -97,31 +97,22 @@ class NeuronPlanner(View):
         **choices: Any,
     ) -> None:
         self.sources: dict[str, Any] = {"traced": traced, "model": model, "lengths": lengths}
-        own = {} if traced is None else {YOURS: "your trace"}
-        begin: dict[str, Any] = {
-            "subject": [*own, EMBEDDED][0],
-            "target": TARGETS[0].name,
-            "attention": "sdpa",
-            "buckets": 4,
-        }
-        begin |= choices
+        begin: dict[str, Any] = {"subject": EMBEDDED if traced is None else YOURS, "target": TARGETS[0].name}
+        begin |= {"attention": "sdpa", "buckets": 4} | choices
         first = self._planned(**begin)
         begin |= {"task": first.task, "value": first.max_length}
         limit = LIMIT if traced is None else traced.contract.max_positions
-        self.options: dict[str, dict[Any, str]] = {
-            "subject": own | {name: name for name in (EMBEDDED, MINI)},
-            "task": {name: name for name in facts()["tasks"]},
-            "target": {target.name: target.name for target in TARGETS},
-            "attention": {name: name for name in ("sdpa", "eager")},
-            "value": {
-                length: f"{length:,} tokens"
-                for length in sorted({first.max_length, *max_lengths(lengths, limit)})
-            },
-            "buckets": {count: str(count) for count in range(1, max(MOST_BUCKETS, begin["buckets"]) + 1)},
+        self.options: dict[str, list[Any]] = {
+            "subject": [EMBEDDED, MINI] if traced is None else [YOURS, EMBEDDED, MINI],
+            "task": list(facts()["tasks"]),
+            "target": [target.name for target in TARGETS],
+            "attention": ["sdpa", "eager"],
+            "value": sorted({first.max_length, *max_lengths(lengths, limit)}),
+            "buckets": list(range(1, max(MOST_BUCKETS, begin["buckets"]) + 1)),
         }
         self.controls = {
             name: Dropdown(
-                options=[(text, value) for value, text in self.options[name].items()],
+                options=self.options[name],
                 value=begin[name],
                 description=label,
                 tooltip=tooltip,
