@@ -104,19 +104,15 @@ def convert(
     try:
         package = importlib.import_module(generation.package)
         compiled = package.trace(_by_position(model, tuple(ordered)), tuple(ordered.values()), **options)
-    except Exception as error:  # whatever a compiler raises
+        outputs = flatten(compiled(*ordered.values())) if ready else []
+    except Exception as error:  # whatever a compiler or a runtime raises
         raise NeuronError(
-            f"{generation.package}.trace failed: {error} If it names an operator, "
+            f"{generation.package} could not compile it, or not run it here: {error} If that names an operator, "
             "partitioner_config=torch_neuronx.PartitionerConfig() leaves it to the CPU."
         ) from error
     if ready:
         with torch.no_grad():
-            eager = flatten(model(**ordered))
-            try:
-                outputs = flatten(compiled(*ordered.values()))
-            except Exception as error:  # whatever a runtime raises
-                raise NeuronError(f"It was compiled for {target}; running it here failed: {error}") from error
-        part = relative_difference(eager, outputs)
+            part = relative_difference(flatten(model(**ordered)), outputs)
         check_difference(part, generation.tolerance if tolerance is None else tolerance)
     contract = replace(
         plain,
@@ -137,7 +133,7 @@ def check_difference(part: float, allowed: float) -> str:
     if not part <= allowed:
         raise NeuronError(
             f"The compiled graph differs from the model by {part:.2g} of its largest output; {allowed} is "
-            "allowed. Look at the casting options of the compiler, or give a tolerance of your own."
+            "allowed. Look at the compiler's casting options, or give a tolerance."
         )
     return f"off by {part:.2g} of the largest output, {allowed} allowed"
 
@@ -199,10 +195,7 @@ def fixed_shape(traced: Traced) -> Traced:
     contract = traced.contract
     names, shape = contract.input_names, (contract.batch_size or 0, contract.length or 0)
     if not all(shape) or set(names) - set(contract.input_axes):
-        raise NeuronError(
-            "The contract of this trace does not say its shape, so that no other can be refused. Trace the "
-            "model with tsnb.trace, and save it with tsnb.save."
-        )
+        raise NeuronError("The contract of this trace does not say its shape. Trace it with tsnb.trace.")
     source = [f"def forward(self, {', '.join(f'{name}: Tensor' for name in names)}):"]
     for name in names:
         sizes, dtype = list(resolve(contract.input_axes[name], *shape)), contract.dtypes[name]

@@ -25,21 +25,14 @@ print("\\ntsnb:", callable(getattr(package, "trace", None)))
 """
 NO_SDK = "Works: tracing, shapes, tsnb.neuron.preflight and fixed_shape, which need no SDK."
 HOST = "on a Linux host with {install} from AWS's own pip repository, or a Deep Learning AMI of SDK {sdk}"
+AGAIN = "Next: install {install} of SDK {sdk} or older, in an environment of its own."
 STATES: dict[State, tuple[str, str, str]] = {  # what is here, what works, what to do next
     "absent": ("{package} is not installed here.", NO_SDK, f"Next: convert {HOST} or older."),
-    "broken": (
-        "{package} is installed, but its import fails: {detail}",
-        NO_SDK,
-        "Next: install {install} again, in an environment of its own, with the versions below.",
-    ),
-    "no-trace": (
-        "{package} has no function trace: it is incomplete, or the newer TorchNeuron, with torch.compile.",
-        NO_SDK,
-        "Next: install {install} of SDK {sdk} or older in an environment of its own.",
-    ),
+    "broken": ("{package} is installed, but its import fails: {detail}", NO_SDK, AGAIN),
+    "no-trace": ("{package} has no function trace; TorchNeuron, of that name, has none.", NO_SDK, AGAIN),
     "no-compiler": (
         "{package} is installed, its compiler {compiler} is not.",
-        "Works: what needs no SDK. Files converted elsewhere run on an instance with the device ({runs_on}).",
+        "Works: what needs no SDK. Files converted elsewhere run where there is a device ({runs_on}).",
         "Next: install {install}.",
     ),
     "no-device": (
@@ -173,8 +166,8 @@ def _traces(package: str) -> tuple[bool, str]:
         text=True,
         check=False,
     )
-    answers = [line for line in done.stdout.splitlines() if line.startswith("tsnb:")]
-    if done.returncode or not answers:
+    _, reached, answer = done.stdout.rpartition("tsnb: ")
+    if done.returncode or not reached:
         last = done.stderr.strip().rpartition("\n")[2]
         return False, last or f"the import ended Python with code {done.returncode}"
-    return answers[-1].endswith("True"), ""
+    return answer.startswith("True"), ""

@@ -133,7 +133,7 @@ class TracedSeq2Seq:
         for name, tensor in checked_tensors(named).items():
             if tuple(tensor.shape) != expected:
                 raise InputError(
-                    f"The input {name} has the shape {tuple(tensor.shape)}; the encoder was traced for {expected}. "
+                    f"The input {name} has the shape {tuple(tensor.shape)}; the trace takes {expected}. "
                     f'Pad and cut to it: padding="max_length", max_length={expected[1]}, truncation=True.'
                 )
         (hidden,) = self.encoder(**named).values()
@@ -213,7 +213,7 @@ def trace_seq2seq(
     ids, mask = ordered.values()
     if ids.ndim != 2 or mask.shape != ids.shape:  # noqa: PLR2004
         raise InputError(
-            "Expected input_ids and attention_mask of one shape, batch × length, as the tokenizer makes them; "
+            "Expected input_ids and attention_mask of one shape, batch × length, as tokenizers make them; "
             f"got {tuple(ids.shape)} and {tuple(mask.shape)}."
         )
     if not is_positive_int(max_length) or max_length < LEAST:

@@ -17,7 +17,6 @@ from tsnb.lengths.lengths import checked, length_report, plan_buckets, presets, 
 from tsnb.models.load import CLASSES, EMBEDDED, MINI, NewWeightsWarning, load
 from tsnb.neuron.checks import checked_task, preflight
 from tsnb.neuron.detection import detect_one
-from tsnb.neuron.report import SYMBOLS
 from tsnb.neuron.snippets import code
 from tsnb.neuron.targets import SUITED
 from tsnb.neuron.targets import target as find_target
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
 SHORT = "who ?"  # fits in any max length
 TEXTS, LIMIT, STEP = 1000, 512, 8
-WORST_FIRST = tuple(reversed(SYMBOLS))
 
 
 @dataclass(frozen=True, repr=False)
@@ -74,7 +72,7 @@ class Plan:
     @property
     def findings(self) -> list[Finding]:
         """The findings of the preflight, the worst first."""
-        return sorted(self.report.findings, key=lambda finding: WORST_FIRST.index(finding.kind))
+        return [*self.report.of("blocker"), *self.report.of("attention"), *self.report.of("ok")]
 
     @property
     def diff(self) -> list[str]:
@@ -86,13 +84,13 @@ class Plan:
     def figures(self) -> list[tuple[str, str]]:
         """Every figure: a label, and what it stands at."""
         allowed, costs = self.report.buckets, self.costs
-        rule = "there is none" if allowed is None else f"about {allowed:,} lengths a NeuronCore"
+        rule = "does not apply" if allowed is None else f"about {allowed:,} lengths a NeuronCore"
         if allowed is not None and len(self.edges) > allowed:
             rule += f": {len(self.edges)} are too many"
         return [
             ("looked through", self.traced),
             ("findings", self.report.summary),
-            ("AWS's rule for Inf1", rule if self.report.target.bucket_rule else "not for this generation"),
+            ("AWS's rule for Inf1", rule),
             ("lengths to compile", listed(self.edges)),
             ("padding", f"{costs.padding_share:.1%} of what is computed"),
             ("texts that are cut", f"{costs.cut_texts:,} of {costs.texts:,}"),
@@ -187,7 +185,7 @@ def plan(  # noqa: PLR0913, a plan has as many choices
     head = task if task in CLASSES else "encoder"
     options: dict[str, Any] = {"head": head, "attention": attention, "length": max_length}
     if traced is None or contract is None:
-        report = _embedded(subject, task, target, attention, max_length)
+        report = _embedded(subject, head, task, target, attention, max_length)
         words = f"{subject} with the head {head}, {attention} attention, 1 × {max_length}"
     else:
         report = preflight(traced, target, model, task)
@@ -220,12 +218,11 @@ def max_lengths(lengths: Lengths | None = None, limit: int | None = LIMIT) -> tu
 
 
 @lru_cache(maxsize=64)
-def _embedded(subject: str, task: str, target: str, attention: Any, length: int) -> Preflight:
+def _embedded(subject: str, head: Any, task: str, target: str, attention: Any, length: int) -> Preflight:  # noqa: PLR0913
     """Return the preflight of an embedded model; what is kept is small."""
     if subject not in (EMBEDDED, MINI):
         near = suggest(str(subject), (EMBEDDED, MINI))
         raise InputError(f"There is no embedded model called {subject}. {near} Trace your own model.")
-    head: Any = task if task in CLASSES else "encoder"
     with warnings.catch_warnings():  # a pooler may be new: the graph is what counts here
         warnings.simplefilter("ignore", NewWeightsWarning)
         model, tokenizer = load(subject, head, attn_implementation=attention)

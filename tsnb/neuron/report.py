@@ -106,10 +106,6 @@ class Preflight:
         """Return the findings of a kind."""
         return tuple(finding for finding in self.findings if finding.kind == kind)
 
-    def about(self, topic: str) -> tuple[Finding, ...]:
-        """Return the findings on a topic."""
-        return tuple(finding for finding in self.findings if finding.topic == topic)
-
     @property
     def summary(self) -> str:
         """How many findings there are of each kind, in a line."""

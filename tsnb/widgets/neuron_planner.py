@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tsnb.neuron.planning import Plan
     from tsnb.tracing.traced import Traced
 
-YOURS = "your trace"
+YOURS = "yours"
 MOST_BUCKETS = 12
 CONTROLS = {  # the label and the tooltip of each choice
     "subject": ("model", "The model that is traced and looked through"),
@@ -61,7 +61,7 @@ class NeuronPlanner(View):
     ----------
     subject, task, target, attention, value, buckets
         Traits: what is chosen, as `tsnb.neuron.plan` takes it; `value` is its `max_length`, and
-        `subject` is `"your trace"` for the reader's own trace.
+        `subject` is `"yours"` for the reader's own trace.
     plan
         A trait that follows the choices: a `tsnb.neuron.Plan` with `report`, `edges`, `code` and more.
 
