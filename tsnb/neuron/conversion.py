@@ -107,7 +107,7 @@ def convert(
         outputs = flatten(compiled(*ordered.values())) if ready else []
     except Exception as error:  # whatever a compiler or a runtime raises
         raise NeuronError(
-            f"{generation.package} could not compile it, or not run it here: {error} If that names an operator, "
+            f"{generation.package} could not compile it, or not run it: {error} If that names an operator, "
             "partitioner_config=torch_neuronx.PartitionerConfig() leaves it to the CPU."
         ) from error
     if ready:

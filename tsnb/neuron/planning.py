@@ -185,7 +185,7 @@ def plan(  # noqa: PLR0913, a plan has as many choices
     head = task if task in CLASSES else "encoder"
     options: dict[str, Any] = {"head": head, "attention": attention, "length": max_length}
     if traced is None or contract is None:
-        report = _embedded(subject, head, task, target, attention, max_length)
+        report = _embedded(subject, task, target, attention, max_length)
         words = f"{subject} with the head {head}, {attention} attention, 1 × {max_length}"
     else:
         report = preflight(traced, target, model, task)
@@ -218,13 +218,14 @@ def max_lengths(lengths: Lengths | None = None, limit: int | None = LIMIT) -> tu
 
 
 @lru_cache(maxsize=64)
-def _embedded(subject: str, head: Any, task: str, target: str, attention: Any, length: int) -> Preflight:  # noqa: PLR0913
+def _embedded(subject: str, task: str, target: str, attention: Any, length: int) -> Preflight:
     """Return the preflight of an embedded model; what is kept is small."""
     if subject not in (EMBEDDED, MINI):
         near = suggest(str(subject), (EMBEDDED, MINI))
         raise InputError(f"There is no embedded model called {subject}. {near} Trace your own model.")
     with warnings.catch_warnings():  # a pooler may be new: the graph is what counts here
         warnings.simplefilter("ignore", NewWeightsWarning)
+        head: Any = task if task in CLASSES else "encoder"
         model, tokenizer = load(subject, head, attn_implementation=attention)
     traced = trace(model, dummy_inputs(tokenizer, model, SHORT, max_length=length))
     return preflight(traced, target, model, task)

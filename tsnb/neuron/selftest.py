@@ -62,7 +62,7 @@ def main() -> int:
     except Exception as error:  # noqa: BLE001, whatever fails on a real instance is the report
         _print(f"FAILED after that: {type(error).__name__}: {error}")
         return FAILED
-    _print(f"loaded in a new process, both lengths in a Runner: {done.stdout}{done.stderr}")
+    _print(f"loaded in a new process, both lengths in a Runner: {(done.stdout or done.stderr).strip()}")
     _print("FAILED." if done.returncode else "Passed.")
     return FAILED if done.returncode else PASSED
 

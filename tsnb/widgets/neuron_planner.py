@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +101,7 @@ class NeuronPlanner(View):
         first = self._planned(**begin)
         begin |= {"task": first.task, "value": first.max_length}
         limit = LIMIT if traced is None else traced.contract.max_positions
-        self.options: dict[str, list[Any]] = {
+        options: dict[str, list[Any]] = {
             "subject": [EMBEDDED, MINI] if traced is None else [YOURS, EMBEDDED, MINI],
             "task": list(facts()["tasks"]),
             "target": [target.name for target in TARGETS],
@@ -112,7 +111,7 @@ class NeuronPlanner(View):
         }
         self.controls = {
             name: Dropdown(
-                options=self.options[name],
+                options=options[name],
                 value=begin[name],
                 description=label,
                 tooltip=tooltip,
@@ -125,7 +124,8 @@ class NeuronPlanner(View):
         super().__init__(self, row(*self.controls.values()), self.note, self.numbers, self.sections)
         for name, control in self.controls.items():
             setattr(self, name, control.value)
-            control.observe(partial(self._choose, name), "value")
+            # `link` would raise where a choice is taken back
+            control.observe(lambda change, name=name: setattr(self, name, change.new), "value")
         self.observe(self._follow, list(CONTROLS))
         self._show(first)
 
@@ -135,12 +135,10 @@ class NeuronPlanner(View):
     @validate(*CONTROLS)  # type: ignore[untyped-decorator]
     def _is_an_option(self, proposal: Any) -> Any:
         name, value = proposal.trait.name, proposal.value
-        if isinstance(value, (bool, float)) or value not in self.options[name]:
-            raise InputError(f"{name} must be one of {', '.join(map(str, self.options[name]))}; got {value}.")
+        options = self.controls[name].options
+        if isinstance(value, (bool, float)) or value not in options:
+            raise InputError(f"{name} must be one of {', '.join(map(str, options))}; got {value}.")
         return value
-
-    def _choose(self, name: str, change: Any) -> None:  # `link` would raise where a choice is taken back
-        setattr(self, name, change.new)
 
     def _follow(self, change: Any) -> None:
         """Plan for a new choice; where that fails, say so and take the choice back."""
@@ -154,9 +152,8 @@ class NeuronPlanner(View):
             self._announce(f"With {change.name} {change.new} there is no plan; it is as it was: {why}")
 
     def _planned(self, subject: str, value: int | None = None, **choices: Any) -> Plan:
-        if subject == YOURS:
-            return plan(**self.sources, max_length=value, **choices)
-        return plan(**self.sources | {"traced": None}, subject=subject, max_length=value, **choices)
+        sources = self.sources if subject == YOURS else self.sources | {"traced": None, "subject": subject}
+        return plan(**sources, max_length=value, **choices)
 
     def _announce(self, note: str) -> None:
         self.note.layout.display = "" if note else "none"  # first: what is hidden is not said
