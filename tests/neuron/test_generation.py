@@ -6,7 +6,6 @@ import copy
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 import torch
 from transformers import GenerationConfig, MarianConfig, MarianMTModel
