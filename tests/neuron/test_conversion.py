@@ -250,9 +250,9 @@ def fixed(traced: Traces) -> tsnb.Traced:
     return tsnb.neuron.fixed_shape(traced("masked-lm", 16, 1))
 
 
-def inputs(shape: tuple[int, ...], dtype: torch.dtype = torch.int64) -> dict[str, torch.Tensor]:
+def inputs(shape: tuple[int, ...]) -> dict[str, torch.Tensor]:
     names = ("input_ids", "attention_mask", "token_type_ids")
-    return dict.fromkeys(names, torch.ones(shape, dtype=dtype))
+    return dict.fromkeys(names, torch.ones(shape, dtype=torch.int64))
 
 
 def test_it_equals_the_trace_at_its_shape_and_keeps_the_contract(fixed: tsnb.Traced, traced: Traces) -> None:
@@ -262,19 +262,9 @@ def test_it_equals_the_trace_at_its_shape_and_keeps_the_contract(fixed: tsnb.Tra
     assert replace(contract, target="", fixed_shape=False, verified=plain.contract.verified) == plain.contract
 
 
-@pytest.mark.parametrize("shape", [(1, 15), (2, 16), (16,)])
-def test_every_other_shape_is_refused_by_name_and_by_graph(
-    shape: tuple[int, ...], fixed: tsnb.Traced
-) -> None:
-    with pytest.raises(tsnb.InputError, match="this graph takes"):
-        fixed(**inputs(shape))
-    with pytest.raises(torch.jit.Error, match="Stand-in for a Neuron graph, on the CPU"):
-        fixed.module(*inputs(shape).values())
-
-
-def test_one_input_of_another_shape_or_dtype_is_enough(fixed: tsnb.Traced) -> None:
-    for tensor in (torch.ones(1, 15, dtype=torch.int64), torch.ones(1, 16, dtype=torch.int32)):
-        mixed = inputs((1, 16)) | {"attention_mask": tensor}
+def test_another_shape_or_dtype_of_one_input_is_refused_by_name_and_by_graph(fixed: tsnb.Traced) -> None:
+    for shape, dtype in (((1, 15), torch.int64), ((2, 16), torch.int64), ((1, 16), torch.int32)):
+        mixed = inputs((1, 16)) | {"attention_mask": torch.ones(shape, dtype=dtype)}
         with pytest.raises(tsnb.InputError, match="attention_mask"):
             fixed(**mixed)
         with pytest.raises(torch.jit.Error, match=r"the input attention_mask must have .* and be int64"):

@@ -94,7 +94,7 @@ def preflight(
             *_graph(traced),
             *(_inf1_operators if target == "inf1" else _inf2_operators)(traced, operators),
             *_inputs(traced, model, generation),
-            *_weights(model or traced.module, count, stored, generation),
+            *_weights(traced.module if model is None else model, count, stored, generation),
             *_flow(traced, model),
             *_fit(model, task, generation),
         ),

@@ -204,7 +204,7 @@ def fixed_shape(traced: Traced) -> Traced:
             f"    if list({name}.shape) != {sizes} or {name}.dtype != torch.{dtype}:",
             f"        raise ValueError({message!r})",
         ]
-    source.append(f"    return self.inner({', '.join(names)})")
+    source.append(f"    return self.inner({', '.join(names)})\n")
 
     class StandIn(torch.nn.Module):
         def __init__(self) -> None:
