@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 import tsnb
-from tsnb.neuron.operators import Operator, Operators, inf1_list, is_compiled, operators_of
+from tsnb.neuron.operators import Operator, Operators, inf1_list, operators_of
 from tsnb.neuron.targets import TARGETS, facts, source, target
 from tsnb.tracing.traced import quiet_jit
 
@@ -33,7 +32,6 @@ def test_the_list_is_the_one_of_its_source_and_no_operator_stands_in_two_tables(
         ("aten::embedding", "cpu"),
         ("prim::PythonOp", "cpu"),
         ("aten::scaled_dot_product_attention", "unlisted"),
-        ("prim::If", "unlisted"),
     ],
 )
 def test_what_the_list_says_of_an_operator(kind: str, support: str) -> None:
@@ -71,44 +69,17 @@ def test_the_table_has_each_kind_its_count_and_its_condition() -> None:
         "aten::linear     12  supported",
         "aten::where       2  limited  3 arguments",
     ]
-    assert str(Operators()) == ""
-
-
-def test_a_compiled_graph_is_known_by_its_operators() -> None:
-    graphs = (
-        f"graph(%x : Tensor):\n  %y : Tensor = {kind}(%x)\n  return (%y)"
-        for kind in ("neuron::f", "aten::relu")
-    )
-    modules: list[Any] = [SimpleNamespace(inlined_graph=torch._C.parse_ir(graph)) for graph in graphs]
-    assert list(map(is_compiled, modules)) == [True, False]
 
 
 def test_the_two_generations_that_trace_cannot_share_an_environment() -> None:
     inf1, inf2 = TARGETS
-    assert [(one.name, one.package, one.inputs) for one in TARGETS] == [
-        ("inf1", "torch_neuron", "list"),
-        ("inf2", "torch_neuronx", "tuple"),
-    ]
     assert not set(inf1.python) & set(inf2.python)
-    assert "torch.compile" in facts()["untraced"]["call"]
     assert all(source(name).startswith("https://") for name in facts()["sources"])
 
 
 @pytest.mark.parametrize(
-    ("name", "sentence"),
-    [
-        ("inf22", "Did you mean inf2"),
-        ("cuda", r"Known: inf1, inf2\. Trn1 takes what inf2 takes"),
-        (None, "called None"),
-        (["inf1"], "inf1"),
-    ],
+    ("name", "sentence"), [("inf22", "Did you mean inf2"), ("cuda", "Known: inf1, inf2")]
 )
-def test_an_unknown_target_is_refused_with_the_near_one(name: Any, sentence: str) -> None:
+def test_an_unknown_target_is_refused_with_the_near_one(name: str, sentence: str) -> None:
     with pytest.raises(tsnb.NeuronError, match=sentence):
         target(name)
-
-
-@pytest.mark.parametrize(("weights", "count"), [(109_482_240, 9), (3_000_000_000, 0), (0, None)])
-def test_aws_s_rule_for_buckets(weights: int, count: int | None) -> None:
-    assert target("inf1").buckets(weights) == count
-    assert target("inf2").buckets(weights) is None

@@ -50,7 +50,8 @@ def test_every_embedded_model_and_task_has_a_plan_without_a_warning() -> None:
         for task in facts()["tasks"]:
             one = plan(lengths=LENGTHS, task=task)
             assert one.report.ok
-            assert (one.report.about("task")[0].kind == "attention") == (task in ("causal-lm", "seq2seq-lm"))
+            topics = {finding.topic for finding in one.report.of("attention")}
+            assert ("task" in topics) == (task in ("causal-lm", "seq2seq-lm"))
         assert "head encoder" in plan(lengths=LENGTHS, task="seq2seq-lm").traced
         mini = plan(lengths=LENGTHS, subject="bert-mini", target="inf2", task="token-classification")
     assert mini.report.weights > 1e7
@@ -64,8 +65,6 @@ def test_lengths_to_compile_are_planned_after_the_cut() -> None:
     assert cut.costs == length_report(LENGTHS, 16, buckets=cut.edges)
     assert dict(cut.figures)["texts that are cut"] == "14 of 30"
     assert plan(lengths=LENGTHS, max_length=16, buckets=1).edges == (16,)
-    thousands = plan(lengths=[*[4] * 1199, 500], max_length=504)
-    assert dict(thousands.figures)["texts that are cut"] == "0 of 1,200"
 
 
 def test_without_lengths_they_are_those_of_the_generated_texts(load: Callable[..., Any]) -> None:
@@ -79,7 +78,7 @@ def test_aws_s_rule_and_more_lengths_than_it_allows() -> None:
     assert dict(one.figures)[label] == f"about {round(1e9 / one.report.weights):,} lengths a NeuronCore"
     few = replace(one, report=replace(one.report, buckets=3))
     assert dict(few.figures)[label].endswith("4 are too many")
-    assert dict(plan(lengths=LENGTHS, target="inf2").figures)[label] == "there is none for inf2"
+    assert dict(plan(lengths=LENGTHS, target="inf2").figures)[label] == "does not apply"
 
 
 def test_the_text_has_every_part_and_the_diff_both_programs() -> None:
@@ -108,18 +107,16 @@ def test_the_reader_s_trace_is_looked_through_as_it_is(own: tuple[tsnb.Traced, A
     torch.jit.save(own[0].module, tmp_path / "plain.pt")
     foreign = plan(tsnb.load_traced(tmp_path / "plain.pt"), lengths=LENGTHS)
     assert foreign.traced == "your trace, ? × ?; trace it again for 32"
-    assert foreign.report.about("contract")[0].kind == "attention"
+    assert "contract" in {finding.topic for finding in foreign.report.of("attention")}
 
 
 @pytest.mark.parametrize(
     ("choices", "sentence"),
     [
         ({"subject": "bert"}, "no embedded model called bert"),
-        ({"task": "question answering"}, "Did you mean question-answering"),
         ({"target": "trn2"}, "no Neuron target called trn2"),
         ({"attention": "flash"}, "no attn_implementation called flash"),
         ({"max_length": 0}, "max_length must be a whole number"),
-        ({"buckets": 0}, "must be a whole number"),
         ({"lengths": []}, "There are no lengths"),
         ({"traced": 5}, "Expected what tsnb.trace .*; got int"),
         ({"model": 5}, "Expected a torch.nn.Module.*; got int"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +10,10 @@ from tsnb.inference.runner import is_dynamic
 from tsnb.models.tying import tying
 from tsnb.neuron.operators import is_compiled, operators_of, weights
 from tsnb.neuron.report import Finding, Preflight
-from tsnb.neuron.snippets import analyze_code, code
+from tsnb.neuron.snippets import analyze_code
 from tsnb.neuron.targets import STAND_IN, SUITED, facts, source
 from tsnb.neuron.targets import target as find_target
 from tsnb.tracing.compare import compare
-from tsnb.tracing.graphs import nodes
 from tsnb.tracing.inputs import parameters
 from tsnb.tracing.probe import check_belongs
 from tsnb.tracing.traced import Traced, check_eval
@@ -27,46 +25,16 @@ if TYPE_CHECKING:
 
     from tsnb.neuron.operators import Operators
     from tsnb.neuron.targets import Target
-    from tsnb.tracing.contract import Shape
 
     Findings = Iterator[Finding]
 
 EMBEDDING = "aten::embedding"
 SDPA = "aten::scaled_dot_product_attention"
 SIZED_BY_DATA = ("aten::nonzero", "aten::masked_select", "aten::unique", "aten::_unique2")
-TUTORIAL_DTYPES = {"int64", "float32"}  # AWS's tutorials compile with these
 WRITING = ("causal-lm", "seq2seq-lm")
 GRAPH, COMPARED = "read off the trace", "trace and model run side by side"
 GIVE_MODEL = "Give the model: tsnb.neuron.preflight(traced, target, model=model)."
 ok, attention, blocker = (partial(Finding, kind) for kind in ("ok", "attention", "blocker"))
-
-
-@dataclass(frozen=True)
-class Case:
-    """What the checks look at.
-
-    Attributes
-    ----------
-    traced
-        The trace.
-    target
-        The generation.
-    operators
-        Of the graph.
-    weights
-        Each weight once, as `(number, bytes)`.
-    model
-        The model it was made from, if the reader has it.
-    task
-        The name of a task in `facts.toml`, if it is known.
-    """
-
-    traced: Traced
-    target: Target
-    operators: Operators
-    weights: tuple[int, int]
-    model: nn.Module | None = None
-    task: str = ""
 
 
 def preflight(
@@ -118,37 +86,33 @@ def preflight(
     if model is not None:
         check_eval(model)
         check_belongs(traced, model)
-    operators, size = operators_of(traced.module, target), weights(traced.module)
-    case = Case(traced, generation, operators, size, model, task)
-    names = traced.contract.input_names
+    operators, (count, stored) = operators_of(traced.module, target), weights(traced.module)
     return Preflight(
         target=generation,
-        input_names=names,
-        findings=tuple(finding for check in CHECKS for finding in check(case)),
+        input_names=traced.contract.input_names,
+        findings=(
+            *_graph(traced),
+            *(_inf1_operators if target == "inf1" else _inf2_operators)(traced, operators),
+            *_inputs(traced, model, generation),
+            *_weights(traced.module if model is None else model, count, stored, generation),
+            *_flow(traced, model),
+            *_fit(model, task, generation),
+        ),
         operators=operators,
-        weights=size[0],
-        buckets=generation.buckets(size[0]),
-        code=code(names, target, device=False),
-        analyze=analyze_code(names, target),
+        weights=count,
+        buckets=generation.buckets(count),
+        analyze=analyze_code(traced.contract.input_names, target),
     )
 
 
 def check_plain(traced: object) -> None:
     """Raise a NeuronError where something is no trace, or one that is compiled already."""
     if not isinstance(traced, Traced):
-        raise NeuronError(
-            f"Expected a trace, as tsnb.trace(model, inputs) returns it; got {type(traced).__name__}."
-        )
+        raise NeuronError(f"Expected what tsnb.trace(model, inputs) returns; got {type(traced).__name__}.")
     if traced.contract.target == STAND_IN:
-        raise NeuronError(
-            "This is a stand-in that fixed_shape made; its check of shapes is in the graph. Give the trace "
-            "it was made from."
-        )
+        raise NeuronError("This is a stand-in that fixed_shape made. Give the trace it was made from.")
     if is_compiled(traced.module):
-        raise NeuronError(
-            "This graph is compiled for Neuron already: it has neuron:: operators. Give the model, or a "
-            "plain trace of it."
-        )
+        raise NeuronError("This graph is compiled for Neuron already. Give a plain trace of the model.")
 
 
 def checked_task(task: str | None, model: nn.Module | None) -> str:
@@ -172,70 +136,49 @@ def checked_task(task: str | None, model: nn.Module | None) -> str:
     return task or next((known_task for known_task, ends in known.items() if name.endswith(tuple(ends))), "")
 
 
-def skipped_input(model: nn.Module | None, names: tuple[str, ...]) -> str:
-    """Return the first input of `forward` that is left out before the last of these, if any is."""
-    known = list(parameters(model)) if model is not None else list(names)
-    return next((name for name in known[: len(names)] if name not in names), "")
-
-
-def _graph(case: Case) -> Findings:
-    contract, graph = case.traced.contract, case.traced.module.inlined_graph
-    names = ", ".join(contract.output_names) or "?"
-    devices = {
-        node.s("value")
-        for node in nodes(graph)
-        if node.kind() == "prim::Constant" and node.output().type().kind() == "DeviceObjType"
-    }
+def _graph(traced: Traced) -> Findings:
+    contract = traced.contract
+    graph: Any = traced.module.inlined_graph
     if not contract.known:
-        yield attention(
-            "contract",
-            "tsnb did not make this trace: its inputs were read off the graph, and their shapes and dtypes, "
-            "and whether it agrees with its model, are unknown.",
-            "Trace the model with tsnb.trace, which writes them down.",
-            GRAPH,
-        )
+        why = "tsnb did not make this trace: shapes, dtypes, and whether it equals its model, are unknown."
+        yield attention("contract", why, "Trace the model with tsnb.trace.", GRAPH)
     if any(output.type().kind() == "DictType" for output in graph.outputs()):
         why = "The graph returns a dict, over which many conversions stumbled."
-        todo = "Return a tuple: trace with tsnb.trace, or set model.config.return_dict = False."
-        yield blocker("outputs", why, todo, source("dict-outputs"))
+        yield blocker("outputs", why, "Trace with tsnb.trace: it returns a tuple.", source("dict-outputs"))
     else:
+        names = ", ".join(contract.output_names) or "?"
         yield ok("outputs", f"The graph returns tensors without a dict: {names}.", source=GRAPH)
-    if devices <= {"cpu"}:
-        yield ok("device", "No device but the CPU is written into the graph.", source=GRAPH)
-    else:
-        why = f"Devices are written into the graph: {', '.join(sorted(devices))}."
-        todo = "Move model and inputs to the CPU and trace again; Neuron's graphs take and give CPU tensors."
-        yield blocker("device", why, todo, GRAPH)
+    constants = graph.findAllNodes("prim::Constant")
+    devices = {node.s("value") for node in constants if node.output().type().kind() == "DeviceObjType"}
+    why = f"Devices that are written into the graph: {', '.join(sorted(devices)) or 'none'}."
+    todo = "" if devices <= {"cpu"} else "Move model and inputs to the CPU and trace again."
+    yield (blocker if todo else ok)("device", why, todo, GRAPH)
 
 
-def _operators(case: Case) -> Findings:
-    yield from (_inf1_operators if case.target.name == "inf1" else _inf2_operators)(case)
-
-
-def _inf1_operators(case: Case) -> Findings:
-    operators, place = case.operators, source("inf1-operators")
+def _inf1_operators(traced: Traced, operators: Operators) -> Findings:
+    outside, place = operators.outside, source("inf1-operators")
     counted = [operator for operator in operators if operator.arithmetic]
     total = sum(operator.count for operator in counted)
     listed = sum(operator.count for operator in counted if operator.support in ("supported", "limited"))
-    yield (ok if set(operators.outside) <= {EMBEDDING} else attention)(
+    yield (ok if set(outside) <= {EMBEDDING} else attention)(
         "operators",
         f"Estimate: {listed} of {total} aten:: nodes ({listed / max(total, 1):.1%}) are on torch-neuron's "
-        "list, which is made from a change log that ends in 2023. The real toolchain traces with torch 1.13, "
-        f"this trace is of torch {case.traced.contract.versions.get('torch', '?')}. Constants do not count.",
+        "list, from a change log that ends in 2023. The compiler traces with torch 1.13, this trace is of "
+        f"torch {traced.contract.versions.get('torch', '?')}.",
         "On a host with the compiler, torch.neuron.analyze_model says it for certain.",
         place,
     )
-    if EMBEDDING in operators.outside:
+    if EMBEDDING in outside:
         why = f"{EMBEDDING} runs on the CPU by design: AWS took it off the list for its performance."
         yield ok("operators", why, "Leave fallback=True, the default.", place)
-    if SDPA in operators.outside:
+    if SDPA in outside:
         why = f"{SDPA} is not on the list; torch 1.13, which Inf1 needs, does not have it."
         todo = 'Load with eager attention and trace again: tsnb.load(name, attn_implementation="eager").'
         yield attention("operators", why, todo, place)
-    rest = ", ".join(kind for kind in operators.outside if kind not in (EMBEDDING, SDPA))
+    rest = ", ".join(kind for kind in outside if kind not in (EMBEDDING, SDPA))
     if rest:
         why = f"Not on the list: {rest}. They run on the CPU, and the graph is cut before and after each."
-        todo = "If they are many, write them with listed operators; with fallback=False they are refused."
+        todo = "If they are many, write them with listed operators."
         yield attention("operators", why, todo, source("inf1-trace"))
     limited = "; ".join(f"{operator.kind}: {operator.condition}" for operator in operators.of("limited"))
     if limited:
@@ -243,13 +186,13 @@ def _inf1_operators(case: Case) -> Findings:
         yield attention("operators", f"On the list under a condition: {limited}.", todo, place)
 
 
-def _inf2_operators(case: Case) -> Findings:
-    kinds = [operator.kind for operator in case.operators if operator.arithmetic]
-    command = analyze_code(case.traced.contract.input_names, "inf2").splitlines()[-1]
+def _inf2_operators(traced: Traced, operators: Operators) -> Findings:
+    kinds = [operator.kind for operator in operators if operator.arithmetic]
+    command = analyze_code(traced.contract.input_names, "inf2").splitlines()[-1]
     yield attention(
         "operators",
-        "For Inf2 no valid list of operators exists: the published one dates from October 2022 and lacks "
-        f"linear, layer_norm and gelu. So there is no estimate. The {len(kinds)} kinds: {', '.join(kinds)}.",
+        "For Inf2 no valid list of operators exists, so that there is no estimate: the published one dates "
+        f"from October 2022 and lacks linear. The {len(kinds)} kinds: {', '.join(kinds)}.",
         f"On a host with the compiler, with the inputs as a tuple: {command}",
         source("inf2-analyze"),
     )
@@ -260,104 +203,82 @@ def _inf2_operators(case: Case) -> Findings:
         yield blocker("operators", why, todo, source("inf2-trace"))
 
 
-def _inputs(case: Case) -> Findings:
-    contract, place = case.traced.contract, source(f"{case.target.name}-trace")
-    names, skipped = ", ".join(contract.input_names), skipped_input(case.model, contract.input_names)
-    if skipped:
-        why = f"Neuron takes inputs by position, and forward has {skipped} before the last of {names}."
-        todo = f"Give {skipped} too, or the others land in wrong places; for Inf2, tsnb.neuron.convert helps."
-        yield attention("order", why, todo, place)
-    else:
-        why = f"Neuron takes inputs by position, as a {case.target.inputs}: {names}."
-        yield ok("order", why, source=place)
+def _inputs(traced: Traced, model: nn.Module | None, target: Target) -> Findings:
+    contract, place = traced.contract, source(f"{target.name}-trace")
+    names = contract.input_names
+    known = names if model is None else tuple(parameters(model))
+    skipped = next((name for name in known[: len(names)] if name not in names), "")
+    why = f"Neuron takes inputs by position, as a {target.inputs}: {', '.join(names)}."
+    todo = f"Give {skipped} too, which forward has before the last, or inputs land in wrong places."
+    yield attention("order of inputs", why, todo, place) if skipped else ok("order of inputs", why, "", place)
+    shape = f"{contract.batch_size or '?'} × {contract.length or '?'}"
+    why = f"A compiled graph takes its traced shape alone, {shape}; dynamic batching frees the batch size."
+    todo = "Choose the length by your texts, pad with a mask, cut what is longer, or compile several."
     if contract.length is None:
-        why = "A compiled graph takes its traced shape and no other, and this contract does not tell it."
         todo = "Trace the model with tsnb.trace and inputs of (batch, length)."
-        yield attention("shapes", why, todo, place)
-    else:
-        yield attention(
-            "shapes",
-            f"A compiled graph takes its traced shape alone: {contract.batch_size} × {contract.length}. "
-            "Another is an error; only dynamic batching frees the batch size.",
-            "Choose the length by your texts (tsnb.widgets.MaxLengthChooser), pad with a mask, cut what "
-            "is longer, or compile several. tsnb.neuron.fixed_shape lets you practise on the CPU.",
-            source("buckets") if case.target.name == "inf1" else place,
-        )
+    yield attention("shapes", why, todo, source("buckets") if target.name == "inf1" else place)
     dtypes = ", ".join(f"{name} {dtype}" for name, dtype in contract.dtypes.items()) or "?"
     why = f"A compiled graph takes its traced dtypes: {dtypes}. AWS's tutorials use int64 and float32."
-    if contract.dtypes and set(contract.dtypes.values()) <= TUTORIAL_DTYPES:
-        yield ok("dtypes", why, source=source("buckets"))
-    else:
-        todo = "Trace with int64 ids and float32 numbers, or try the compiler on a small model first."
-        yield attention("dtypes", why, todo, place)
-    if case.target.weight_size:
+    usual = contract.dtypes and set(contract.dtypes.values()) <= {"int64", "float32"}
+    todo = "" if usual else "Trace with int64 ids and float32 numbers, or try a small model first."
+    yield (attention if todo else ok)("dtypes", why, todo, source("buckets"))
+    if target.weight_size:
         why = "On Inf1 FP32 is cast to BF16 by default, so that results differ from the model's."
         todo = "Compare both on your own texts. Rounded to BF16 on a CPU, small BERTs moved by up to 2 %."
         yield attention("dtypes", why, todo, place)
 
 
-def _weights(case: Case) -> Findings:
-    module: Any = case.traced.module if case.model is None else case.model
+def _weights(module: Any, count: int, stored: int, target: Target) -> Findings:
     if list(module.parameters()):  # of a frozen graph nothing is known
         pairs = "; ".join(f"{pair.first} = {pair.second}" for pair in tying(module).tied)
         why = f"Tied, and counted once: {pairs}. They trace; whether compiled twice, AWS does not say."
-        yield ok("weights", why if pairs else "No weights share storage.", source=GRAPH)
-    count, stored = case.weights
-    needed = count * case.target.weight_size or stored
-    core, chip = (f"{size / 1e9:.1f} GB" for size in (case.target.core_memory, case.target.chip_memory))
-    place = source("buckets" if case.target.name == "inf1" else "inf2-memory")
+        yield ok("tied weights", why if pairs else "No weights share storage.", source=GRAPH)
+    needed = count * target.weight_size or stored
+    core, chip = (f"{size / 1e9:.1f} GB" for size in (target.core_memory, target.chip_memory))
+    place = source("buckets" if target.name == "inf1" else "inf2-memory")
     why = f"{count:,} weights take about {needed / 1e9:.2g} GB; a NeuronCore has {core}, the chip {chip}."
-    if needed > case.target.chip_memory:
+    if needed > target.chip_memory:
         yield blocker("size", f"Too much for a chip: {why}", "Take a smaller model.", place)
-    elif needed > case.target.core_memory:
+    elif needed > target.core_memory:
         todo = "Spread it over several cores, or take a smaller model."
         yield attention("size", f"Too much for a NeuronCore: {why}", todo, place)
     else:
         yield ok("size", why, source=place)
-    todo = "tsnb.plan_buckets finds the best lengths for your texts; watch the memory as you load them."
-    allowed = case.target.buckets(count)
+    todo = "Find the best lengths with tsnb.plan_buckets; watch the memory as you load them."
+    allowed = target.buckets(count)
     if allowed is not None:
         why = f"By AWS's rule, round(1e9 / weights), about {allowed:,} compiled lengths fit on a NeuronCore."
         yield (ok if allowed else attention)("buckets", why, todo, source("buckets"))
-    elif count:
-        why = "AWS's rule for the number of compiled lengths is for Inf1; for Inf2 there is none."
-        yield attention("buckets", why, todo, source("inf2-trace"))
 
 
-def _flow(case: Case) -> Findings:
-    """Look for what Python decided while it was traced, by other shapes.
-
-    Where the trace was not verified at another length and batch size, and the model is there, two
-    smaller shapes are run, because they are quick.
-    """
-    contract = case.traced.contract
+def _flow(traced: Traced, model: nn.Module | None) -> Findings:
+    """Look for what Python decided while it was traced, by the tracer's warnings and two smaller shapes."""
+    contract = traced.contract
     batch, length = contract.batch_size, contract.length
-    same, other = list(contract.verified), []
-    if case.model is not None and batch and length and not is_dynamic(contract):
-        shapes = [(size, max(1, length // 2)) for size in (batch, batch + 1)]
-        kinds = {shape: compare(case.traced, case.model, shape).kind for shape in shapes}
-        same += [shape for shape in shapes if kinds[shape] == "same" and shape not in same]
-        other = [shape for shape in shapes if kinds[shape] in ("wrong", "raises")]
-    lines = ", ".join(warning.source for warning in case.traced.warnings if warning.harmless is False)
-    if other or lines:
-        where = "; ".join(filter(None, [_listed(other), lines]))
-        why = f"Python took part in this trace: at other shapes it may part from the model ({where})."
+    same, other = dict.fromkeys(contract.verified), []
+    if model is not None and batch and length and not is_dynamic(contract):
+        for shape in [(size, max(1, length // 2)) for size in (batch, batch + 1)]:
+            kind = compare(traced, model, shape).kind
+            if kind == "same":
+                same[shape] = None
+            elif kind != "unsupported":
+                other.append(f"{shape[0]} × {shape[1]}")
+    where = other + [warning.source for warning in traced.warnings if warning.harmless is False]
+    if where:
+        why = f"Python took part in this trace; elsewhere it may part from the model: {', '.join(where)}."
         todo = "Make a trace of its own for every length and batch size; tsnb.probe maps them."
-        yield attention("flow", why, todo, COMPARED)
+        yield attention("control flow", why, todo, COMPARED)
     elif len({length for _, length in same}) > 1:
-        yield ok("flow", f"No sign of Python: trace and model agree at {_listed(same)}.", source=COMPARED)
+        shapes = ", ".join(f"{batch} × {length}" for batch, length in same)
+        yield ok("control flow", f"No sign of Python: trace and model agree at {shapes}.", source=COMPARED)
     else:
         why = "Whether Python took part in this trace is unknown: it was compared at one shape or none."
-        yield attention("flow", why, GIVE_MODEL, COMPARED)
+        yield attention("control flow", why, GIVE_MODEL, COMPARED)
 
 
-def _listed(shapes: list[Shape]) -> str:
-    return ", ".join(f"{batch} × {length}" for batch, length in shapes)
-
-
-def _fit(case: Case) -> Findings:
+def _fit(model: nn.Module | None, task: str, target: Target) -> Findings:
     """Look up the kind of model in AWS's table of May 2023, which is historical, and the task."""
-    kind = getattr(getattr(case.model, "config", None), "model_type", "")
+    kind = getattr(getattr(model, "config", None), "model_type", "")
     row = next((row for row in facts()["fit"] if kind in (*row["named"], *row["like"])), None)
     table = "AWS's table of May 2023; its page was deleted in 2024"
     if row is None:
@@ -365,23 +286,19 @@ def _fit(case: Case) -> Findings:
         todo = "Try it on one instance before you plan with it." if kind else GIVE_MODEL
         yield attention("architecture", why, todo, table)
     else:
-        rating = facts()["rating"][row[case.target.name]]
-        named = f"{row['family']}s ({', '.join(row['named'])}) {rating['means']} for {case.target.name}"
-        like = f" The table does not name {kind}, which is built like them." if kind in row["like"] else ""
-        yield Finding(rating["kind"], "architecture", f"Historical: {named}.{like}", rating["todo"], table)
+        rated = facts()["rating"][row[target.name]]
+        why = f"Historical: {row['family']}s ({', '.join(row['named'])}) {rated['means']} for {target.name}."
+        why += f" The table does not name {kind}, which is built like them." if kind in row["like"] else ""
+        yield Finding(rated["kind"], "architecture", why, rated["todo"], table)
     place = source("tasks")
-    if not case.task:
+    if not task:
         todo = "Give task, such as question-answering, or the model."
         yield attention("task", "The task is unknown.", todo, place)
-    elif case.task in WRITING:
-        why = f"{case.task} writes text token by token, so that one graph is not enough."
+    elif task in WRITING:
+        why = f"{task} writes text token by token, so that one graph is not enough."
         todo = "Trace encoder and decoder apart behind a wrapper, with a short maximum length."
         yield attention("task", why, todo, place)
-    elif case.target.name == "inf1" and case.task in SUITED:
-        yield ok("task", f"{case.task} is one of the three tasks that suit Inf1 best.", source=place)
     else:
-        why = f"{case.task} reads a text in one pass. AWS gives no rating of it for this generation."
-        yield ok("task", why, source=place)
-
-
-CHECKS = (_graph, _operators, _inputs, _weights, _flow, _fit)
+        suits = target.name == "inf1" and task in SUITED
+        rating = "It is one of the three that suit Inf1 best." if suits else "AWS gives no rating of it here."
+        yield ok("task", f"{task} reads a text in one pass. {rating}", source=place)

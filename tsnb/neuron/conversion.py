@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from tsnb.tracing.contract import Contract, Shape
-
     Tensors = Mapping[str, torch.Tensor]
 
 REFUSAL = "Stand-in for a Neuron graph, on the CPU"
@@ -80,19 +78,15 @@ def convert(
     """
     import torch
 
-    generation = find_target(target)
-    module = getattr(model, "module", model)
+    generation, module = find_target(target), getattr(model, "module", model)
     if isinstance(module, torch.jit.ScriptModule):
-        raise NeuronError(
-            "This graph is compiled for Neuron already: it has neuron:: operators. Give the model."
-            if is_compiled(module)
-            else "This is a trace; the compiler needs the model itself and traces it in its own way."
-        )
+        what = "compiled for Neuron already" if is_compiled(module) else "a trace"
+        raise NeuronError(f"This graph is {what}. The compiler needs the model itself.")
     ordered = in_forward_order(checked_module(model), checked_tensors(inputs))
     if target == "inf1":
         raise NeuronError(
-            f"The packages for Inf1 need Python {generation.pythons} and torch {generation.torch}, which are "
-            f'too old for tsnb: tsnb.neuron.code({list(ordered)}, "inf1") writes the program to run there.'
+            "The packages for Inf1 need a Python and a torch that are too old for tsnb: "
+            f'tsnb.neuron.code({list(ordered)}, "inf1") writes the program to run there.'
         )
     detection = detect_one(generation)
     if not detection.can_convert:
@@ -104,29 +98,22 @@ def convert(
     if not ready:
         arguments = options.get("compiler_args") or ""
         text = arguments if isinstance(arguments, str) else shlex.join(arguments)
-        options = {"cpu_backend": True} | options
         if "--target" not in text:
-            options["compiler_args"] = f"{text} --target {target}".strip()
+            text = f"{text} --target {target}".strip()
+        options = {"cpu_backend": True, **options, "compiler_args": text}
     try:
         package = importlib.import_module(generation.package)
         compiled = package.trace(_by_position(model, tuple(ordered)), tuple(ordered.values()), **options)
-    except Exception as error:  # whatever a compiler raises
+        outputs = flatten(compiled(*ordered.values())) if ready else []
+    except Exception as error:  # whatever a compiler or a runtime raises
         raise NeuronError(
-            f"{generation.package}.trace failed: {error} If it names an operator, torch_neuronx.analyze "
-            "lists all, and partitioner_config=torch_neuronx.PartitionerConfig() leaves them to the CPU."
+            f"{generation.package} could not compile it, or not run it: {error} If that names an operator, "
+            "partitioner_config=torch_neuronx.PartitionerConfig() leaves it to the CPU."
         ) from error
     if ready:
         with torch.no_grad():
-            eager = flatten(model(**ordered))
-            try:
-                outputs = flatten(compiled(*ordered.values()))
-            except Exception as error:  # whatever a runtime raises
-                raise NeuronError(
-                    f"The model was compiled for {target}, and running it on this device failed: {error} If "
-                    "the device is of another generation, run it there."
-                ) from error
-        allowed = generation.tolerance if tolerance is None else tolerance
-        check_difference(relative_difference(eager, outputs), allowed)
+            part = relative_difference(flatten(model(**ordered)), outputs)
+        check_difference(part, generation.tolerance if tolerance is None else tolerance)
     contract = replace(
         plain,
         fixed_shape=True,
@@ -146,7 +133,7 @@ def check_difference(part: float, allowed: float) -> str:
     if not part <= allowed:
         raise NeuronError(
             f"The compiled graph differs from the model by {part:.2g} of its largest output; {allowed} is "
-            "allowed. Look at the casting options of the compiler, or give a tolerance of your own."
+            "allowed. Look at the compiler's casting options, or give a tolerance."
         )
     return f"off by {part:.2g} of the largest output, {allowed} allowed"
 
@@ -206,12 +193,18 @@ def fixed_shape(traced: Traced) -> Traced:
 
     check_plain(traced)
     contract = traced.contract
-    if not contract.length or not contract.batch_size or set(contract.input_names) - set(contract.input_axes):
-        raise NeuronError(
-            "The contract of this trace does not say its shape, so that no other can be refused. Trace the "
-            "model with tsnb.trace, and save it with tsnb.save."
-        )
-    shape = contract.batch_size, contract.length
+    names, shape = contract.input_names, (contract.batch_size or 0, contract.length or 0)
+    if not all(shape) or set(names) - set(contract.input_axes):
+        raise NeuronError("The contract of this trace does not say its shape. Trace it with tsnb.trace.")
+    source = [f"def forward(self, {', '.join(f'{name}: Tensor' for name in names)}):"]
+    for name in names:
+        sizes, dtype = list(resolve(contract.input_axes[name], *shape)), contract.dtypes[name]
+        message = f"{REFUSAL}: the input {name} must have the shape {sizes} and be {dtype}."
+        source += [
+            f"    if list({name}.shape) != {sizes} or {name}.dtype != torch.{dtype}:",
+            f"        raise ValueError({message!r})",
+        ]
+    source.append(f"    return self.inner({', '.join(names)})\n")
 
     class StandIn(torch.nn.Module):
         def __init__(self) -> None:
@@ -220,31 +213,6 @@ def fixed_shape(traced: Traced) -> Traced:
 
     with quiet_jit() as jit:
         guarded = jit.script(StandIn().eval())
-        guarded.define(_source(contract, shape))
+        guarded.define("\n".join(source))
         frozen = jit.freeze(guarded)
     return Traced(frozen, replace(contract, fixed_shape=True, target=STAND_IN, verified=(shape,)))
-
-
-def _source(contract: Contract, shape: Shape) -> str:
-    """Write the check, input by input, as TorchScript.
-
-    It has a method and names of its own, because an input may be called `list` or `torch`.
-    """
-    names = contract.input_names
-    lines = [f"def check(self, {', '.join(f'input_{place}: Tensor' for place in range(len(names)))}):"]
-    for place, name in enumerate(names):
-        sizes, dtype = list(resolve(contract.input_axes[name], *shape)), contract.dtypes[name]
-        message = f"the input {name} must have the shape {sizes} and be {dtype}."
-        lines += [
-            f"    if list(input_{place}.shape) != {sizes} or input_{place}.dtype != torch.{dtype}:",
-            f"        raise ValueError({f'{REFUSAL}: {message}'!r})",
-        ]
-    return "\n".join(
-        [
-            *lines,
-            f"def forward(self, {', '.join(f'{name}: Tensor' for name in names)}):",
-            f"    self.check({', '.join(names)})",
-            f"    return self.inner({', '.join(names)})",
-            "",
-        ]
-    )

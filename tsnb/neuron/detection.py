@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -19,30 +18,21 @@ from tsnb.neuron.targets import TARGETS, Target, facts
 State = Literal["absent", "broken", "no-trace", "no-compiler", "no-device", "ready"]
 INDENT = " " * 6  # below a generation's name
 DEVICES = Path("/dev")
-SECONDS = 120  # an import on a cold disk takes long; one that hangs takes longer
 PROBE = """
 import importlib, sys
 package = importlib.import_module(sys.argv[1])
-print()
-print("tsnb:", callable(getattr(package, "trace", None)))
+print("\\ntsnb:", callable(getattr(package, "trace", None)))
 """
-SDK = "{install} from AWS's own pip repository, or a Deep Learning AMI of SDK {sdk} or older"
 NO_SDK = "Works: tracing, shapes, tsnb.neuron.preflight and fixed_shape, which need no SDK."
-WORDS: dict[State, tuple[str, str, str]] = {  # what is here, what works, what to do next
-    "absent": ("{package} is not installed here.", NO_SDK, f"Next: to convert, use a Linux host with {SDK}."),
-    "broken": (
-        "{package} is installed, but its import fails: {detail}",
-        NO_SDK,
-        "Next: install {install} again, in an environment of its own, with the versions below.",
-    ),
-    "no-trace": (
-        "{package} has no function trace: it is incomplete, or the newer TorchNeuron, with torch.compile.",
-        NO_SDK,
-        "Next: install {install} of SDK {sdk} or older in an environment of its own.",
-    ),
+HOST = "on a Linux host with {install} from AWS's own pip repository, or a Deep Learning AMI of SDK {sdk}"
+AGAIN = "Next: install {install} of SDK {sdk} or older, in an environment of its own."
+STATES: dict[State, tuple[str, str, str]] = {  # what is here, what works, what to do next
+    "absent": ("{package} is not installed here.", NO_SDK, f"Next: convert {HOST} or older."),
+    "broken": ("{package} is installed, but its import fails: {detail}", NO_SDK, AGAIN),
+    "no-trace": ("{package} has no function trace; TorchNeuron, of that name, has none.", NO_SDK, AGAIN),
     "no-compiler": (
         "{package} is installed, its compiler {compiler} is not.",
-        "Works: what needs no SDK. Files converted elsewhere run on an instance with the device ({runs_on}).",
+        "Works: what needs no SDK. Files converted elsewhere run where there is a device ({runs_on}).",
         "Next: install {install}.",
     ),
     "no-device": (
@@ -56,7 +46,6 @@ WORDS: dict[State, tuple[str, str, str]] = {  # what is here, what works, what t
         "Next: python -m tsnb.neuron.selftest shows whether they work together.",
     ),
 }
-INF1 = f"Next: run the program of tsnb.neuron.code(names, 'inf1') on a Linux host with {SDK}."
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,16 +60,12 @@ class Detection:
         `absent`: no package; `broken`: its import fails; `no-trace`: a package of that name
         without the function `.trace`; `no-compiler`; `no-device`: can compile, cannot run;
         `ready`.
-    python, torch
-        Versions here; torch's is empty where it is not installed.
     detail
         What the import said, for `broken`.
     """
 
     target: Target
     state: State
-    python: str
-    torch: str
     detail: str = ""
 
     @property
@@ -92,29 +77,25 @@ class Detection:
     def lines(self) -> tuple[str, ...]:
         """What is here, what works, what to do next, which versions fit, where to compile, and until when."""
         need, known = self.target, facts()
-        here, works, todo = WORDS[self.state]
+        here, works, todo = STATES[self.state]
         if need.name == "inf1":
-            works, todo = NO_SDK, INF1
+            works, todo = NO_SDK, f"Next: run the program of tsnb.neuron.code(names, 'inf1') {HOST} or older."
         values = vars(need) | {"install": " ".join(need.install), "detail": self.detail}
-        python_fits = self.python.split(".")[:2] in [["3", str(minor)] for minor in need.python]
-        torch_fits = f"{self.torch.partition('+')[0]}.".startswith(f"{need.torch}.")
+        python, torch = platform.python_version(), installed("torch").get("torch", "-")
+        fits = {True: "fits", False: "does not fit"}
+        python_fits = fits[sys.version_info.minor in need.python]
+        torch_fits = fits[f"{torch.partition('+')[0]}.".startswith(f"{need.torch}.")]
         return (
             *(text.format(**values) for text in (here, works, todo)),
-            f"Needs Python {need.pythons}; here Python {self.python} {_fits(fits=python_fits)}.",
-            f"Needs torch {need.torch}; here torch {self.torch or '-'} {_fits(fits=torch_fits)}.",
+            f"Needs Python {need.pythons}; here Python {python} {python_fits}.",
+            f"Needs torch {need.torch}; here torch {torch} {torch_fits}.",
             f"As of {known['as_of']} (SDK {known['sdk']}): {need.status}",
         )
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         here, *rest = self.lines
         parts = (f"{self.target.name}: {here}", *(INDENT + line for line in rest))
         return "\n".join(wrapped(part, INDENT) for part in parts)
-
-    __repr__ = __str__
-
-
-def _fits(*, fits: bool) -> str:
-    return "fits" if fits else "does not fit"
 
 
 class Detections(tuple[Detection, ...]):
@@ -122,10 +103,8 @@ class Detections(tuple[Detection, ...]):
 
     __slots__ = ()
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return "\n".join(map(str, self))
-
-    __repr__ = __str__
 
 
 def detect() -> Detections:
@@ -152,8 +131,16 @@ def detect() -> Detections:
 
 def detect_one(target: Target) -> Detection:
     """Look for one generation's packages; see `detect`."""
-    state, detail = _state(target)
-    return Detection(target, state, platform.python_version(), installed("torch").get("torch", ""), detail)
+    if find_spec(target.package) is None:
+        return Detection(target, "absent")
+    traces, problem = _traces(target.package)
+    if problem:
+        return Detection(target, "broken", problem)
+    if not traces:
+        return Detection(target, "no-trace")
+    if find_spec(target.compiler) is None:
+        return Detection(target, "no-compiler")
+    return Detection(target, "ready" if any(DEVICES.glob("neuron*")) else "no-device")
 
 
 def installed(*distributions: str) -> dict[str, str]:
@@ -167,47 +154,20 @@ def installed(*distributions: str) -> dict[str, str]:
     return versions
 
 
-def _state(target: Target) -> tuple[State, str]:
-    if not _importable(target.package):
-        return "absent", ""
-    traces, detail = _traces(target.package)
-    if detail:
-        return "broken", detail
-    if not traces:
-        return "no-trace", ""
-    if not _importable(target.compiler):
-        return "no-compiler", ""
-    return ("ready" if any(DEVICES.glob("neuron*")) else "no-device"), ""
-
-
-def _importable(module: str) -> bool:
-    """Tell whether a module could be imported; an odd one, without a spec, counts as there."""
-    try:
-        return find_spec(module) is not None
-    except (ImportError, ValueError):
-        return True
-
-
 def _traces(package: str) -> tuple[bool, str]:
     """Tell whether a package has the function `trace`, or what went wrong on the way there."""
     if package in sys.modules:
         return callable(getattr(sys.modules[package], "trace", None)), ""
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-    try:
-        done = subprocess.run(  # noqa: S603, this Python and a name from facts.toml
-            [sys.executable, "-c", PROBE, package],
-            env=os.environ | {"PYTHONPATH": path},
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return False, f"the import took more than {SECONDS} s"
-    answers = [line for line in done.stdout.splitlines() if line.startswith("tsnb:")]
-    if done.returncode < 0:
-        return False, f"the import crashed Python ({signal.Signals(-done.returncode).name})"
-    if done.returncode or not answers:
+    done = subprocess.run(  # noqa: S603, this Python and a name from facts.toml
+        [sys.executable, "-c", PROBE, package],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    _, reached, answer = done.stdout.rpartition("tsnb: ")
+    if done.returncode or not reached:
         last = done.stderr.strip().rpartition("\n")[2]
         return False, last or f"the import ended Python with code {done.returncode}"
-    return answers[-1].endswith("True"), ""
+    return answer.startswith("True"), ""

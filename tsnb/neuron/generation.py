@@ -38,9 +38,8 @@ class Encoder(nn.Module):
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Return one vector a token, `(batch, source length, hidden size)`."""
-        encoded = self.encoder(input_ids, attention_mask=attention_mask, return_dict=False)
-        hidden: torch.Tensor = encoded[0]
-        return hidden
+        (hidden, *_) = self.encoder(input_ids, attention_mask=attention_mask, return_dict=False)
+        return hidden  # type: ignore[no-any-return]
 
 
 class DecoderStep(nn.Module):
@@ -85,8 +84,7 @@ class DecoderStep(nn.Module):
             return_dict=False,
         )
         current = (decoded[0] * step_mask.unsqueeze(-1)).sum(1)
-        scores: torch.Tensor = self.output(current) + self.bias
-        return scores
+        return self.output(current) + self.bias  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -131,14 +129,12 @@ class TracedSeq2Seq:
             No tensors, or another shape or dtype.
         """
         named = {"input_ids": input_ids, "attention_mask": attention_mask}
-        contract = self.encoder.contract
-        expected = contract.batch_size, contract.length
+        expected = self.encoder.contract.batch_size, self.encoder.contract.length
         for name, tensor in checked_tensors(named).items():
             if tuple(tensor.shape) != expected:
                 raise InputError(
-                    f"The input {name} has the shape {tuple(tensor.shape)}; the encoder was traced for "
-                    f'{expected}, batch and length, and takes no other. Pad to it: padding="max_length", '
-                    f"max_length={contract.length}, truncation=True."
+                    f"The input {name} has the shape {tuple(tensor.shape)}; the trace takes {expected}. "
+                    f'Pad and cut to it: padding="max_length", max_length={expected[1]}, truncation=True.'
                 )
         (hidden,) = self.encoder(**named).values()
         longest, config = self.decoder.contract.length or LEAST, self.config
@@ -211,25 +207,20 @@ def trace_seq2seq(
     Taught in notebook 05.
     """
     if getattr(getattr(model, "config", None), "model_type", "") != "marian":
-        kind = type(model).__name__
-        raise InputError(f"Expected a MarianMTModel, whose encoder and decoder are traced apart; got {kind}.")
+        raise InputError(f"Expected a MarianMTModel; got {type(model).__name__}.")
     encoder, config, limit = Encoder(model), model.generation_config, model.config.max_position_embeddings
     ordered = in_forward_order(encoder, checked_tensors(inputs))
     ids, mask = ordered.values()
     if ids.ndim != 2 or mask.shape != ids.shape:  # noqa: PLR2004
         raise InputError(
-            f"Expected input_ids and attention_mask of one shape, batch × length; got {tuple(ids.shape)} and "
-            f"{tuple(mask.shape)}. Let the tokenizer make both: "
-            'tokenizer(texts, padding=True, return_tensors="pt").'
+            "Expected input_ids and attention_mask of one shape, batch × length, as tokenizers make them; "
+            f"got {tuple(ids.shape)} and {tuple(mask.shape)}."
         )
     if not is_positive_int(max_length) or max_length < LEAST:
         raise InputError(f"max_length must be a whole number of at least {LEAST}; got {max_length}.")
-    for length in (ids.shape[-1], max_length):
-        if length > limit:
-            raise InputError(
-                f"max_length={length} is over the model's position limit: it has embeddings for {limit} "
-                f"positions. Use at most {limit}."
-            )
+    longest = max(ids.shape[-1], max_length)
+    if longest > limit:
+        raise InputError(f"{longest} tokens are over the position limit of the model, which is {limit}.")
     first = trace(encoder, ordered)
     with torch.no_grad():
         hidden = encoder(**ordered)

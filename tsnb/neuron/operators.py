@@ -12,8 +12,6 @@ from typing import Any, Literal
 from tsnb.tracing.graphs import constants, holds, nodes
 
 Support = Literal["supported", "limited", "cpu", "unlisted", "unknown"]
-ARITHMETIC = "aten::"
-COMPILED = "neuron::"  # what stands in a graph that a Neuron compiler made
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Operator:
     @property
     def arithmetic(self) -> bool:
         """Whether it works on tensors (`aten::`), and is no constant, attribute or list."""
-        return self.kind.startswith(ARITHMETIC)
+        return self.kind.startswith("aten::")
 
 
 class Operators(tuple[Operator, ...]):
@@ -58,12 +56,10 @@ class Operators(tuple[Operator, ...]):
         """The kinds that are not on the list; none where there is no list."""
         return tuple(operator.kind for operator in self.of("cpu", "unlisted"))
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         width = max((len(row.kind) for row in self), default=0)
         rows = (f"{row.kind:<{width}} {row.count:>6}  {row.support}  {row.condition}" for row in self)
         return "\n".join(map(str.rstrip, rows))
-
-    __repr__ = __str__
 
 
 def operators_of(module: Any, target: str = "inf1") -> Operators:
@@ -101,7 +97,7 @@ def operators_of(module: Any, target: str = "inf1") -> Operators:
 
 def is_compiled(module: Any) -> bool:
     """Tell whether a Neuron compiler made a graph: it has operators such as `neuron::forward`."""
-    return holds(module, COMPILED)
+    return holds(module, "neuron::")
 
 
 @cache
@@ -119,10 +115,10 @@ def _on_inf1(kind: str) -> tuple[Support, str]:
     prefix, _, name = kind.partition("::")
     if name in known["supported"].get(prefix, ()):
         return "supported", ""
-    if kind in known["limited"]:
-        return "limited", known["limited"][kind]
-    on_cpu = known["removed"] | known["cpu-only"]
-    return ("cpu", on_cpu[kind]) if kind in on_cpu else ("unlisted", "")
+    tables: dict[Support, Any] = {"limited": known["limited"], "cpu": known["removed"] | known["cpu-only"]}
+    return next(
+        ((support, table[kind]) for support, table in tables.items() if kind in table), ("unlisted", "")
+    )
 
 
 def weights(module: Any) -> tuple[int, int]:

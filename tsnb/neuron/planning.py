@@ -17,7 +17,6 @@ from tsnb.lengths.lengths import checked, length_report, plan_buckets, presets, 
 from tsnb.models.load import CLASSES, EMBEDDED, MINI, NewWeightsWarning, load
 from tsnb.neuron.checks import checked_task, preflight
 from tsnb.neuron.detection import detect_one
-from tsnb.neuron.report import SYMBOLS
 from tsnb.neuron.snippets import code
 from tsnb.neuron.targets import SUITED
 from tsnb.neuron.targets import target as find_target
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
 SHORT = "who ?"  # fits in any max length
 TEXTS, LIMIT, STEP = 1000, 512, 8
-WORST_FIRST = tuple(reversed(SYMBOLS))
 
 
 @dataclass(frozen=True, repr=False)
@@ -74,7 +72,7 @@ class Plan:
     @property
     def findings(self) -> list[Finding]:
         """The findings of the preflight, the worst first."""
-        return sorted(self.report.findings, key=lambda finding: WORST_FIRST.index(finding.kind))
+        return [*self.report.of("blocker"), *self.report.of("attention"), *self.report.of("ok")]
 
     @property
     def diff(self) -> list[str]:
@@ -86,15 +84,13 @@ class Plan:
     def figures(self) -> list[tuple[str, str]]:
         """Every figure: a label, and what it stands at."""
         allowed, costs = self.report.buckets, self.costs
-        many = f": {len(self.edges)} are too many" if len(self.edges) > (allowed or math.inf) else ""
-        rule = f"there is none for {self.report.target.name}"
+        rule = "does not apply" if allowed is None else f"about {allowed:,} lengths a NeuronCore"
+        if allowed is not None and len(self.edges) > allowed:
+            rule += f": {len(self.edges)} are too many"
         return [
             ("looked through", self.traced),
             ("findings", self.report.summary),
-            (
-                "AWS's rule for Inf1",
-                rule if allowed is None else f"about {allowed:,} lengths a NeuronCore{many}",
-            ),
+            ("AWS's rule for Inf1", rule),
             ("lengths to compile", listed(self.edges)),
             ("padding", f"{costs.padding_share:.1%} of what is computed"),
             ("texts that are cut", f"{costs.cut_texts:,} of {costs.texts:,}"),
@@ -109,12 +105,10 @@ class Plan:
             "What to install where": list(self.detection.lines),
         }
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         figures = "\n".join(f"{label}: {text}" for label, text in self.figures)
         parts = ("\n".join([heading, *map(str, lines)]) for heading, lines in self.sections.items())
         return "\n\n".join([figures, *parts])
-
-    __repr__ = __str__
 
 
 def plan(  # noqa: PLR0913, a plan has as many choices
@@ -188,19 +182,17 @@ def plan(  # noqa: PLR0913, a plan has as many choices
         limit = contract.max_positions if contract else LIMIT
         max_length = (contract and contract.length) or max_lengths(counts, limit)[1]
     max_length, detection = positive_int("max_length", max_length), detect_one(find_target(target))
-    head: Any = task if task in CLASSES else "encoder"
-    options = {"head": head, "attention": attention, "length": max_length}
-    if traced is not None and contract is not None:
+    head = task if task in CLASSES else "encoder"
+    options: dict[str, Any] = {"head": head, "attention": attention, "length": max_length}
+    if traced is None or contract is None:
+        report = _embedded(subject, task, target, attention, max_length)
+        words = f"{subject} with the head {head}, {attention} attention, 1 × {max_length}"
+    else:
         report = preflight(traced, target, model, task)
         words = f"your trace, {contract.batch_size or '?'} × {contract.length or '?'}"
         words += "" if max_length == contract.length else f"; trace it again for {max_length}"
-        options = {"length": max_length} | ({"head": head} if target == "inf1" else {})
-    else:
-        report = _embedded(subject, task, target, attention, max_length)
-        words = f"{subject} with the head {head}, {attention} attention, 1 × {max_length}"
-    edges = [max_length]
-    if buckets != 1:
-        edges = plan_buckets(np.minimum(counts, max_length), buckets)
+        options |= {"attention": "", "head": head if target == "inf1" else ""}
+    edges = plan_buckets(np.minimum(counts, max_length), buckets) if buckets != 1 else [max_length]
     return Plan(
         traced=words,
         task=task,
@@ -231,9 +223,9 @@ def _embedded(subject: str, task: str, target: str, attention: Any, length: int)
     if subject not in (EMBEDDED, MINI):
         near = suggest(str(subject), (EMBEDDED, MINI))
         raise InputError(f"There is no embedded model called {subject}. {near} Trace your own model.")
-    head: Any = task if task in CLASSES else "encoder"
     with warnings.catch_warnings():  # a pooler may be new: the graph is what counts here
         warnings.simplefilter("ignore", NewWeightsWarning)
+        head: Any = task if task in CLASSES else "encoder"
         model, tokenizer = load(subject, head, attn_implementation=attention)
     traced = trace(model, dummy_inputs(tokenizer, model, SHORT, max_length=length))
     return preflight(traced, target, model, task)

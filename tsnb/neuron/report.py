@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 Kind = Literal["ok", "attention", "blocker"]
 SYMBOLS: dict[Kind, str] = {"ok": "✓", "attention": "!", "blocker": "✗"}
 COLOURS: dict[Kind, str] = {"ok": GREEN, "attention": ORANGE, "blocker": VERMILION}
-LABELS = {
-    "order": "order of inputs",
-    "weights": "tied weights",
-    "flow": "control flow",
-}
 TEXT = "line-height: 1.4; overflow-wrap: anywhere"
 LINK = "color: var(--jp-content-link-color, #1976d2); text-decoration: underline"
 
@@ -36,7 +31,7 @@ class Finding:
     kind
         `ok`; `attention`: it converts, if you know this; `blocker`: it will not do as it is.
     topic
-        What was looked at, such as `operators` or `shapes`.
+        What was looked at, such as `operators` or `order of inputs`.
     why
         What is so, and what it means.
     todo
@@ -51,24 +46,14 @@ class Finding:
     todo: str = ""
     source: str = ""
 
-    @property
-    def symbol(self) -> str:
-        """`✓`, `!` or `✗`."""
-        return SYMBOLS[self.kind]
-
-    @property
-    def label(self) -> str:
-        """The topic in words."""
-        return LABELS.get(self.topic, self.topic)
-
     def __str__(self) -> str:
-        parts = (f"{self.symbol} {self.label}: {self.why}", self.todo and f"→ {self.todo}")
+        parts = f"{SYMBOLS[self.kind]} {self.topic}: {self.why}", self.todo and f"→ {self.todo}"
         lines = [*filter(None, parts), f"({self.source})"]
         return textwrap.indent("\n".join(map(wrapped, lines)), "  ")[2:]
 
     def _repr_html_(self) -> str:
         """Return it as what can be opened; where there is something to do, it is open."""
-        head = f"{self.symbol} <b>{escape(self.label)}:</b> {escape(self.why)}"
+        head = f"{SYMBOLS[self.kind]} <b>{escape(self.topic)}:</b> {escape(self.why)}"
         todo = f"<div>→ {escape(self.todo)}</div>" if self.todo else ""
         place = escape(self.source)
         if self.source.startswith("https://"):
@@ -100,8 +85,6 @@ class Preflight:
         Number of weights, tied ones once.
     buckets
         About how many lengths fit on a NeuronCore; `None` where AWS gives no rule.
-    code
-        The program that converts.
     analyze
         The program that asks the installed compiler.
     """
@@ -112,7 +95,6 @@ class Preflight:
     operators: Operators
     weights: int
     buckets: int | None
-    code: str
     analyze: str
 
     @property
@@ -124,10 +106,6 @@ class Preflight:
         """Return the findings of a kind."""
         return tuple(finding for finding in self.findings if finding.kind == kind)
 
-    def about(self, topic: str) -> tuple[Finding, ...]:
-        """Return the findings on a topic."""
-        return tuple(finding for finding in self.findings if finding.topic == topic)
-
     @property
     def summary(self) -> str:
         """How many findings there are of each kind, in a line."""
@@ -135,10 +113,8 @@ class Preflight:
         words: dict[Kind, str] = {"blocker": "in the way", "attention": "to know about", "ok": "in order"}
         return ", ".join(f"{SYMBOLS[kind]} {counts[kind]} {text}" for kind, text in words.items())
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return "\n".join([f"Preflight for {self.target.name}: {self.summary}", *map(str, self.findings)])
-
-    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         findings = "".join(finding._repr_html_() for finding in self.findings)

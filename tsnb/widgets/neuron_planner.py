@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +29,7 @@ CONTROLS = {  # the label and the tooltip of each choice
     "task": ("task", "What the model is for; it decides the head, and how well the generation suits"),
     "target": ("generation", "The Neuron hardware to compile for; Trn1 takes what Inf2 takes"),
     "attention": ("attention", "eager is single operators, sdpa is one operator for all of it"),
-    "value": ("max length", "Longer texts are cut to it; the presets come from the texts' lengths"),
+    "value": ("max length", "Tokens that longer texts are cut to; the presets come from the texts' lengths"),
     "buckets": ("buckets", "How many lengths to compile; 1 pads every text to the max length"),
 }
 TINTS = {"+": "rgba(0, 158, 115, 0.25)", "-": "rgba(213, 94, 0, 0.25)"}
@@ -97,31 +96,22 @@ class NeuronPlanner(View):
         **choices: Any,
     ) -> None:
         self.sources: dict[str, Any] = {"traced": traced, "model": model, "lengths": lengths}
-        own = {} if traced is None else {YOURS: "your trace"}
-        begin: dict[str, Any] = {
-            "subject": [*own, EMBEDDED][0],
-            "target": TARGETS[0].name,
-            "attention": "sdpa",
-            "buckets": 4,
-        }
-        begin |= choices
+        begin: dict[str, Any] = {"subject": EMBEDDED if traced is None else YOURS, "target": TARGETS[0].name}
+        begin |= {"attention": "sdpa", "buckets": 4} | choices
         first = self._planned(**begin)
         begin |= {"task": first.task, "value": first.max_length}
         limit = LIMIT if traced is None else traced.contract.max_positions
-        self.options: dict[str, dict[Any, str]] = {
-            "subject": own | {name: name for name in (EMBEDDED, MINI)},
-            "task": {name: name for name in facts()["tasks"]},
-            "target": {target.name: target.name for target in TARGETS},
-            "attention": {name: name for name in ("sdpa", "eager")},
-            "value": {
-                length: f"{length:,} tokens"
-                for length in sorted({first.max_length, *max_lengths(lengths, limit)})
-            },
-            "buckets": {count: str(count) for count in range(1, max(MOST_BUCKETS, begin["buckets"]) + 1)},
+        options: dict[str, list[Any]] = {
+            "subject": [EMBEDDED, MINI] if traced is None else [YOURS, EMBEDDED, MINI],
+            "task": list(facts()["tasks"]),
+            "target": [target.name for target in TARGETS],
+            "attention": ["sdpa", "eager"],
+            "value": sorted({first.max_length, *max_lengths(lengths, limit)}),
+            "buckets": list(range(1, max(MOST_BUCKETS, begin["buckets"]) + 1)),
         }
         self.controls = {
             name: Dropdown(
-                options=[(text, value) for value, text in self.options[name].items()],
+                options=options[name],
                 value=begin[name],
                 description=label,
                 tooltip=tooltip,
@@ -134,7 +124,8 @@ class NeuronPlanner(View):
         super().__init__(self, row(*self.controls.values()), self.note, self.numbers, self.sections)
         for name, control in self.controls.items():
             setattr(self, name, control.value)
-            control.observe(partial(self._choose, name), "value")
+            # `link` would raise where a choice is taken back
+            control.observe(lambda change, name=name: setattr(self, name, change.new), "value")
         self.observe(self._follow, list(CONTROLS))
         self._show(first)
 
@@ -144,12 +135,10 @@ class NeuronPlanner(View):
     @validate(*CONTROLS)  # type: ignore[untyped-decorator]
     def _is_an_option(self, proposal: Any) -> Any:
         name, value = proposal.trait.name, proposal.value
-        if isinstance(value, (bool, float)) or value not in self.options[name]:
-            raise InputError(f"{name} must be one of {', '.join(map(str, self.options[name]))}; got {value}.")
+        options = self.controls[name].options
+        if isinstance(value, (bool, float)) or value not in options:
+            raise InputError(f"{name} must be one of {', '.join(map(str, options))}; got {value}.")
         return value
-
-    def _choose(self, name: str, change: Any) -> None:  # `link` would raise where a choice is taken back
-        setattr(self, name, change.new)
 
     def _follow(self, change: Any) -> None:
         """Plan for a new choice; where that fails, say so and take the choice back."""
@@ -163,9 +152,8 @@ class NeuronPlanner(View):
             self._announce(f"With {change.name} {change.new} there is no plan; it is as it was: {why}")
 
     def _planned(self, subject: str, value: int | None = None, **choices: Any) -> Plan:
-        if subject == YOURS:
-            return plan(**self.sources, max_length=value, **choices)
-        return plan(**self.sources | {"traced": None}, subject=subject, max_length=value, **choices)
+        sources = self.sources if subject == YOURS else self.sources | {"traced": None, "subject": subject}
+        return plan(**sources, max_length=value, **choices)
 
     def _announce(self, note: str) -> None:
         self.note.layout.display = "" if note else "none"  # first: what is hidden is not said
