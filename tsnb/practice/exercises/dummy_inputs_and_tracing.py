@@ -38,9 +38,7 @@ def dummy_batch(answer: Any) -> Outcome:
     import torch
 
     fits(isinstance(answer, Mapping))
-    fits(all(isinstance(values, (torch.Tensor, list)) for values in answer.values()))
-    if any(isinstance(values, list) for values in answer.values()):
-        return Outcome("lists")
+    fits(all(isinstance(values, torch.Tensor) for values in answer.values()))
     if missing := [name for name in NEEDED if name not in answer]:
         return Outcome("missing", missing=listed(missing))
     shapes = {name: tuple(tensor.shape) for name, tensor in answer.items()}
@@ -49,9 +47,9 @@ def dummy_batch(answer: Any) -> Outcome:
     model, tokenizer = embedded()
     ids, mask = (answer[name] for name in NEEDED)
     text = ids != tokenizer.pad_token_id
-    rows = [row[real].tolist() for row, real in zip(ids, text, strict=True)]
     right = (
-        rows == tokenizer(list(TEXTS))["input_ids"]
+        [row[real].tolist() for row, real in zip(ids, text, strict=True)]
+        == tokenizer(list(TEXTS))["input_ids"]
         and inspect.signature(model.forward).parameters.keys() >= answer.keys()
         and all(tensor.dtype == torch.int64 for tensor in answer.values())
         and len({tensor.data_ptr() for tensor in answer.values()}) == len(answer)
@@ -64,22 +62,14 @@ def argument_order(answer: Any) -> Outcome:
     """Let the reader trace; run the trace by name, with a mask that hides nothing."""
     import torch
 
-    from tsnb import Traced
-
     model, tokenizer = embedded()
     encoded = tokenizer("Who was Jim Henson ?", "Jim [MASK] was a puppeteer", return_tensors="pt")
     ids, segments = encoded["input_ids"], encoded["token_type_ids"]
-    try:
-        trace = call(answer, model, ids.clone(), segments.clone())
-    except AttributeError as error:
-        if "'dict' object" not in str(error):
-            raise
-        return Outcome("dict-by-position")
-    module: Any = trace.module if isinstance(trace, Traced) else trace
+    trace = call(answer, model, ids.clone(), segments.clone())
+    module: Any = getattr(trace, "module", trace)
     if not isinstance(module, torch.jit.ScriptModule):
         return Outcome("not-a-trace", kind=type(trace).__name__)
-    graph: Any = module.graph
-    names = [value.debugName().split(".")[0] for value in graph.inputs()][1:]
+    names = [value.debugName().split(".")[0] for value in module.graph.inputs()][1:]
     if names == NEEDED:
         return Outcome("not-yet")
     if "token_type_ids" not in names:
@@ -118,9 +108,9 @@ def find_the_trap(answer: Any) -> Outcome:
     from tsnb.tracing.compare import compare
 
     name, (rows, length) = answer
-    fits(all(isinstance(size, Integral) and 1 <= int(size) <= LONGEST for size in (rows, length)))
+    fits(all(isinstance(size, int) and 1 <= size <= LONGEST for size in (rows, length)))
     model, traced = _suspects()[name]
-    shape = (int(rows), int(length))
+    shape = (rows, length)
     verdict = compare(traced, model, shape)
     outcomes = {
         "wrong": verdict.kind == "same",
