@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from math import nan
-from numbers import Integral
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from tsnb.practice.exercises.base import (
@@ -109,8 +109,9 @@ def pass_preflight(answer: Any) -> Outcome:
     mask[1, 9:] = 0
 
     def scores(*inputs: Tensor) -> Tensor:
-        result = model(*inputs)
-        return result[0] if isinstance(result, tuple) else result
+        result: Any = model(*inputs)
+        tensor: Tensor = result[0] if isinstance(result, tuple) else result
+        return tensor
 
     with torch.no_grad():
         if isinstance(model(ids, mask), dict):
@@ -195,9 +196,8 @@ def graphs_for_texts(answer: Any) -> Outcome:
     from tsnb.lengths.batching import plan_static
     from tsnb.tiny_bert import corpus
 
-    shapes = sorted(((rows, length) for rows, length in answer), key=lambda shape: shape[1])
-    fits(shapes and all(isinstance(size, Integral) and int(size) >= 1 for shape in shapes for size in shape))
-    shapes = [(int(rows), int(length)) for rows, length in shapes]
+    shapes = sorted(((int(rows), int(length)) for rows, length in answer), key=itemgetter(1))
+    fits(shapes and min(map(min, shapes)) > 0)
     lengths: list[int] = token_lengths(embedded()[1], corpus.texts(TEXTS)).tolist()
     if len(shapes) > MOST_GRAPHS:
         return Outcome("too-many", count=len(shapes), allowed=MOST_GRAPHS)

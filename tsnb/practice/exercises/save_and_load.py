@@ -9,7 +9,7 @@ import zipfile
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from tsnb.practice.exercises.base import (
     Outcome,
@@ -23,7 +23,7 @@ from tsnb.practice.exercises.base import (
 )
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from tsnb import Traced
 
@@ -89,14 +89,6 @@ def travels() -> dict[str, bool]:
     }
 
 
-class File(NamedTuple):
-    """A file, rows of ids for it, and the model's own output for each row alone."""
-
-    path: Path
-    rows: list[list[int]]
-    expected: list[Tensor]
-
-
 def run_any_file(answer: Any) -> Outcome:
     """Let the reader run three files; compare each row with the model's output for it alone."""
     largest = 0.0
@@ -120,40 +112,37 @@ def run_any_file(answer: Any) -> Outcome:
 
 
 @cache
-def _files() -> dict[str, File]:
-    """Return three files, by what a sentence calls them."""
-    from tsnb import trace
+def _files() -> dict[str, tuple[Path, list[list[int]], list[Tensor]]]:
+    """Return three files, with rows of ids for each and the model's own output for each row alone."""
+    import torch
+
+    from tsnb import save, trace
     from tsnb.practice.exercises.small_models import VOCABULARY, FloatMask, NoMask
     from tsnb.tracing import traps
 
-    model, tokenizer = embedded()
-    bare, floats = traps.make(NoMask), traps.make(FloatMask)
-    ids = _question()["input_ids"] % VOCABULARY
-    mask = ids.new_ones(ids.shape).float()
-    traced = trace(bare, {"input_ids": ids}), trace(floats, {"input_ids": ids, "attention_mask": mask})
-    return {
-        OWN: _file(model, _bert(), len(tokenizer)),
-        "the file that takes ids alone": _file(bare, traced[0], VOCABULARY),
-        "the file with a mask of float32": _file(floats, traced[1], VOCABULARY),
-    }
-
-
-def _file(model: nn.Module, traced: Traced, vocabulary: int) -> File:
-    """Save a trace; run the model on each of a few rows that hold no padding."""
-    import torch
-
-    from tsnb import save
-
-    path = save(traced, Path(_folder().name) / f"{type(model).__name__}.pt")
-    draw = torch.Generator().manual_seed(3)
-    rows = [torch.randint(10, vocabulary, (1, length), generator=draw) for length in LENGTHS]
-    kinds = {name: getattr(torch, kind) for name, kind in traced.contract.dtypes.items()}
-    expected = []
-    for ids in rows:
-        inputs = {"input_ids": ids, "attention_mask": ids * 0 + 1, "token_type_ids": ids * 0}
-        with torch.no_grad():
-            expected.append(model(**{name: inputs[name].to(kind) for name, kind in kinds.items()})[0][0])
-    return File(path, [ids[0].tolist() for ids in rows], expected)
+    bert, tokenizer = embedded()
+    draw, files = torch.Generator().manual_seed(3), {}
+    for about, model, vocabulary, dtype in (
+        (OWN, bert, len(tokenizer), torch.int64),
+        ("the file that takes ids alone", traps.make(NoMask), VOCABULARY, torch.int64),
+        ("the file with a mask of float32", traps.make(FloatMask), VOCABULARY, torch.float32),
+    ):
+        names = inspect.signature(model.forward).parameters
+        rows, expected = [], []
+        for length in LENGTHS:
+            ids = torch.randint(10, vocabulary, (1, length), generator=draw)
+            made = {
+                "input_ids": ids,
+                "attention_mask": torch.ones_like(ids, dtype=dtype),
+                "token_type_ids": ids * 0,
+            }
+            inputs = {name: tensor for name, tensor in made.items() if name in names}
+            rows.append(ids[0].tolist())
+            with torch.no_grad():
+                expected.append(model(**inputs)[0][0])
+        path = save(trace(model, inputs), Path(_folder().name) / f"{type(model).__name__}.pt")
+        files[about] = path, rows, expected
+    return files
 
 
 def who_notices(answer: Any) -> Outcome:
