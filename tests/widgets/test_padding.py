@@ -10,7 +10,7 @@ import pytest
 from tsnb.base.errors import InputError
 from tsnb.lengths.lengths import Geometry
 from tsnb.lengths.padding import padding_cost
-from tsnb.widgets.padding import PaddingCostView, PaddingState
+from tsnb.widgets.padding import PaddingCostView
 
 RNG = np.random.default_rng(0)
 LENGTHS = np.clip(RNG.lognormal(3.3, 0.6, 300).astype(np.int64), 5, 127)
@@ -29,7 +29,7 @@ def test_without_a_front_end_it_is_the_function(view: PaddingCostView) -> None:
 
 
 def test_every_figure_has_a_label() -> None:
-    state = PaddingState(LENGTHS, geometry=Geometry(6, 384, 1536))
+    state = PaddingCostView(LENGTHS, geometry=Geometry(6, 384, 1536))
     figures = dict(state.figures())
     assert figures["texts"] == f"300 with {LENGTHS.sum():,} tokens"
     assert figures["bucket edges"] == ", ".join(map(str, state.report.edges))
@@ -43,7 +43,7 @@ def test_every_figure_has_a_label() -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("max_length", 513), ("buckets", 0), ("max_tokens", 2.5)])
 def test_a_choice_outside_its_range_changes_nothing(name: str, value: Any) -> None:
-    state = PaddingState(LENGTHS)
+    state = PaddingCostView(LENGTHS)
     before = state.report
     with pytest.raises(InputError, match=rf"{name} must be (a whole number from 1 to|one of 128, ).*{value}"):
         setattr(state, name, value)
@@ -54,21 +54,21 @@ def test_lengths_and_first_choices_are_checked(recwarn: pytest.WarningsRecorder)
     with pytest.raises(InputError, match="no lengths"):
         PaddingCostView([])
     with pytest.raises(InputError, match=r"Text 1 has 100 tokens.* 64"):
-        PaddingState([5, 100], max_length=32, max_tokens=64)
+        PaddingCostView([5, 100], max_length=32, max_tokens=64)
     assert not recwarn.list
 
 
 @pytest.mark.parametrize(("longest", "first", "chosen"), [(1, 128, 512), (512, 512, 512), (513, 1024, 1024)])
 def test_the_longest_text_has_room_in_every_choice(longest: int, first: int, chosen: int) -> None:
-    state = PaddingState([1, longest])
+    state = PaddingCostView([1, longest])
     assert state.max_tokens == chosen
     assert state.max_tokens_choices == [first * 2**power for power in range(6)]
-    assert 700 in PaddingState([1], max_tokens=700).max_tokens_choices
+    assert 700 in PaddingCostView([1], max_tokens=700).max_tokens_choices
 
 
 def test_long_texts_or_a_long_max_length_widen_the_range() -> None:
-    assert PaddingState([700]).top["max_length"] == 704
-    assert PaddingState([7], max_length=8192).top["max_length"] == 8192
+    assert PaddingCostView([700]).top["max_length"] == 704
+    assert PaddingCostView([7], max_length=8192).top["max_length"] == 8192
 
 
 @pytest.mark.parametrize(
@@ -77,12 +77,12 @@ def test_long_texts_or_a_long_max_length_widen_the_range() -> None:
 def test_controls_state_and_traits_follow_each_other(view: PaddingCostView, name: str, value: int) -> None:
     pictures: list[str] = []
     view.picture.observe(lambda change: pictures.append(change.new), "value")
-    control, choices = getattr(view, name), {name: value}
+    control, choices = view.controls[name], {name: value}
     control.value = value
     report = padding_cost(LENGTHS, **choices)  # type: ignore[arg-type]
     assert (view.edges, view.computed) == (list(report.edges), report.computed)
     [picture] = pictures
     assert str(view) == str(report)
     assert str(view) in picture
-    setattr(view.state, name, value * 2 if name == "max_tokens" else value - 1)
-    assert control.value == getattr(view.state, name)
+    setattr(view, name, value * 2 if name == "max_tokens" else value - 1)
+    assert control.value == getattr(view, name)

@@ -10,10 +10,6 @@ from typing import TYPE_CHECKING, Any
 from tsnb.practice.exercises.base import Outcome, call, compare_guesses, embedded, first_of, fits, listed
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    from tsnb import Traced
-
     Shape = tuple[int, int]
 
 TOLERANCE = 1e-4
@@ -102,13 +98,18 @@ def verdicts() -> dict[Shape, str]:
 
 
 def find_the_trap(answer: Any) -> Outcome:
-    """Compare the trace that the reader names with its model, at the shape that they name."""
+    """Compare a trace of the model that the reader names with it, at the shape that they name."""
+    import torch
+
+    from tsnb import trace
+    from tsnb.practice.exercises.small_models import SUSPECTS
+    from tsnb.tracing import traps
     from tsnb.tracing.compare import compare
 
     name, (rows, length) = answer
     fits(all(isinstance(size, int) and 1 <= size <= LONGEST for size in (rows, length)))
-    model, traced = _suspects()[name]
-    shape = (rows, length)
+    model = traps.make({suspect.__name__: suspect for suspect in SUSPECTS}[name])
+    traced, shape = trace(model, {"input_ids": torch.arange(7)[None]}), (rows, length)
     verdict = compare(traced, model, shape)
     outcomes = {
         "wrong": verdict.kind == "same",
@@ -118,20 +119,6 @@ def find_the_trap(answer: Any) -> Outcome:
     return Outcome(
         first_of(outcomes, "done"), name=name, shape=shape, difference=f"{verdict.difference or 0:.2g}"
     )
-
-
-@cache
-def _suspects() -> dict[str, tuple[nn.Module, Traced]]:
-    import torch
-
-    from tsnb import trace
-    from tsnb.practice.exercises.small_models import SUSPECTS
-    from tsnb.tracing import traps
-
-    models = {suspect.__name__: traps.make(suspect) for suspect in SUSPECTS}
-    return {
-        name: (model, trace(model, {"input_ids": torch.arange(7)[None]})) for name, model in models.items()
-    }
 
 
 def length_under_cost(answer: Any) -> Outcome:
