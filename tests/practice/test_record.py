@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -101,6 +102,17 @@ def test_where_no_file_can_be_made_it_is_kept_in_memory(tmp_path: Path) -> None:
     assert "kept in memory" in events.news()
     events.forget(["one"])
     assert events.events() == []
+
+
+def test_a_file_that_can_only_be_read_keeps_its_events(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Record(path).add("one", "done")
+    events = Record(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", Mock(side_effect=PermissionError(13, "Permission denied")))
+        events.add("two", "done")
+    assert names(events) == ["one", "two"]
+    assert "Permission denied" in events.note
+    assert names(Record(path)) == ["one"]
 
 
 def test_the_variable_names_the_file(progress_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
