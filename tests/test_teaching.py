@@ -5,16 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import nbformat
 import pytest
 
 from tsnb.cli.main import main
 from tsnb.practice.exercises import exercise
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "TEACHING.md").read_text(encoding="utf-8")
@@ -41,15 +37,10 @@ def source(number: str) -> str:
     return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
 
 
-def headings(number: str) -> set[str]:
-    return set(re.findall(r"^##+ (.+)$", source(number), flags=re.MULTILINE))
-
-
-def sources() -> Iterator[Path]:
-    return (path for path in (ROOT / "tsnb").rglob("*") if path.suffix in {".py", ".toml"})
-
-
-ALL_HEADINGS = {number: headings(number) for number in ("00", "01", "02", "03", "04", "05")}
+ALL_HEADINGS = {
+    number: set(re.findall(r"^##+ (.+)$", source(number), flags=re.MULTILINE))
+    for number in ("00", "01", "02", "03", "04", "05")
+}
 
 
 @pytest.mark.parametrize("heading", OUTLINES)
@@ -62,13 +53,12 @@ def test_the_minutes_of_an_outline_add_up(heading: str) -> None:
 
 @pytest.mark.parametrize("heading", OUTLINES)
 def test_a_step_names_a_heading_of_its_notebook(heading: str) -> None:
-    for _, where, said in rows(heading):
-        link = LINK.match(where)
+    for _, where, what in rows(heading):
         if where == "break":
             continue
+        link = LINK.match(where)
         assert link, where
-        assert said
-        assert Path(link[2]).name.startswith(link[1])
+        assert what
         assert (ROOT / link[2]).is_file()
         named = re.findall(r"\*(.+?)\*", where)
         assert set(named) <= ALL_HEADINGS[link[1]], named
@@ -85,40 +75,33 @@ def test_a_step_takes_at_least_what_its_exercise_promises() -> None:
     steps = [(where, int(first)) for name in OUTLINES for first, where, _ in rows(name)]
     taken = [(title, first) for where, first in steps for title in TITLE.findall(where)]
     assert len(taken) >= 10
-    assert [held for held in taken if held[1] < minutes[held[0]]] == []
+    assert [step for step in taken if step[1] < minutes[step[0]]] == []
 
 
 def test_alone_is_the_notebooks_own_minutes() -> None:
-    numbers = []
     for minutes, where, _ in rows(OUTLINES[-1]):
         [(number, _)] = LINK.findall(where)
         assert f"**{minutes} minutes.**" in source(number)
-        numbers.append(number)
-    assert numbers == list(ALL_HEADINGS)
 
 
 def test_places_where_people_get_stuck_are_those_of_the_checks_and_the_errors() -> None:
-    said = " ".join(re.sub(r'"\s*\n\s*f?"', "", "".join(map(Path.read_text, sources()))).split())
+    sources = "".join(path.read_text() for path in (ROOT / "tsnb").rglob("*.py"))
+    sentences = " ".join(re.sub(r'"\s*\n\s*f?"', "", sources).split())
     for where, what, _ in rows("Where people get stuck"):
         [(kind, name)] = re.findall(r"<!-- (mistake|says): (.+) -->", what)
         if kind == "says":
-            assert name in said, name
+            assert name in sentences, name
         else:
-            found, _, key = name.partition("/")
-            assert key in exercise(found).text["mistakes"], name
-            assert where == f"*Exercise: {exercise(found).title}*"
+            of, _, mistake = name.partition("/")
+            assert mistake in exercise(of).text["mistakes"], name
+            assert where == f"*Exercise: {exercise(of).title}*"
 
 
 def test_what_may_be_skipped_are_headings_of_the_notebook_that_is_named() -> None:
-    found = re.findall(r"((?:\*[^*]+\*(?:, )?)+) \((\d\d)\)", sections()["What to skip"])
-    assert len(found) >= 5
-    for names, number in found:
+    skipped = re.findall(r"((?:\*[^*]+\*(?:, )?)+) \((\d\d)\)", sections()["What to skip"])
+    assert len(skipped) >= 5
+    for names, number in skipped:
         assert set(re.findall(r"\*([^*]+)\*", names)) <= ALL_HEADINGS[number]
-
-
-def commands() -> list[list[str]]:
-    found = re.findall(r"\.venv/bin/(tsnb .+)", PAGE)
-    return [shlex.split(line)[1:] for line in found]
 
 
 def test_its_commands_do_what_the_page_says(
@@ -126,8 +109,9 @@ def test_its_commands_do_what_the_page_says(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TSNB_PROGRESS", str(tmp_path / "progress.jsonl"))
-    assert [words[0] for words in commands()] == ["doctor", "progress", "progress"]
-    for words in commands()[1:]:
+    commands = [shlex.split(line)[1:] for line in re.findall(r"\.venv/bin/(tsnb .+)", PAGE)]
+    assert [words[0] for words in commands] == ["doctor", "progress", "progress"]
+    for words in commands[1:]:
         assert main(words) == 0
     assert "Ada" in (tmp_path / "me.md").read_text(encoding="utf-8")
     assert "empty again" in capsys.readouterr().out

@@ -11,7 +11,7 @@ import pytest
 from tsnb import checks
 from tsnb.base.errors import ExerciseError
 from tsnb.practice.exercises import exercises
-from tsnb.practice.exercises.base import is_blank, short, short_text
+from tsnb.practice.exercises.base import short_text
 from tsnb.practice.record import record
 
 if TYPE_CHECKING:
@@ -22,22 +22,14 @@ RIGHT = {"float32": 250_002 * 768 * 4, "float16": 250_002 * 768 * 2}
 
 
 class Odd:
-    """An answer that raises whatever is asked of it."""
-
-    def __getattribute__(self, name: str) -> Any:
-        raise RuntimeError(name)
+    """An answer that raises when it is printed."""
 
     def __repr__(self) -> str:
         raise RuntimeError
 
-    def __eq__(self, other: object) -> bool:
-        raise RuntimeError
-
-    __hash__ = None  # type: ignore[assignment]
-
 
 def broken(first: Any, _: Any) -> bool:
-    return bool(first.no_such_thing)  # the reader's own line
+    return bool(first.no_such_thing)
 
 
 def interrupted(_: Any, __: Any) -> bool:
@@ -55,10 +47,10 @@ def events() -> list[tuple[str, ...]]:
 def test_answers_are_attempts_and_the_starter_is_none(progress_file: Path) -> None:
     assert checks.check("untying-price", {"float32": ..., "float16": 3}).kind == "not-yet"
     assert not progress_file.exists()
-    checks.check("untying-price", {"float32": 1, "float16": 1})
+    checks.check("untying-price", {"float32": 250_002 * 768, "float16": 1})
     checks.check("untying-price", [1])
     assert checks.check("untying-price", RIGHT).done
-    expected = [("mistake", "megabytes"), ("type", ""), ("done", "")]
+    expected = [("mistake", "numbers"), ("type", ""), ("done", "")]
     assert events() == [("untying-price", *event) for event in expected]
 
 
@@ -69,27 +61,22 @@ def test_no_answer_makes_a_check_raise(name: str) -> None:
         feedback = checks.check(name, answer)
         assert feedback.kind not in {"done", "not-yet"}
         assert str(feedback)
-    found = checks.check(name, ...)
-    assert found.kind == "not-yet"
-    assert "Put yours in place of `...`." in found.text
+    feedback = checks.check(name, ...)
+    assert feedback.kind == "not-yet"
+    assert "Put yours in place of `...`." in feedback.text
 
 
 @pytest.mark.parametrize(
     ("answer", "kind", "text"),
     [
-        (
-            broken,
-            "raises",
-            "AttributeError: 'Tensor' object has no attribute 'no_such_thing'. In your line: ",
-        ),
-        (broken, "raises", "`return bool(first.no_such_thing)  # the reader's own line`"),
+        (broken, "raises", "'no_such_thing'. In your line: `return bool(first.no_such_thing)"),
         (leaves, "raises", "SystemExit. In your line: `raise SystemExit`"),
         (interrupted, "stopped", "Does your code have a loop that never ends?"),
         ([1, 2], "type", "This exercise takes a function of two tensors. You gave a list, [1, 2]."),
         (int, "type", "could not go on with what came back: TypeError"),
     ],
 )
-def test_what_an_answer_does_is_told(answer: Any, kind: str, text: str) -> None:
+def test_what_an_answer_does_is_shown(answer: Any, kind: str, text: str) -> None:
     feedback = checks.check("shares-storage", answer)
     assert feedback.kind == kind
     assert text in feedback.text
@@ -112,18 +99,15 @@ print(checks.check("shares-storage", endless).kind)
     )
 
 
-@pytest.mark.parametrize("call", [lambda name: checks.check(name, 1), checks.hint])
-def test_an_unknown_exercise_is_the_callers_mistake(call: Callable[[str], Any]) -> None:
-    with pytest.raises(ExerciseError, match=r"called untying-prize\. Did you mean untying-price"):
-        call("untying-prize")
-    assert events() == []
-
-
-@pytest.mark.parametrize("call", [checks.progress, checks.quiz, checks.reset])
-def test_an_unknown_notebook_is_the_callers_mistake(call: Callable[[str], Any]) -> None:
-    with pytest.raises(ExerciseError, match=r"no notebook 7 with exercises\. Known: 01, 02"):
-        call("7")
+def test_an_unknown_name_is_refused() -> None:
+    for exercise in (lambda name: checks.check(name, 1), checks.hint):
+        with pytest.raises(ExerciseError, match=r"called untying-prize\. Did you mean untying-price"):
+            exercise("untying-prize")
+    for notebook in (checks.progress, checks.quiz, checks.reset):
+        with pytest.raises(ExerciseError, match=r"no notebook 7 with exercises\. Known: 01, 02"):
+            notebook("7")
     assert checks.check("untying-price", RIGHT).done  # no panel is left that cannot be drawn
+    assert len(events()) == 1
 
 
 def test_hints_come_one_after_the_other_and_then_the_solution() -> None:
@@ -132,12 +116,10 @@ def test_hints_come_one_after_the_other_and_then_the_solution() -> None:
     assert second.startswith(f"{first}\nHint 2: ")
     assert third.startswith(f"{second}\nThe solution: `%load solutions/01_safe_order.py`")
     assert events() == [("safe-order", "hint", "")] * 2
-    assert checks.hint("safe-order")._repr_html_().count("<p>") == 3
 
 
-def test_feedback_says_all_and_escapes_what_was_given() -> None:
+def test_feedback_is_whole_and_escaped() -> None:
     feedback = checks.check("untying-price", "<b>bold</b>")
-    assert feedback.head == "✗ Another kind of answer is needed · What would untying cost here?"
     assert "<b>bold" in str(feedback)
     assert 'checks.hint("untying-price")' in str(feedback)
     assert "<b>bold" not in feedback._repr_html_()
@@ -145,13 +127,12 @@ def test_feedback_says_all_and_escapes_what_was_given() -> None:
     assert "checks.hint" not in str(checks.check("untying-price", RIGHT))
 
 
-def test_a_note_about_the_record_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_note_about_the_record_is_shown_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("TSNB_PROGRESS", str(tmp_path / "file" / "progress.jsonl"))
     first, second = (checks.check("untying-price", RIGHT) for _ in range(2))
     assert first.done
     assert "kept in memory" in str(first)
-    assert "kept in memory" in first._repr_html_()
     assert "kept in memory" not in str(second)
     assert "kept in memory" in str(checks.progress())
 
@@ -189,18 +170,14 @@ def test_export_says_what_is_wrong(tmp_path: Path, name: str, why: str) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["folder.md"]
 
 
-def test_blanks_are_found_in_whatever_holds_them() -> None:
-    assert all(map(is_blank, [..., [1, ...], {"a": {"b": (1, {...})}}]))
-    assert not any(map(is_blank, [{"a": 1}, "...", None, []]))
+def test_long_answers_and_messages_are_shown_short() -> None:
+    def fails(*_: Any) -> None:
+        raise ValueError("word " * 1000)
 
-
-def test_answers_and_messages_are_shown_short() -> None:
-    assert len(short({"key": "x" * 10_000})) < 200
-    assert len(short(list(range(10_000)))) < 200
-    assert short(Odd()) == "a Odd, ?"
+    for answer in ({"key": "x" * 10_000}, list(range(10_000)), fails):
+        assert len(checks.check("shares-storage", answer).text) < 400
     message = "The following operation failed in the TorchScript interpreter.\nTraceback\n\nError: 3\n"
     assert short_text(message) == "Error: 3"
-    assert len(short_text("word " * 1000)) <= 200
 
 
 def test_the_checks_need_no_torch(python: Callable[..., str]) -> None:

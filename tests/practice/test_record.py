@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -31,23 +31,15 @@ def names(events: Record) -> list[str]:
 
 def test_events_come_back_in_order_with_their_times(path: Path) -> None:
     events = Record(path)
+    events.forget(["one"])
+    assert (events.events(), events.note) == ([], "")
+    assert not path.parent.exists()  # reading makes no file
     events.add("one", "wrong", "a-mistake")
     events.add("two", "hint")
     again = Record(path)
     assert [event[1:] for event in again.events()] == [("one", "wrong", "a-mistake"), ("two", "hint", "")]
     assert all(event.at.endswith("+00:00") for event in again.events())
-    assert (again.hints("one"), again.hints("two"), events.changes, again.note) == (0, 1, 2, "")
-
-
-def test_reading_makes_no_file_and_an_empty_one_is_a_new_record(path: Path) -> None:
-    events = Record(path)
-    events.forget(["one"])
-    assert (events.events(), events.note) == ([], "")
-    assert not path.parent.exists()
-    path.parent.mkdir()
-    path.touch()
-    events.add("one", "done")
-    assert (names(Record(path)), events.note) == (["one"], "")
+    assert (again.hints("one"), again.hints("two"), events.changes, again.note) == (0, 1, 3, "")
 
 
 def test_forgetting_is_of_what_was_named_and_leaves_nothing_of_it(path: Path) -> None:
@@ -72,7 +64,7 @@ def test_two_processes_write_200_events_each_and_none_is_lost(path: Path) -> Non
     assert (len(events.events()), events.note) == (400, "")
 
 
-@pytest.mark.parametrize("line", ["{", "[" * 100_000, "[1]", '{"at": 1}', "x" * 10, "\x00\xff"])
+@pytest.mark.parametrize("line", ["{", "[" * 100_000, '{"at": 1}', "\x00\xff"])
 def test_damaged_lines_are_skipped_and_said_and_stay(path: Path, line: str) -> None:
     Record(path).add("one", "done")
     damage = line.encode("latin-1")
@@ -88,8 +80,8 @@ def test_damaged_lines_are_skipped_and_said_and_stay(path: Path, line: str) -> N
     assert damage + b"\n" in path.read_bytes()
 
 
-@pytest.mark.parametrize("content", [b"What was this file again?\n", b"SQLite format 3\x00\xff\xfe" * 100])
-def test_a_file_of_something_else_is_left_as_it_is(path: Path, content: bytes) -> None:
+def test_a_file_of_something_else_is_left_as_it_is(path: Path) -> None:
+    content = b"SQLite format 3\x00\xff\xfe" * 100
     path.parent.mkdir()
     path.write_bytes(content)
     events = Record(path)
@@ -99,48 +91,33 @@ def test_a_file_of_something_else_is_left_as_it_is(path: Path, content: bytes) -
     assert names(events) == []
     assert "something else. It is kept in memory" in events.note
     assert path.read_bytes() == content
-    assert list(path.parent.iterdir()) == [path]
 
 
 def test_where_no_file_can_be_made_it_is_kept_in_memory(tmp_path: Path) -> None:
     (tmp_path / "a file").touch()
-    for path in (tmp_path / "a file" / "progress.jsonl", tmp_path):
-        events = Record(path)
-        events.add("one", "done")
-        events.add("one", "hint")
-        assert [event.kind for event in events.events()] == ["done", "hint"]
-        assert "kept in memory" in events.news()
-        events.forget(["one"])
-        assert events.events() == []
+    events = Record(tmp_path / "a file" / "progress.jsonl")
+    events.add("one", "done")
+    events.add("one", "hint")
+    assert [event.kind for event in events.events()] == ["done", "hint"]
+    assert "kept in memory" in events.news()
+    events.forget(["one"])
+    assert events.events() == []
 
 
-def test_what_a_file_that_cannot_be_written_holds_is_not_lost(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Root may write anywhere, so opening raises in place of the folder."""
+def test_a_file_that_can_only_be_read_keeps_its_events(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Record(path).add("one", "done")
     events = Record(path)
-
-    opened = Path.open
-
-    def read_only(path: Path, mode: str = "r", **options: Any) -> Any:
-        if mode == "ab":
-            raise PermissionError(13, "Permission denied")
-        return opened(path, mode, **options)
-
-    monkeypatch.setattr(Path, "open", read_only)
-    events.add("two", "done")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", Mock(side_effect=PermissionError(13, "Permission denied")))
+        events.add("two", "done")
     assert names(events) == ["one", "two"]
     assert "Permission denied" in events.note
-    monkeypatch.undo()
     assert names(Record(path)) == ["one"]
 
 
 def test_the_variable_names_the_file(progress_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert record().path == progress_file
-    assert record() is record()
     monkeypatch.setenv("TSNB_PROGRESS", "~/elsewhere.jsonl")
     assert record().path == Path.home() / "elsewhere.jsonl"
     monkeypatch.setenv("TSNB_PROGRESS", "")
-    assert record().path.parent.name == "tsnb"
     assert record().path.is_relative_to(Path.home())

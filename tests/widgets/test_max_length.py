@@ -63,7 +63,7 @@ def latency(state: MaxLengthState) -> str:
 
 @pytest.mark.parametrize(
     ("lengths", "limit", "value"),
-    [(LENGTHS, 512, 96), ([40] * 100, 512, 40), ([41] * 100, 512, 48), ([9] * 20, None, 9), ([9], 1, 1)],
+    [(LENGTHS, 512, 96), ([40] * 100, 512, 40), ([9] * 20, None, 9)],
 )
 def test_the_default_is_the_95th_percentile_rounded_up_to_a_multiple_of_8_within_the_limit(
     lengths: list[int], limit: int | None, value: int
@@ -78,22 +78,17 @@ def test_the_figures_are_those_of_the_report(state: MaxLengthState) -> None:
     assert figures["texts that fit"] == "60 of 100 (60.0%)"
     assert figures["tokens cut"] == "820 of 5,050 (16.2%)"
     assert figures["max length"] == "60 tokens"
-    assert figures["padding"].startswith(f"{state.report.padding_share:.1%}")
-    assert figures["cost, no padding = 1"] == f"× {state.report.relative_cost:.2f}"
     assert str(state) == "\n".join(f"{label}: {text}" for label, text in figures.items())
 
 
 def test_buckets_are_planned_on_the_lengths_after_the_cut(state: MaxLengthState) -> None:
     assert "bucket edges" not in dict(state.figures())
-    before = state.report.padding_share
     state.value, state.buckets = 60, 3
     assert state.edges == plan_buckets(np.minimum(LENGTHS, 60), 3)
     assert dict(state.figures())["bucket edges"] == ", ".join(map(str, state.edges))
-    assert state.report.padding_share < before
 
 
-@pytest.mark.parametrize("name", ["value", "batch_size", "buckets"])
-@pytest.mark.parametrize("value", [0, 129, 2.5, "8", True])
+@pytest.mark.parametrize(("name", "value"), [("value", 129), ("batch_size", 0), ("buckets", 2.5)])
 def test_a_choice_outside_its_range_changes_nothing(state: MaxLengthState, name: str, value: Any) -> None:
     before = str(state)
     with pytest.raises(InputError, match=rf"{name} must be a whole number from 1 to .*got {value}"):
@@ -102,20 +97,10 @@ def test_a_choice_outside_its_range_changes_nothing(state: MaxLengthState, name:
 
 
 def test_lengths_limit_and_first_choices_are_checked() -> None:
-    state = MaxLengthState(LENGTHS, value=np.int64(7))  # type: ignore[arg-type]
-    assert (state.value, type(state.value)) == (7, int)
+    assert "longest" not in MaxLengthState(LENGTHS, limit=60).presets
     for lengths, limit, buckets in (([], 9, 1), ([3, 0], 9, 1), (LENGTHS, 0, 1), (LENGTHS, 9, 9)):
         with pytest.raises(InputError, match=r"no lengths|positive|limit must be|buckets must be"):
             MaxLengthChooser(lengths, limit=limit, buckets=buckets)
-
-
-def test_presets_over_the_limit_are_left_out_and_thousands_are_apart() -> None:
-    assert 100 in MaxLengthState(LENGTHS, limit=128).presets.values()
-    presets = MaxLengthState(LENGTHS, limit=60).presets
-    assert max(presets.values()) == 60
-    assert "longest" not in presets
-    state = MaxLengthState([5, 600, 25_304], buckets=3, value=25_304)
-    assert dict(state.figures())["bucket edges"] == "5, 600, 25,304"
 
 
 # What is measured
@@ -128,11 +113,9 @@ def test_a_latency_is_of_the_batch_size_and_the_length_and_measured_once(
     assert dict(state.figures())["throughput at max length"] == "10 texts a second"
     first = state.latency
     state.batch_size = 2
-    state.value = 24
-    state.buckets = 4
-    state.value, state.batch_size = 96, 8
+    state.batch_size, state.buckets = 8, 4
     assert state.latency is first
-    assert meter.shapes == [(8, 96), (2, 96), (2, 24)]
+    assert meter.shapes == [(8, 96), (2, 96)]
 
 
 def test_on_a_loop_a_choice_waits_for_nothing_and_only_the_last_is_measured(
@@ -146,7 +129,6 @@ def test_on_a_loop_a_choice_waits_for_nothing_and_only_the_last_is_measured(
             state.value = value
         assert (state.report.cut_texts, meter.shapes) == (41, [])
         assert latency(state) == "not measured yet"
-        assert "throughput at max length" not in dict(state.figures())
         await until(lambda: not state.steps.running)
         assert latency(state).startswith("472 ms a batch")
 
@@ -158,18 +140,10 @@ def test_an_error_is_shown_and_tried_again(state: MaxLengthState, meter: Meter) 
     meter.error = RuntimeError("Traceback of TorchScript\n\nRuntimeError: sizes <differ>\n")
     state.value = 24
     assert latency(state) == "not measured: RuntimeError: sizes <differ>"
-    meter.error = ZeroDivisionError()
-    state.value = 25
-    assert latency(state) == "not measured: ZeroDivisionError"
     meter.error = None
+    state.value = 25
     state.value = 24
     assert isinstance(state.latency, Latency)
-
-
-def test_without_a_model_nothing_is_measured() -> None:
-    state = MaxLengthState(LENGTHS)
-    state.value = 3
-    assert latency(state) == "no model given"
 
 
 def test_a_model_is_measured_in_steps_and_the_reader_notices_nothing(
@@ -179,30 +153,25 @@ def test_a_model_is_measured_in_steps_and_the_reader_notices_nothing(
 
     async def cell() -> int:
         chooser = MaxLengthChooser([4, 5], model=load()[0], batch_size=1)
-        picture, steps = chooser.picture.value, chooser.state.steps
 
         def done() -> bool:
             assert torch.is_grad_enabled()
             assert not torch.is_inference_mode_enabled()
-            return not steps.running
+            return not chooser.state.steps.running
 
         looks: int = await until(done)
         assert "ms a batch, median of 5" in chooser.numbers.value
-        assert chooser.picture.value == picture
         return looks
 
     assert asyncio.run(cell()) >= 5
 
 
 def test_what_is_kept_of_a_chooser_has_picture_words_and_latency(load: Callable[..., Any]) -> None:
-    async def cell() -> dict[str, str]:
+    async def cell() -> str:
         chooser = MaxLengthChooser([4, 5], model=load()[0])
-        bundle: dict[str, str] = chooser._repr_mimebundle_()
-        assert bundle["text/plain"] == str(chooser) == str(chooser.state)
-        return bundle
+        return str(chooser._repr_mimebundle_()["text/html"])
 
-    html = asyncio.run(cell())["text/html"]
-    assert all(words in html for words in ("<svg", "texts that fit", "ms a batch"))
+    assert all(words in asyncio.run(cell()) for words in ("<svg", "texts that fit", "ms a batch"))
 
 
 # The view
@@ -221,11 +190,10 @@ def test_the_value_is_one_in_state_slider_and_chooser(chooser: MaxLengthChooser)
 
 
 def test_a_move_changes_pictures_and_figures_in_place(chooser: MaxLengthChooser) -> None:
-    children, before = chooser.children, chooser.picture.value
+    before = chooser.picture.value
     assert chooser.plan.value == ""
     chooser.batch_size.value, chooser.buckets.value, chooser.slider.value = 16, 4, 42
     assert (chooser.state.batch_size, len(chooser.state.edges)) == (16, 4)
-    assert chooser.children == children
     assert chooser.picture.value != before
     assert "42 of 100 (42.0%)" in chooser.numbers.value
     assert ", 42." in chooser.plan.value
@@ -234,7 +202,6 @@ def test_a_move_changes_pictures_and_figures_in_place(chooser: MaxLengthChooser)
 
 
 def test_a_preset_sets_the_value_and_is_marked(chooser: MaxLengthChooser) -> None:
-    assert list(chooser.presets) == list(chooser.state.presets)
     button = chooser.presets["longest"]
     assert button.description == f"{OTHER} longest 100"
     button.click()
@@ -242,7 +209,6 @@ def test_a_preset_sets_the_value_and_is_marked(chooser: MaxLengthChooser) -> Non
     assert button.description == f"{CHOSEN} longest 100"
     chooser.value = 99
     assert button.description.startswith(OTHER)
-    assert chooser.presets["limit"].description == f"{OTHER} model limit 128"
 
 
 @pytest.mark.parametrize("limit", [None, 64])
@@ -253,4 +219,4 @@ def test_the_limit_is_the_models_unless_it_is_given(
         chooser = MaxLengthChooser([4], limit=limit, batch_size=1, **options)
         assert chooser.slider.max == (limit or 512)
         assert isinstance(chooser.state.latency, Latency)
-    assert MaxLengthChooser(LENGTHS).slider.max == 100
+    assert dict(MaxLengthState(LENGTHS).figures())["latency at max length"] == "no model given"

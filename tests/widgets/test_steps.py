@@ -30,13 +30,6 @@ class Work:
             self.notes.append(f"{name} ends")
 
 
-def test_without_a_loop_all_steps_are_taken_at_once() -> None:
-    work = Work()
-    work.steps.start(work.count("a"), after=9)
-    assert work.notes == ["a0", "a1", "a ends"]
-    assert not work.steps.running
-
-
 def test_on_a_loop_the_cell_ends_first_and_others_run_between_the_steps() -> None:
     async def cell() -> list[Any]:
         work = Work()

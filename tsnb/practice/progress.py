@@ -98,13 +98,8 @@ class Progress:
         )
 
     def _rows(self, *, skill: bool = False) -> list[list[str]]:
-        head = [
-            "exercise, and what it shows" if skill else "exercise",
-            "state",
-            "attempts",
-            "hints",
-            "solved on",
-        ]
+        first = "exercise, and what it shows" if skill else "exercise"
+        head = [first, "state", "attempts", "hints", "solved on"]
         return [head, *(standing.row(skill=skill) for standing in self.standings)]
 
 

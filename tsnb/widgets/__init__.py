@@ -1,4 +1,4 @@
-"""The widgets of notebooks 02 to 05, a module each: a state (traits, prints as text) and a view of it.
+"""The widgets of notebooks 02 to 05, a module each: traits, a text form, and a view of them.
 
 Begin with `base.py`, what every view does, and `padding.py`, the plainest of them; `steps.py` is how a
 widget works without a thread. The public names are listed in `__init__.pyi`.

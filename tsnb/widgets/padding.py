@@ -32,13 +32,18 @@ COMMON = 512  # a max length that can always be chosen: the position limit of mo
 LEAST, POWERS = 128, 6  # of two, to choose the tokens of a batch from: the smallest, and how many
 
 
-class PaddingState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is not followed
-    """A max length, a batch size, buckets and tokens a batch, with what they compute; prints as a table.
+class PaddingCostView(View):
+    """Show how much of what is computed is padding, and drag the number of buckets.
+
+    Four ways to make batches stand below each other, from padding every text to the max length to
+    what `tsnb.Runner` does. Every choice is a trait that later cells read and set; nothing waits for a
+    choice. Prints as `tsnb.padding_cost(lengths)`.
 
     Parameters
     ----------
     lengths
-        Tokens of each text in the order of arrival, special tokens included.
+        Tokens of each text in the order of arrival, special tokens included; see
+        `tsnb.token_lengths`.
     geometry
         The model's sizes, for the cost in floating-point operations.
     max_length, batch_size, buckets, max_tokens
@@ -57,6 +62,10 @@ class PaddingState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is n
         A trait: most tokens in a batch of texts that are sorted by length, padding included.
     report
         A trait that follows the choices: a `tsnb.lengths.padding.PaddingReport`.
+    edges
+        A trait that follows the choices: the lengths of the buckets, in tokens.
+    computed
+        A trait that follows the choices: the tokens that each plan computes, by its name.
 
     Raises
     ------
@@ -66,11 +75,13 @@ class PaddingState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is n
 
     Examples
     --------
-    >>> state = PaddingState([5, 30, 6, 9, 12, 31], batch_size=2, buckets=2)
-    >>> state.report.computed["max"]
-    192
-    >>> state.buckets = 3
-    >>> list(state.report.edges)
+    >>> view = PaddingCostView([5, 30, 6, 9, 12, 31], batch_size=2, buckets=2, max_tokens=64)
+    >>> view.edges
+    [12, 31]
+    >>> view.computed
+    {'max': 192, 'arrival': 140, 'buckets': 110, 'sorted': 110}
+    >>> view.buckets = 3
+    >>> view.edges
     [6, 12, 31]
 
     Taught in notebook 04.
@@ -81,6 +92,8 @@ class PaddingState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is n
     buckets: Any = WholeNumber()
     max_tokens = traitlets.Any()  # one of `max_tokens_choices`
     report = traitlets.Any()
+    edges = traitlets.List()
+    computed = traitlets.Dict()
 
     def __init__(  # noqa: PLR0913, each choice is to be seen in the signature
         self,
@@ -92,7 +105,6 @@ class PaddingState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is n
         buckets: int = 4,
         max_tokens: int | None = None,
     ) -> None:
-        super().__init__()
         self.lengths, self.geometry = checked(lengths), geometry
         longest = default_length(self.lengths)
         max_length = longest if max_length is None else max_length
@@ -108,8 +120,32 @@ class PaddingState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is n
         self.max_tokens_choices = sorted({int(max_tokens), *(first << power for power in range(POWERS))})
         self.max_length, self.batch_size, self.buckets = max_length, batch_size, buckets
         self.max_tokens = max_tokens
-        self.observe(self._count, ["max_length", "batch_size", "buckets", "max_tokens"])
-        self._count()
+        self.controls = {
+            "buckets": number_control(
+                self, "buckets", "How many lengths texts are padded to", IntSlider, "400px"
+            ),
+            "max_length": number_control(self, "max_length", "Tokens that longer texts are cut to"),
+            "batch_size": number_control(self, "batch_size", "Texts in a batch that is not planned"),
+            "max_tokens": Dropdown(
+                options=[(f"{tokens:,}", tokens) for tokens in self.max_tokens_choices],
+                description="Runner's max tokens",
+                tooltip="Most tokens in a batch of the Runner, padding included",
+                style=LABELS,
+                layout=Layout(width="max-content"),
+            ),
+        }
+        traitlets.link((self, "max_tokens"), (self.controls["max_tokens"], "value"))
+        self.picture, self.numbers = HTML(), HTML()
+        super().__init__(self, row(*self.controls.values()), self.picture, self.numbers)
+        self.observe(lambda _: self.draw(), list(self.controls))
+        self.draw()
+
+    @classmethod
+    def from_texts(
+        cls, texts: Iterable[Text], tokenizer: PreTrainedTokenizerBase, **choices: Any
+    ) -> PaddingCostView:
+        """Make a view of texts, which are tokenized here; see `tsnb.token_lengths`."""
+        return cls(token_lengths(tokenizer, texts), **choices)
 
     def figures(self) -> list[tuple[str, str]]:
         """Return every number: a label, and what it stands at."""
@@ -121,7 +157,7 @@ class PaddingState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is n
             pairs.append((plan.label, f"{plan.computed:,} tokens{flops}"))
         return [*pairs, ("bucket edges", listed(self.report.edges))]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return str(self.report)
 
     @traitlets.validate("max_tokens")  # type: ignore[untyped-decorator]
@@ -133,8 +169,8 @@ class PaddingState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is n
             )
         return int(proposal.value)
 
-    def _count(self, _: object = None) -> None:
-        """Count what the choices compute."""
+    def draw(self) -> None:
+        """Bring the report, the picture and the numbers to the choices."""
         self.report = padding_cost(
             self.lengths,
             geometry=self.geometry,
@@ -143,80 +179,6 @@ class PaddingState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is n
             buckets=self.buckets,
             max_tokens=self.max_tokens,
         )
-
-
-class PaddingCostView(View):
-    """Show how much of what is computed is padding, and drag the number of buckets.
-
-    Four ways to make batches stand below each other, from padding every text to the max length to
-    what `tsnb.Runner` does. Nothing waits for a choice. Prints as `tsnb.padding_cost(lengths)`.
-
-    Parameters
-    ----------
-    lengths
-        Tokens of each text in the order of arrival, special tokens included; see
-        `tsnb.token_lengths`.
-    **choices
-        `geometry`, `max_length`, `batch_size`, `buckets` and `max_tokens`; see `PaddingState`.
-
-    Attributes
-    ----------
-    edges
-        A trait that follows the choices: the lengths of the buckets, in tokens.
-    computed
-        A trait that follows the choices: the tokens that each plan computes, by its name.
-
-    Raises
-    ------
-    InputError
-        No lengths, `max_tokens` below the longest text, or a choice outside its range.
-
-    Examples
-    --------
-    >>> view = PaddingCostView([5, 30, 6, 9, 12, 31], batch_size=2, buckets=2, max_tokens=64)
-    >>> view.edges
-    [12, 31]
-    >>> view.computed
-    {'max': 192, 'arrival': 140, 'buckets': 110, 'sorted': 110}
-
-    Taught in notebook 04.
-    """
-
-    state: PaddingState
-    edges = traitlets.List()
-    computed = traitlets.Dict()
-
-    def __init__(self, lengths: Lengths, **choices: Any) -> None:
-        state = PaddingState(lengths, **choices)
-        self.buckets = number_control(
-            state, "buckets", "How many lengths texts are padded to", IntSlider, "400px"
-        )
-        self.max_length = number_control(state, "max_length", "Tokens that longer texts are cut to")
-        self.batch_size = number_control(state, "batch_size", "Texts in a batch that is not planned")
-        self.max_tokens = Dropdown(
-            options=[(f"{tokens:,}", tokens) for tokens in state.max_tokens_choices],
-            description="Runner's max tokens",
-            tooltip="Most tokens in a batch of the Runner, padding included",
-            style=LABELS,
-            layout=Layout(width="max-content"),
-        )
-        traitlets.link((state, "max_tokens"), (self.max_tokens, "value"))
-        self.picture, self.numbers = HTML(), HTML()
-        controls = row(self.buckets, self.max_length, self.batch_size, self.max_tokens)
-        super().__init__(state, controls, self.picture, self.numbers)
-        state.observe(lambda _: self.draw(), "report")
-        self.draw()
-
-    @classmethod
-    def from_texts(
-        cls, texts: Iterable[Text], tokenizer: PreTrainedTokenizerBase, **choices: Any
-    ) -> PaddingCostView:
-        """Make a view of texts, which are tokenized here; see `tsnb.token_lengths`."""
-        return cls(token_lengths(tokenizer, texts), **choices)
-
-    def draw(self) -> None:
-        """Bring the picture, the numbers and the traits to what the state is now."""
-        report = self.state.report
-        self.edges, self.computed = list(report.edges), report.computed
-        self.picture.value = svg(padding_panels(report), str(self.state))
-        self.numbers.value = figures(self.state.figures())
+        self.edges, self.computed = list(self.report.edges), self.report.computed
+        self.picture.value = svg(padding_panels(self.report), str(self))
+        self.numbers.value = figures(self.figures())

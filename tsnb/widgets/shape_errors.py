@@ -190,7 +190,7 @@ class ShapeErrorState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets i
         return shape in self.cells and self.cells[shape].kind != "same"
 
     def _axis(self, traced: Shape) -> Any:
-        """Return the side of the input that is to blame, by the error or by the other cells."""
+        """Return the side of the input that is to blame: by the error, or the one that fails alone."""
         if self.map is None or self.selected is None or not self._fails(self.selected):
             return None
         batch, length = self.selected
@@ -260,8 +260,7 @@ class ShapeErrorExplorer(View):
         self.stopper.on_click(lambda _: state.stop())
         self.grid.observe(self._chosen, "selected")
         state.observe(lambda _: self._draw_grid(), ["cells", "probing"])
-        state.observe(lambda _: self._draw_detail(), "selected")
-        state.observe(self._probed, "cells")
+        state.observe(lambda _: self._draw_detail(), ["selected", "cells"])
         state.start()
 
     def html(self) -> str:
@@ -271,11 +270,6 @@ class ShapeErrorExplorer(View):
 
     def _chosen(self, change: Any) -> None:
         self.state.selected = tuple(change.new) or None
-
-    def _probed(self, change: Any) -> None:
-        """Explain the chosen shape when its verdict comes in."""
-        if self.state.selected in [*change.new][-1:]:
-            self._draw_detail()
 
     def _draw_grid(self) -> None:
         """Show the verdicts so far; the button that stops the probe rests where none runs."""

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from tsnb.practice.exercises import exercise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from tsnb.practice.exercises.base import Judgement
-
-    Answer = tuple[str, Any, str]
 
 
 class Later:
@@ -30,13 +26,7 @@ def judge(name: str, answer: Any) -> Judgement:
     return judgement
 
 
-def told(name: str, answer: Any) -> str:
+def verdict(name: str, answer: Any) -> str:
     """Return the mistake, or, where it is no common one, the kind."""
     kind, mistake, _ = judge(name, answer)
     return mistake or kind
-
-
-def table(answers: Iterable[Answer]) -> pytest.MarkDecorator:
-    """Run a test for each answer of a list."""
-    rows = [pytest.param(*row, id=f"{row[0]}-{row[2]}-{number}") for number, row in enumerate(answers)]
-    return pytest.mark.parametrize(("name", "answer", "expected"), rows)

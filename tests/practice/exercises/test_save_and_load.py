@@ -1,27 +1,24 @@
-"""What answers to the exercises of notebook 03 are told."""
+"""Answers to the exercises of notebook 03."""
 
 from __future__ import annotations
 
 import json
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import nbformat
 import pytest
 import torch
 
 import tsnb
-from tests.practice.exercises.judging import judge, table, told
+from tests.practice.exercises.judging import judge
 from tsnb import checks
-from tsnb.practice.exercises import save_and_load, stories
+from tsnb.practice.exercises import save_and_load
 from tsnb.practice.exercises.base import embedded
-from tsnb.practice.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-NOTEBOOK = Path(__file__).parents[3] / "notebooks/03_save_and_load.ipynb"
 TRAVELS = {
     "weights": True,
     "operations": True,
@@ -39,26 +36,23 @@ FATES = {
     "renamed": "nothing",
 }
 BERTS = ("input_ids", "attention_mask", "token_type_ids")
-pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 
 
 def run(path: str, rows: list[list[int]], **other: Any) -> Any:
-    """Run rows as they should be, but for what is given."""
+    """Run rows as they should be, but for what differs."""
     extra = {"tsnb_contract.json": ""}
     loaded: Any = torch.jit.load(path, _extra_files=extra)
     contract = json.loads(extra["tsnb_contract.json"])
     longest = max(map(len, rows)) + other.get("more", 0)
-    pad, side = other.get("pad", contract["pad_token_id"]), -1 if other.get("left") else 1
 
-    def filled(parts: list[list[int]], filler: int) -> list[list[int]]:
-        pairs = ([part, [filler] * (longest - len(part))][::side] for part in parts)
-        return [[*first, *last] for first, last in pairs]
+    def filled(row: list[int], filler: int) -> list[int]:
+        return row + [filler] * (longest - len(row))
 
     shown, hidden = other.get("mask", (1, 0))
     made = {
-        "input_ids": filled(rows, pad),
-        "attention_mask": filled([[shown] * len(row) for row in rows], hidden),
-        "token_type_ids": [[other.get("segment", 0)] * longest for _ in rows],
+        "input_ids": [filled(row, contract["pad_token_id"]) for row in rows],
+        "attention_mask": [filled([shown] * len(row), hidden) for row in rows],
+        "token_type_ids": [[0] * longest for _ in rows],
     }
     kinds = {name: getattr(torch, kind) for name, kind in contract["dtypes"].items()}
     inputs = {
@@ -83,49 +77,26 @@ ANSWERS: list[tuple[str, Any, str]] = [
     ("what-travels", TRAVELS | {"input_names": False}, "without-names"),
     ("what-travels", TRAVELS | {"machine_paths": False}, "without-paths"),
     ("what-travels", TRAVELS | {"operations": False}, "wrong"),
-    ("what-travels", TRAVELS | {"config": True}, "type"),
     ("run-any-file", run, "done"),  # the tuple that the file returns
     ("run-any-file", running(more=3), "done"),  # more padding than is needed
-    ("run-any-file", running(left=True), "no-mask"),
     ("run-any-file", running(mask=(1, 1)), "no-mask"),
-    ("run-any-file", running(pad=0), "no-mask"),
     ("run-any-file", running(mask=(0, 1)), "wrong"),
-    ("run-any-file", running(segment=1), "wrong"),
-    ("run-any-file", lambda path, rows: run(path, rows)[0].flip(0), "wrong"),
-    ("run-any-file", running(names=BERTS), "other-names"),
-    ("run-any-file", running(dtype=torch.int64), "other-dtype"),
-    ("run-any-file", lambda path, rows: run(path, rows)[0][0], "other-shape"),
-    ("run-any-file", lambda path, rows: run(path, rows)[0][:, :, :9], "other-shape"),
-    ("run-any-file", lambda *_: None, "other-shape"),
+    ("run-any-file", running(names=BERTS), "other-file"),
+    ("run-any-file", running(dtype=torch.int64), "other-file"),
+    ("run-any-file", lambda path, rows: run(path, rows)[0][0], "type"),
     ("run-any-file", at_once, "raises"),
-    ("run-any-file", lambda *_: ..., "not-yet"),
     ("who-notices", FATES, "done"),
     ("who-notices", FATES | {"hole_in_weights": "torch", "forged": "digest"}, "torch-notices"),
     ("who-notices", FATES | {"forged": "digest"}, "stops-a-forger"),
     ("who-notices", FATES | {"byte_more": "nothing"}, "by-meaning"),
     ("who-notices", FATES | {"hole_in_code": "digest"}, "code-as-weights"),
     ("who-notices", FATES | {"renamed": "digest"}, "wrong"),
-    ("who-notices", FATES | {"half": "zip"}, "type"),
-    ("ask-in-cpp", (1, "in"), "type"),
     ("ask-in-cpp", (subprocess.CompletedProcess(["load_traced"], 0), "in"), "type"),  # nothing captured
-    ("ask-in-cpp", (subprocess.CompletedProcess("load_traced x.pt", 0, "{}", ""), "in"), "type"),
-    ("ask-in-cpp", (subprocess.CompletedProcess(["x", "input_ids=a b"], 0, "{}", ""), "in"), "type"),
 ]
-
-
-@table(ANSWERS)
-def test_answers(name: str, answer: Any, expected: str) -> None:
-    assert told(name, answer) == expected
 
 
 def test_the_truth_is_measured() -> None:
     assert (save_and_load.travels(), save_and_load.fates()) == (TRAVELS, FATES)
-
-
-def test_guesses_and_lines_are_filled_in() -> None:
-    guess = FATES | {"hole_in_weights": "numbers", "byte_more": "torch"}
-    assert "Look again at `byte_more`, `hole_in_weights`;" in judge("who-notices", guess).text
-    assert "torch.tensor(rows)" in judge("run-any-file", at_once).text
 
 
 def test_stories_happen_to_copies_alone(traced: Callable[..., tsnb.Traced], tmp_path: Path) -> None:
@@ -133,7 +104,7 @@ def test_stories_happen_to_copies_alone(traced: Callable[..., tsnb.Traced], tmp_
     before = path.read_bytes()
     copies = checks.stories(path, tmp_path / "new")
     assert path.read_bytes() == before
-    assert list(copies) == list(stories.STORIES) == list(FATES)
+    assert list(copies) == list(FATES)
     sizes = {story: copy.stat().st_size - len(before) for story, copy in copies.items()}
     assert (sizes.pop("half") < 0, sizes.pop("byte_more"), set(sizes.values())) == (True, 1, {0})
     assert tsnb.inspect(copies["forged"]).digest == "matches"
@@ -158,12 +129,11 @@ BORN = ("Where was Nora Gray born ?", "Nora Gray was born [MASK] Chicago")
 ASKED: list[tuple[str, tuple[str, ...], dict[str, Any], Any, str]] = [
     ("ask-in-cpp", BORN, {}, " In", "done"),
     ("ask-in-cpp", BORN, {}, ..., "not-yet"),
-    ("ask-in-cpp", BORN, {}, "zebra" * 1000, "wrong"),
+    ("ask-in-cpp", BORN, {}, "zebra", "wrong"),
     ("ask-in-cpp", BORN, {"every": ()}, "gray", "few-numbers"),
     ("ask-in-cpp", BORN, {"take": BERTS[:1]}, "in", "refused"),
     ("ask-in-cpp", save_and_load.PAIR, {}, "henson", "old-ids"),
     ("ask-in-cpp", ("Where was Nora Gray born ?", "in Chicago"), {}, "in", "no-blank"),
-    ("ask-in-cpp", BORN, {}, 1.5, "type"),
 ]
 
 
@@ -171,16 +141,8 @@ def test_a_question_is_judged_by_the_numbers_that_came_back(ask: Callable[..., A
     for name, texts, other, word, expected in ASKED:
         judgement = judge(name, (ask(*texts, **other), word))
         assert (judgement.mistake or judgement.kind) == expected
-        assert len(judgement.text) < 500
         assert (expected == "refused") is ("the input attention_mask is missing" in judgement.text)
-    assert told("ask-in-cpp", (ask(*BORN), embedded()[1].convert_tokens_to_ids("in"))) == "done"
 
 
-def test_where_the_program_was_not_built_it_is_not_yet_and_no_attempt() -> None:
-    cells = {cell.id: cell for cell in nbformat.read(NOTEBOOK, as_version=4).cells}
-    names = {"program": None, "tokenizer": embedded()[1], "checks": checks}
-    exec(cells["ex-ask-in-cpp-try"].source, names)
-    feedback = checks.check("ask-in-cpp", (None, "in"))
-    assert feedback.kind == "not-yet"
-    assert "compiler" in feedback.text
-    assert record().events() == []
+def test_where_the_program_was_not_built_it_is_not_yet() -> None:
+    assert "compiler" in judge("ask-in-cpp", (None, "in")).text

@@ -217,11 +217,7 @@ def short(answer: Any) -> str:
     >>> short([1, 2])
     'a list, [1, 2]'
     """
-    try:
-        shown = SHORT.repr(answer)
-    except Exception:  # noqa: BLE001, a class of the reader's own may fail to print itself
-        shown = "?"
-    return f"a {type(answer).__name__}, {shown}"
+    return f"a {type(answer).__name__}, {SHORT.repr(answer)}"
 
 
 def short_text(text: str) -> str:

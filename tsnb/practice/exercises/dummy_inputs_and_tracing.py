@@ -5,17 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from functools import cache
-from itertools import pairwise
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from tsnb.practice.exercises.base import Outcome, call, compare_guesses, embedded, first_of, fits, listed
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    from tsnb import Traced
-
     Shape = tuple[int, int]
 
 TOLERANCE = 1e-4
@@ -38,9 +32,7 @@ def dummy_batch(answer: Any) -> Outcome:
     import torch
 
     fits(isinstance(answer, Mapping))
-    fits(all(isinstance(values, (torch.Tensor, list)) for values in answer.values()))
-    if any(isinstance(values, list) for values in answer.values()):
-        return Outcome("lists")
+    fits(all(isinstance(values, torch.Tensor) for values in answer.values()))
     if missing := [name for name in NEEDED if name not in answer]:
         return Outcome("missing", missing=listed(missing))
     shapes = {name: tuple(tensor.shape) for name, tensor in answer.items()}
@@ -49,9 +41,9 @@ def dummy_batch(answer: Any) -> Outcome:
     model, tokenizer = embedded()
     ids, mask = (answer[name] for name in NEEDED)
     text = ids != tokenizer.pad_token_id
-    rows = [row[real].tolist() for row, real in zip(ids, text, strict=True)]
     right = (
-        rows == tokenizer(list(TEXTS))["input_ids"]
+        [row[real].tolist() for row, real in zip(ids, text, strict=True)]
+        == tokenizer(list(TEXTS))["input_ids"]
         and inspect.signature(model.forward).parameters.keys() >= answer.keys()
         and all(tensor.dtype == torch.int64 for tensor in answer.values())
         and len({tensor.data_ptr() for tensor in answer.values()}) == len(answer)
@@ -64,22 +56,14 @@ def argument_order(answer: Any) -> Outcome:
     """Let the reader trace; run the trace by name, with a mask that hides nothing."""
     import torch
 
-    from tsnb import Traced
-
     model, tokenizer = embedded()
     encoded = tokenizer("Who was Jim Henson ?", "Jim [MASK] was a puppeteer", return_tensors="pt")
     ids, segments = encoded["input_ids"], encoded["token_type_ids"]
-    try:
-        trace = call(answer, model, ids.clone(), segments.clone())
-    except AttributeError as error:
-        if "'dict' object" not in str(error):
-            raise
-        return Outcome("dict-by-position")
-    module: Any = trace.module if isinstance(trace, Traced) else trace
+    trace = call(answer, model, ids.clone(), segments.clone())
+    module: Any = getattr(trace, "module", trace)
     if not isinstance(module, torch.jit.ScriptModule):
         return Outcome("not-a-trace", kind=type(trace).__name__)
-    graph: Any = module.graph
-    names = [value.debugName().split(".")[0] for value in graph.inputs()][1:]
+    names = [value.debugName().split(".")[0] for value in module.graph.inputs()][1:]
     if names == NEEDED:
         return Outcome("not-yet")
     if "token_type_ids" not in names:
@@ -114,13 +98,18 @@ def verdicts() -> dict[Shape, str]:
 
 
 def find_the_trap(answer: Any) -> Outcome:
-    """Compare the trace that the reader names with its model, at the shape that they name."""
+    """Compare a trace of the model that the reader names with it, at the shape that they name."""
+    import torch
+
+    from tsnb import trace
+    from tsnb.practice.exercises.small_models import SUSPECTS
+    from tsnb.tracing import traps
     from tsnb.tracing.compare import compare
 
     name, (rows, length) = answer
-    fits(all(isinstance(size, Integral) and 1 <= int(size) <= LONGEST for size in (rows, length)))
-    model, traced = _suspects()[name]
-    shape = (int(rows), int(length))
+    fits(all(isinstance(size, int) and 1 <= size <= LONGEST for size in (rows, length)))
+    model = traps.make({suspect.__name__: suspect for suspect in SUSPECTS}[name])
+    traced, shape = trace(model, {"input_ids": torch.arange(7)[None]}), (rows, length)
     verdict = compare(traced, model, shape)
     outcomes = {
         "wrong": verdict.kind == "same",
@@ -132,29 +121,12 @@ def find_the_trap(answer: Any) -> Outcome:
     )
 
 
-@cache
-def _suspects() -> dict[str, tuple[nn.Module, Traced]]:
-    import torch
-
-    from tsnb import trace
-    from tsnb.practice.exercises.small_models import SUSPECTS
-    from tsnb.tracing import traps
-
-    models = {suspect.__name__: traps.make(suspect) for suspect in SUSPECTS}
-    return {
-        name: (model, trace(model, {"input_ids": torch.arange(7)[None]})) for name, model in models.items()
-    }
-
-
 def length_under_cost(answer: Any) -> Outcome:
     """Report on the corpus with the reader's max length and buckets."""
     from tsnb import length_report, token_lengths
     from tsnb.tiny_bert import corpus
 
-    fits(isinstance(answer, (list, tuple)) and len(answer) > 0)
-    fits(all(isinstance(edge, Integral) for edge in answer))
-    edges = [int(edge) for edge in answer]
-    fits(edges[0] > 0 and all(first < last for first, last in pairwise(edges)))
+    edges = list(answer)
     lengths = token_lengths(embedded()[1], corpus.texts(1000))
     report = length_report(lengths, max_length=edges[-1], buckets=edges)
     dear = report.relative_cost > MOST_COST
@@ -166,7 +138,7 @@ def length_under_cost(answer: Any) -> Outcome:
     }
     return Outcome(
         first_of(mistakes, "wrong" if dear else "done"),
-        edges=edges,
+        edges=listed(edges),
         longest=edges[-1],
         fit=report.fit,
         cut=report.cut_texts,

@@ -7,25 +7,32 @@ import json
 import subprocess
 import zipfile
 from functools import cache
-from numbers import Integral
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from textwrap import shorten
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from tsnb.practice.exercises.base import Outcome, call, compare_guesses, distance, embedded, fits, short_text
+from tsnb.practice.exercises.base import (
+    Outcome,
+    call,
+    compare_guesses,
+    distance,
+    embedded,
+    first_of,
+    fits,
+    short_text,
+)
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from tsnb import Traced
 
 TOLERANCE = 1e-4
+OWN = "our BERT"
 PAIR = ("Who was Jim Henson ?", "Jim [MASK] was a puppeteer")  # the notebook's own question
 WORDS = ("torch", "digest", "numbers", "nothing")
 LONG = 8  # letters of a token that is hardly in a file by chance
-LENGTHS = (9, 6, 11)  # of the rows that a file is tried with
-MOST_LETTERS = 40
+LENGTHS = (9, 6, 11)  # of the rows that a file is tried with; the last is the longest
 
 
 @cache
@@ -82,82 +89,60 @@ def travels() -> dict[str, bool]:
     }
 
 
-class File(NamedTuple):
-    """A file, rows of ids for it, and the model's own output for each row alone."""
-
-    path: Path
-    about: str
-    rows: list[list[int]]
-    expected: list[Tensor]
-
-
 def run_any_file(answer: Any) -> Outcome:
     """Let the reader run three files; compare each row with the model's output for it alone."""
-    import torch
-
     largest = 0.0
-    for mistake, file in _files().items():
+    for about, (path, rows, expected) in _files().items():
         try:
-            result = call(answer, str(file.path), [list(row) for row in file.rows])
+            result = call(answer, str(path), [list(row) for row in rows])
         except (RuntimeError, LookupError) as error:
-            if not mistake:  # the first file is the notebook's own: the error shows the reader's line
+            if about == OWN:  # the error shows the reader's line
                 raise
-            return Outcome(mistake, error=f"{type(error).__name__}: {short_text(str(error))}")
-        output = result[0] if isinstance(result, tuple) and result else result
-        if not isinstance(output, torch.Tensor):
-            return Outcome("other-shape", shown=f"a value of type `{type(output).__name__}`", file=file.about)
-        longest = max(file.expected, key=len)
-        needed, shape = (len(file.rows), *longest.shape), tuple(output.shape)
-        if (
-            len(shape) != len(needed)
-            or shape[1] < needed[1]
-            or shape[:1] + shape[2:] != needed[:1] + needed[2:]
-        ):
-            return Outcome("other-shape", shown=f"a tensor of the shape {shape}", file=file.about)
-        pairs = zip(output, file.expected, strict=True)
+            return Outcome(
+                "other-file", file=about, error=f"{type(error).__name__}: {short_text(str(error))}"
+            )
+        output = result[0] if isinstance(result, tuple) else result
+        pairs = zip(output, expected, strict=True)
         gaps = [distance(row[: len(alone)], alone) for row, alone in pairs]
         largest = max(largest, *gaps)
-        if largest > TOLERANCE:
-            padded = gaps[LENGTHS.index(max(LENGTHS))] <= TOLERANCE
-            return Outcome("no-mask" if padded else "wrong", difference=largest, file=file.about)
+        if not largest <= TOLERANCE:
+            name = "no-mask" if gaps[-1] <= TOLERANCE else "wrong"
+            return Outcome(name, difference=largest, file=about)
     return Outcome("done", difference=largest)
 
 
 @cache
-def _files() -> dict[str, File]:
-    """Return three files, each by the mistake that it tells apart from the first."""
-    from tsnb import trace
+def _files() -> dict[str, tuple[Path, list[list[int]], list[Tensor]]]:
+    """Return three files, with rows of ids for each and the model's own output for each row alone."""
+    import torch
+
+    from tsnb import save, trace
     from tsnb.practice.exercises.small_models import VOCABULARY, FloatMask, NoMask
     from tsnb.tracing import traps
 
-    model, tokenizer = embedded()
-    bare, floats = traps.make(NoMask), traps.make(FloatMask)
-    ids = _question()["input_ids"] % VOCABULARY
-    mask = ids.new_ones(ids.shape).float()
-    traced = trace(bare, {"input_ids": ids}), trace(floats, {"input_ids": ids, "attention_mask": mask})
-    return {
-        "": _file("our BERT", model, _bert(), len(tokenizer)),
-        "other-names": _file("the file that takes ids alone", bare, traced[0], VOCABULARY),
-        "other-dtype": _file("the file with a mask of float32", floats, traced[1], VOCABULARY),
-    }
-
-
-def _file(about: str, model: nn.Module, traced: Traced, vocabulary: int) -> File:
-    """Save a trace; run the model on each of a few rows that hold no padding."""
-    import torch
-
-    from tsnb import save
-
-    path = save(traced, Path(_folder().name) / f"{type(model).__name__}.pt")
-    draw = torch.Generator().manual_seed(3)
-    rows = [torch.randint(10, vocabulary, (1, length), generator=draw) for length in LENGTHS]
-    kinds = {name: getattr(torch, kind) for name, kind in traced.contract.dtypes.items()}
-    expected = []
-    for ids in rows:
-        inputs = {"input_ids": ids, "attention_mask": ids * 0 + 1, "token_type_ids": ids * 0}
-        with torch.no_grad():
-            expected.append(model(**{name: inputs[name].to(kind) for name, kind in kinds.items()})[0][0])
-    return File(path, about, [ids[0].tolist() for ids in rows], expected)
+    bert, tokenizer = embedded()
+    draw, files = torch.Generator().manual_seed(3), {}
+    for about, model, vocabulary, dtype in (
+        (OWN, bert, len(tokenizer), torch.int64),
+        ("the file that takes ids alone", traps.make(NoMask), VOCABULARY, torch.int64),
+        ("the file with a mask of float32", traps.make(FloatMask), VOCABULARY, torch.float32),
+    ):
+        names = inspect.signature(model.forward).parameters
+        rows, expected = [], []
+        for length in LENGTHS:
+            ids = torch.randint(10, vocabulary, (1, length), generator=draw)
+            made = {
+                "input_ids": ids,
+                "attention_mask": torch.ones_like(ids, dtype=dtype),
+                "token_type_ids": ids * 0,
+            }
+            inputs = {name: tensor for name, tensor in made.items() if name in names}
+            rows.append(ids[0].tolist())
+            with torch.no_grad():
+                expected.append(model(**inputs)[0][0])
+        path = save(trace(model, inputs), Path(_folder().name) / f"{type(model).__name__}.pt")
+        files[about] = path, rows, expected
+    return files
 
 
 def who_notices(answer: Any) -> Outcome:
@@ -204,8 +189,7 @@ def ask_in_cpp(answer: Any) -> Outcome:
     done, word = answer
     if done is None:
         return Outcome("not-yet")
-    fits(isinstance(done, subprocess.CompletedProcess) and isinstance(done.stdout, str))
-    fits(isinstance(word, (str, Integral)))
+    fits(isinstance(done, subprocess.CompletedProcess) and isinstance(word, str))
     if done.returncode:
         return Outcome("refused", message=short_text(done.stderr or f"exit code {done.returncode}"))
     model, tokenizer = embedded()
@@ -221,15 +205,9 @@ def ask_in_cpp(answer: Any) -> Outcome:
         logits = model(**inputs)[0]
     blank = ids.index(tokenizer.mask_token_id)
     right = tokenizer.convert_ids_to_tokens(int(logits[0, blank].argmax()))
-    word = word.strip() if isinstance(word, str) else tokenizer.convert_ids_to_tokens(int(word))
+    word = word.strip()
     [output] = json.loads(done.stdout).values()
     printed = len(output["values"])
-    name = "few-numbers" if printed < logits.numel() else "wrong"
-    return Outcome(
-        "done" if word.casefold() == right else name,
-        text=text,
-        word=shorten(word, MOST_LETTERS),
-        blank=blank,
-        printed=printed,
-        all=f"{logits.numel():,}",
-    )
+    conditions = {"done": word.casefold() == right, "few-numbers": printed < logits.numel()}
+    values = {"text": text, "word": word, "blank": blank, "printed": printed, "all": f"{logits.numel():,}"}
+    return Outcome(first_of(conditions, "wrong"), **values)

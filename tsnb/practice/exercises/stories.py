@@ -52,25 +52,13 @@ def renamed(_: Path) -> None:
     """Do nothing: the copy has another name than the file already."""
 
 
-TOLD = (half, byte_more, hole_in_code, hole_in_weights, forged, renamed)
-STORIES: dict[str, Callable[[Path], None]] = {story.__name__: story for story in TOLD}
+STORIES: dict[str, Callable[[Path], None]] = {
+    story.__name__: story for story in (half, byte_more, hole_in_code, hole_in_weights, forged, renamed)
+}
 
 
 def write(path: str | Path, folder: str | Path) -> dict[str, Path]:
-    """Write a copy of a file for each story.
-
-    Parameters
-    ----------
-    path
-        A file of a BERT that `tsnb.save` wrote.
-    folder
-        Where the copies go; older ones are replaced.
-
-    Returns
-    -------
-    dict of str to Path
-        Each copy by its story.
-    """
+    """Write a copy of a file for each story; see `tsnb.checks.stories`."""
     copies = {story: Path(folder) / f"{story}.pt" for story in STORIES}
     Path(folder).mkdir(parents=True, exist_ok=True)
     for story, copy in copies.items():
@@ -81,15 +69,15 @@ def write(path: str | Path, folder: str | Path) -> dict[str, Path]:
 
 def blank(copy: Path, member: str) -> None:
     """Put zeros in place of the middle half of a member, as it is stored."""
-    with zipfile.ZipFile(copy) as held:
-        found = held.getinfo(f"{read(copy).root}/{member}")
+    with zipfile.ZipFile(copy) as archive:
+        info = archive.getinfo(f"{read(copy).root}/{member}")
     with copy.open("r+b") as file:
-        file.seek(found.header_offset + HEADER - 4)
-        start = found.header_offset + HEADER + sum(struct.unpack("<HH", file.read(4)))
-        file.seek(start + found.compress_size // 4)
-        file.write(bytes(found.compress_size // 2))
+        file.seek(info.header_offset + HEADER - 4)
+        start = info.header_offset + HEADER + sum(struct.unpack("<HH", file.read(4)))
+        file.seek(start + info.compress_size // 4)
+        file.write(bytes(info.compress_size // 2))
 
 
 def _weight(copy: Path) -> str:
     weights = inspect(copy).weights
-    return next(held.member for held in weights if held.name.endswith(WEIGHT))
+    return next(weight.member for weight in weights if weight.name.endswith(WEIGHT))
