@@ -123,7 +123,7 @@ def test_every_batch_size_is_tried_at_every_length(bert: tuple[tsnb.Traced, Any]
 
 @pytest.mark.parametrize("sizes", [[], [8, 4], [0, 4], [4.0], ["4"], 4, None])
 def test_sizes_that_are_none(bert: tuple[tsnb.Traced, Any], sizes: Any) -> None:
-    message = "must be a list of positive whole numbers that rise"
+    message = "must be positive whole numbers that rise"
     refused(tsnb.InputError, f"lengths {message}", *bert, sizes)
     refused(tsnb.InputError, f"batch_sizes {message}", *bert, [4], sizes)
 

@@ -9,7 +9,7 @@ from torch import nn
 import tsnb
 from tests.tracing.architectures import ARCHITECTURES, example, make
 from tsnb.tracing.contract import Contract
-from tsnb.tracing.samples import sample_inputs, vocabulary
+from tsnb.tracing.inputs import sample_inputs, vocabulary
 
 AXES = {"input_ids": ("batch", "length"), "attention_mask": ("batch", "length")}
 MASKED = Contract(tuple(AXES), dtypes=dict.fromkeys(AXES, "int64"), input_axes=AXES, pad_token_id=3)

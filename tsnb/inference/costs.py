@@ -13,7 +13,7 @@ from tsnb.base.errors import InputError
 from tsnb.inference.freezing import freeze
 from tsnb.inference.latency import WARM_UP, timed
 from tsnb.lengths.lengths import DELAY
-from tsnb.tracing.samples import sample_inputs
+from tsnb.tracing.inputs import sample_inputs
 from tsnb.tracing.traced import quiet_jit
 
 if TYPE_CHECKING:

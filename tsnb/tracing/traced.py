@@ -120,7 +120,7 @@ def check_inputs(contract: Contract, inputs: Mapping[str, torch.Tensor]) -> None
         if shape != fixed:
             raise InputError(
                 f"The input {name} has the shape {shape}; this graph takes {fixed} and no other. Pad or cut "
-                "to that shape, or make a graph for each of several lengths and let tsnb.Runner choose."
+                "to that shape; tsnb.Runner does, and chooses among graphs of several lengths."
             )
 
 
