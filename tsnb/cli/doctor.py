@@ -288,7 +288,7 @@ def _neuron() -> Finding:
 
 
 def _threads() -> Finding:
-    """Compare torch's threads with the cores; runs before `load`, which lowers their number."""
+    """Compare torch's threads with the cores."""
     import torch
 
     threads, cores = torch.get_num_threads(), usable_cores()
@@ -296,8 +296,8 @@ def _threads() -> Finding:
     if threads <= cores:
         return "ok", result, ""
     advice = (
-        "More threads than cores wait for each other. tsnb.load lowers the number; in your own code call "
-        f"torch.set_num_threads({cores}), or set OMP_NUM_THREADS={cores} before you start Jupyter."
+        f"More threads than cores wait for each other. Call torch.set_num_threads({cores}), or set "
+        f"OMP_NUM_THREADS={cores} before you start Jupyter."
     )
     return "warning", result, advice
 

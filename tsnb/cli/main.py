@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from tsnb.base.errors import TraceError, TsnbError
+from tsnb.base.machine import respect_quota
 from tsnb.inference.backends import BACKENDS
 from tsnb.models.load import CheckpointWarning, Head
 
@@ -42,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without ✓ gets ?, not a traceback
     options = _parser().parse_args(argv)
+    if options.command is not doctor:  # which compares torch's own number of threads with the cores
+        respect_quota()
     try:
         return int(options.command(options))
     except TsnbError as error:

@@ -9,7 +9,6 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from tsnb.base.errors import InputError
-from tsnb.base.machine import respect_quota
 from tsnb.inference.freezing import freeze
 from tsnb.lengths.batching import MAX_TOKENS, WINDOW, Batch, check_max_tokens, plan_dynamic, plan_static
 from tsnb.tracing.compare import TOLERANCE
@@ -121,7 +120,6 @@ class Runner:
         self.work = Work()
         self.dynamic = len(traces) == 1 and is_dynamic(traces[0].contract)
         self.traces = {(one.contract.batch_size or 1, one.contract.length or 1): one for one in traces}
-        respect_quota()
         if self.dynamic:
             self._check_padding(traces[0])
         self.traces = {shape: _frozen(one) for shape, one in self.traces.items()}
