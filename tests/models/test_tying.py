@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -58,13 +60,6 @@ def test_bert_is_tied_unless_the_flag_is_set_and_the_biases_always_are(
     assert set(pairs(model)) == {(WORDS, OUT, not torchscript), (*BIASES, True)}
 
 
-def test_sizes_are_those_of_one_copy(load: Callable[..., Any]) -> None:
-    model, tokenizer = load()
-    [pair] = [pair for pair in tsnb.tying(model).pairs if pair.second == OUT]
-    elements = len(tokenizer) * model.config.hidden_size
-    assert (pair.parameters, pair.bytes) == (elements, 4 * elements)
-
-
 def test_untie_does_to_bert_what_the_flag_does_and_changes_no_output(load: Callable[..., Any]) -> None:
     model, tokenizer = tsnb.load("tiny-bert")
     inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16)
@@ -89,8 +84,9 @@ def test_untie_does_to_a_translator_what_the_flag_does(kind: str) -> None:
 @pytest.mark.parametrize("head", ["encoder", "question-answering"])
 def test_a_model_without_a_language_head_has_nothing_to_tie(load: Callable[..., Any], head: str) -> None:
     report = tsnb.tying(load(head=head)[0])
-    assert report == TyingReport(())
+    assert report.pairs == ()
     assert str(report).startswith("No weights are shared")
+    assert str(report) in report._repr_html_()
 
 
 @pytest.mark.parametrize("trainable", [False, True])
@@ -107,9 +103,27 @@ def test_a_model_that_cannot_name_its_embeddings() -> None:
     assert pairs(CLIPModel(CLIPConfig(text_config=part, vision_config=part))) == []
 
 
-def test_a_report_prints_a_line_a_pair(load: Callable[..., Any]) -> None:
-    report = TyingReport((TiedPair("a", "b", True, 512, 2048), TiedPair("c", "d", False, 512, 2048)))
-    first, second = str(report).splitlines()
-    assert (first, report.tied) == ("tied   a = b (2,048 bytes, held once)", report.pairs[:1])
-    assert second == "apart  c | d (2,048 bytes, held twice)"
-    assert [pair.first for pair in tsnb.tying(load(torchscript=True)[0]).tied] == [BIASES[0]]
+def test_a_model_and_its_untied_copy_show_their_names_bytes_and_addresses(load: Callable[..., Any]) -> None:
+    model = load()[0]
+    reports = [tsnb.tying(shown) for shown in (model, tsnb.untie(deepcopy(model)))]
+    assert f"tied   {WORDS} = {OUT} (318,976 bytes, held once)" in str(reports[0]).splitlines()
+    assert f"apart  {WORDS} | {OUT} (318,976 bytes, held twice)" in str(reports[1]).splitlines()
+    assert [pair.first for pair in reports[1].tied] == [BIASES[0]]
+    tied, apart = (report._repr_html_() for report in reports)
+    address = f"{model.get_parameter(WORDS).data_ptr() & 0xFFFFFF:06x}"
+    assert f"{WORDS}<br>= {OUT}" in tied
+    assert f"318,976 bytes at …{address}, 2 names" in tied
+    assert "321,468 bytes." in tied
+    assert f"{WORDS}<br>" not in apart
+    assert apart.count("318,976 bytes at …") == 2
+    assert "640,444 bytes." in apart
+
+
+def test_a_tensor_is_one_box_as_wide_as_its_bytes_whatever_its_names() -> None:
+    pairs = [("<a>", "b", True, 1000), ("<a>", "c", True, 1000), ("d", "e", False, 250)]
+    report = TyingReport(tuple(TiedPair(*pair) for pair in pairs), dict.fromkeys(("<a>", "d", "e"), 1))
+    html = report._repr_html_()
+    assert "&lt;a&gt;<br>= b<br>= c" in html
+    big, *small = [float(width) for width in re.findall(r"width: ([\d.]+)%", html)]
+    assert small == [big / 4] * 2
+    assert "1,500 bytes." in html
