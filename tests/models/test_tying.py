@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from torch import nn
-from transformers import (
-    CLIPConfig,
-    CLIPModel,
-    MarianConfig,
-    MarianMTModel,
-    T5Config,
-    T5ForConditionalGeneration,
-)
+from transformers import CLIPConfig, CLIPModel, T5Config, T5ForConditionalGeneration
 
 import tsnb
 from tsnb.models.tying import TiedPair, TyingReport
@@ -24,7 +17,6 @@ if TYPE_CHECKING:
 
 WORDS, OUT = "bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight"
 BIASES = ("cls.predictions.bias", "cls.predictions.decoder.bias")
-TRANSLATORS = ["marian", "t5"]
 
 
 class Shared(nn.Module):
@@ -36,14 +28,10 @@ class Shared(nn.Module):
         self.second.weight = self.first.weight
 
 
-def translator(kind: str, *, torchscript: bool = False) -> Any:
-    ids = {"vocab_size": 16, "d_model": 8, "decoder_start_token_id": 0, "torchscript": torchscript}
-    if kind == "t5":
-        config = T5Config(d_kv=4, d_ff=8, num_layers=1, num_heads=2, **ids)
-        return T5ForConditionalGeneration(config).eval()
-    sizes = {"encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 8, "decoder_ffn_dim": 8}
-    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
-    return MarianMTModel(MarianConfig(pad_token_id=0, **sizes, **heads, **ids)).eval()
+def translator(*, torchscript: bool = False) -> Any:
+    sizes = {"vocab_size": 16, "d_model": 8, "d_kv": 4, "d_ff": 8, "num_layers": 1, "num_heads": 2}
+    config = T5Config(**sizes, decoder_start_token_id=0, torchscript=torchscript)
+    return T5ForConditionalGeneration(config).eval()
 
 
 def pairs(model: nn.Module) -> list[tuple[str, str, bool]]:
@@ -69,33 +57,30 @@ def test_untie_does_to_bert_what_the_flag_does_and_changes_no_output(load: Calla
         assert torch.equal(model(**inputs).logits, load()[0](**inputs).logits)
 
 
-@pytest.mark.parametrize("kind", TRANSLATORS)
-def test_untie_does_to_a_translator_what_the_flag_does(kind: str) -> None:
-    model, ids = translator(kind), torch.tensor([[3, 4, 5]])
+def test_untie_does_to_a_translator_what_the_flag_does() -> None:
+    model, ids = translator(), torch.tensor([[3, 4, 5]])
     ends = [(second.rpartition(".")[0].rpartition(".")[2], tied) for _, second, tied in pairs(model)]
     assert ends == [("embed_tokens", True), ("embed_tokens", True), ("lm_head", True)]
     with torch.no_grad():
         before = model(input_ids=ids, decoder_input_ids=ids).logits
         after = tsnb.untie(model)(input_ids=ids, decoder_input_ids=ids).logits
     assert torch.equal(before, after)
-    assert set(pairs(model)) == set(pairs(translator(kind, torchscript=True)))
+    assert set(pairs(model)) == set(pairs(translator(torchscript=True)))
 
 
-@pytest.mark.parametrize("head", ["encoder", "question-answering"])
-def test_a_model_without_a_language_head_has_nothing_to_tie(load: Callable[..., Any], head: str) -> None:
-    report = tsnb.tying(load(head=head)[0])
+def test_a_model_without_a_language_head_has_nothing_to_tie(load: Callable[..., Any]) -> None:
+    report = tsnb.tying(load(head="question-answering")[0])
     assert report.pairs == ()
     assert str(report).startswith("No weights are shared")
     assert str(report) in report._repr_html_()
 
 
-@pytest.mark.parametrize("trainable", [False, True])
-def test_a_module_of_the_readers_own(*, trainable: bool) -> None:
-    module = Shared().requires_grad_(trainable)
+def test_a_module_of_the_readers_own() -> None:
+    module = Shared().requires_grad_(False)
     assert pairs(module) == [("first.weight", "second.weight", True)]
     assert pairs(tsnb.untie(module)) == []
     assert torch.equal(module.first.weight, module.second.weight)
-    assert module.second.weight.requires_grad == trainable
+    assert not module.second.weight.requires_grad
 
 
 def test_a_model_that_cannot_name_its_embeddings() -> None:

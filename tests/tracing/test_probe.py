@@ -86,13 +86,6 @@ def test_it_explains_what_raises_and_what_is_unsupported() -> None:
         MAP.explain((9, 9))
 
 
-def test_one_shape_at_a_time(bert: tuple[tsnb.Traced, Any]) -> None:
-    cells = shapes.probe_each(*bert, [(1, 4), (1, 65)])
-    assert next(cells)[0] == (1, 4)
-    assert next(cells)[1].kind == "unsupported"
-    assert next(cells, None) is None
-
-
 @pytest.mark.parametrize("sizes", [np.arange(4, 12, 4, dtype=np.int32), iter([4, 8])])
 def test_every_batch_size_is_tried_at_every_length(bert: tuple[tsnb.Traced, Any], sizes: Any) -> None:
     verdicts = tsnb.probe(*bert, lengths=sizes, batch_sizes=[1, 3])
@@ -136,6 +129,7 @@ def test_a_model_that_was_not_traced_is_refused(
     bert: tuple[tsnb.Traced, Any], other: Callable[..., nn.Module]
 ) -> None:
     model = other(bert[1]).eval()
+    refused(tsnb.TraceError, "training mode", bert[0], make("bert").train(), [4])
     message = f"The trace was not made from this {type(model).__name__}"
     for traced in (bert[0], frozen(bert[0])):
         refused(tsnb.TraceError, message, traced, model, [4])
@@ -156,10 +150,6 @@ def test_a_frozen_trace_of_the_model(bert: tuple[tsnb.Traced, Any]) -> None:
 def test_tied_weights_have_all_their_names(load: Any, traced: Any) -> None:
     shapes.check_belongs(traced(), tsnb.untie(tsnb.load("tiny-bert")[0]))
     shapes.check_belongs(traced(), load()[0])
-
-
-def test_a_model_in_training_mode_is_refused(bert: tuple[tsnb.Traced, Any]) -> None:
-    refused(tsnb.TraceError, "training mode .*first BertModel", bert[0], make("bert").train(), [4])
 
 
 def test_the_model_and_torch_are_left_as_they_were(

@@ -81,14 +81,9 @@ class ShapeError:
 
     def __str__(self) -> str:
         file = re.split(r"site-packages[/\\]", self.source)[-1]
-        place = [f"{file}: {self.code}".rstrip(": ")] if self.source else []
-        lines = [
-            self.message,
-            *(f"Where: {where}" for where in place),
-            wrapped(f"Cause: {self.cause}"),
-            wrapped(f"What to do: {self.advice}"),
-        ]
-        return "\n".join(lines)
+        place = f"Where: {file}: {self.code}".rstrip(": ") if self.source else ""
+        ending = wrapped(f"Cause: {self.cause}"), wrapped(f"What to do: {self.advice}")
+        return "\n".join(filter(None, [self.message, place, *ending]))
 
 
 def explain(
