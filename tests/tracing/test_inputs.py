@@ -77,8 +77,9 @@ def test_padding_is_real_and_masked(tiny: Tiny) -> None:
 
 
 def test_a_pair_has_token_types_0_and_1(tiny: Tiny) -> None:
-    inputs = tsnb.dummy_inputs(*tiny, EXAMPLE, max_length=NEEDED)
-    assert inputs["token_type_ids"][0].tolist() == [0] * 7 + [1] * 7
+    for pair in (EXAMPLE, list(EXAMPLE)):
+        inputs = tsnb.dummy_inputs(*tiny, pair, max_length=NEEDED)  # type: ignore[arg-type]
+        assert inputs["token_type_ids"][0].tolist() == [0] * 7 + [1] * 7
     assert not tsnb.dummy_inputs(*tiny, "jim henson", max_length=8)["token_type_ids"].any()
 
 

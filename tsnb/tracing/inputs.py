@@ -73,7 +73,10 @@ def dummy_inputs(
 
     Taught in notebook 02.
     """
-    checked = checked_text(None, EXAMPLE if text is None else text)
+    example: Any = EXAMPLE if text is None else text
+    if isinstance(example, (list, tuple)):
+        example = tuple(example) if len(example) != 1 else example[0]
+    checked = checked_text(None, example)
     texts = checked if isinstance(checked, tuple) else (checked,)
     if not all(part.strip() for part in texts):
         raise InputError("The text is empty. Give at least one word to make inputs from.")
