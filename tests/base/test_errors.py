@@ -24,14 +24,3 @@ def test_each_error_is_also_a_builtin_one_and_comes_whole_out_of_another_process
     assert issubclass(kind, builtin)
     copy = pickle.loads(pickle.dumps(kind("what was passed, and what to do")))
     assert (type(copy), str(copy)) == (kind, "what was passed, and what to do")
-
-
-@pytest.mark.parametrize(
-    ("word", "known", "sentence"),
-    [
-        ("input_idz", ["attention_mask", "input_ids"], "Did you mean input_ids?"),
-        ("zzz", iter(["b", "a"]), "Known: a, b."),
-    ],
-)
-def test_suggest(word: str, known: list[str], sentence: str) -> None:
-    assert errors.suggest(word, known) == sentence

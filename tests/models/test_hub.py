@@ -10,7 +10,7 @@ import hashlib
 import json
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
@@ -35,7 +35,6 @@ with torch.no_grad():
 """
 FETCH = """
 import sys, time
-import huggingface_hub
 from huggingface_hub import HfApi, snapshot_download
 from tsnb.base import errors
 from tsnb.models import hub
@@ -119,30 +118,19 @@ def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
 
 
 @contextmanager
-def refusing() -> Iterator[str]:
-    """Give an address at which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-
-
-@contextmanager
 def silent() -> Iterator[str]:
     """Give an address that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-@contextmanager
-def unknown() -> Iterator[str]:
+def unknown() -> AbstractContextManager[str]:
     """Give an address whose host has no number (RFC 2606 keeps `.invalid` free for this)."""
-    yield "http://no-such-hub.invalid"
+    return nullcontext("http://no-such-hub.invalid")
 
 
-@contextmanager
-def portal() -> Iterator[str]:
-    with served(Portal) as endpoint:
-        yield endpoint
+def portal() -> AbstractContextManager[str]:
+    return served(Portal)
 
 
 def test_a_hub_model_is_downloaded_and_then_needs_no_hub(python: Callable[..., str], tmp_path: Path) -> None:
@@ -151,7 +139,7 @@ def test_a_hub_model_is_downloaded_and_then_needs_no_hub(python: Callable[..., s
     assert python(LOAD, HF_ENDPOINT=endpoint, HF_HOME=tmp_path) == "someone/tiny henson\n"
 
 
-@pytest.mark.parametrize("way", [refusing, silent, unknown, portal])
+@pytest.mark.parametrize("way", [silent, unknown, portal])
 def test_no_way_to_the_hub_is_said_within_seconds(
     python: Callable[..., str], tmp_path: Path, way: Callable[[], AbstractContextManager[str]]
 ) -> None:
@@ -159,11 +147,7 @@ def test_no_way_to_the_hub_is_said_within_seconds(
         printed = python(FETCH, "someone/tiny", HF_ENDPOINT=endpoint, HF_HOME=tmp_path)
     assert "the hub cannot be reached" in printed
     assert float(printed.split()[0]) <= 5
-
-
-def test_offline_by_the_readers_own_setting(python: Callable[..., str], tmp_path: Path) -> None:
-    printed = python(FETCH, "someone/tiny", HF_HUB_OFFLINE=1, HF_HOME=tmp_path)
-    assert "the hub cannot be reached" in printed
+    assert "the hub cannot be reached" in python(FETCH, "someone/tiny", HF_HUB_OFFLINE=1, HF_HOME=tmp_path)
 
 
 @pytest.mark.parametrize("name", ["someone/else", "some one/tiny"])
@@ -184,9 +168,7 @@ def test_a_download_that_broke_off_starts_again(python: Callable[..., str], tmp_
     assert weights.read_bytes() == Stand.files["model.safetensors"]
 
 
-def test_pickled_weights_are_fetched_where_there_are_no_others(
-    python: Callable[..., str], tmp_path: Path
-) -> None:
+def test_pickled_weights_are_fetched_where_there_are_no_others(python: Callable[..., str], tmp_path: Path) -> None:
     with served(Pickled) as endpoint:
         python(FETCH, "someone/tiny", HF_ENDPOINT=endpoint, HF_HOME=tmp_path)
     [weights] = tmp_path.rglob("snapshots/*/pytorch_model.bin")

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import errno
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -11,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertForPreTraining, GPT2Config, GPT2LMHeadModel
+from transformers.utils import logging
 
 import tsnb
 from tsnb import tiny_bert
 from tsnb.models import load as models
-from tsnb.tracing import outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,33 +79,16 @@ def refused(message: str, name: Any, **choices: Any) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("torchscript", [False, True])
 @pytest.mark.parametrize("name", ["tiny-bert", "bert-mini"])
 @pytest.mark.parametrize("head", HEADS)
-def test_every_head_loads_and_runs(
-    load: Callable[..., Any], name: str, head: str, *, torchscript: bool
-) -> None:
-    model, tokenizer = load(name, head, torchscript=torchscript)
-    with torch.no_grad():
-        output = model(**tokenizer("jim henson was a puppeteer", return_tensors="pt"))
-    assert isinstance(output, tuple) == torchscript
-    assert not any(part.training for part in model.modules())
-    assert all(tensor.isfinite().all() for tensor in outputs.flatten(output))
-
-
-@pytest.mark.parametrize("head", HEADS)
-def test_the_flag_changes_no_result(load: Callable[..., Any], head: str) -> None:
-    (plain, tokenizer), (flagged, _) = load(head=head), load(head=head, torchscript=True)
+def test_every_head_loads_and_the_flag_changes_no_result(load: Callable[..., Any], name: str, head: str) -> None:
+    (plain, tokenizer), (flagged, _) = load(name, head), load(name, head, torchscript=True)
     inputs = tokenizer("jim henson was a puppeteer", return_tensors="pt")
     with torch.no_grad():
         pairs = zip(plain(**inputs).to_tuple(), flagged(**inputs), strict=True)
         assert all(torch.equal(first, second) for first, second in pairs)
-
-
-def test_bert_mini_has_the_geometry_it_names(load: Callable[..., Any]) -> None:
-    model, tokenizer = load("bert-mini")
-    assert {name: getattr(model.config, name) for name in models.MINI_GEOMETRY} == (models.MINI_GEOMETRY)
-    assert model.config.vocab_size == len(tokenizer)
+    assert not any(part.training for part in flagged.modules())
+    assert (name, plain.config.num_hidden_layers) in {("tiny-bert", 3), ("bert-mini", 6)}
 
 
 @pytest.mark.parametrize("head", NEW)
@@ -122,19 +103,11 @@ def test_new_weights_are_named_to_the_caller_and_are_the_same_each_time(folder: 
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.filterwarnings("ignore::tsnb.models.load.NewWeightsWarning")
-@pytest.mark.parametrize(
-    ("head", "first"), [("masked-lm", "bert.encoder.layer.1.a"), ("encoder", "encoder.layer.1.a")]
-)
-def test_weights_that_the_configuration_leaves_no_place_for_are_told(
-    folder: Path, head: Any, first: str
-) -> None:
-    with pytest.warns(models.UnusedWeightsWarning) as caught:
-        tsnb.load(change(folder, num_hidden_layers=1), head)
-    warning = caught.pop(models.UnusedWeightsWarning)
-    assert "has 32 weights for which" in str(warning.message)
-    assert f"the first is {first}" in str(warning.message)
-    assert warning.filename == __file__
+def test_weights_that_the_configuration_leaves_no_place_for_are_told(folder: Path) -> None:
+    message = r"has 32 weights for which .*the first is bert\.encoder\.layer\.1\.a"
+    with pytest.warns(models.UnusedWeightsWarning, match=message) as caught:
+        tsnb.load(change(folder, num_hidden_layers=1))
+    assert caught.pop(models.UnusedWeightsWarning).filename == __file__
 
 
 @pytest.mark.filterwarnings("error::tsnb.models.load.UnusedWeightsWarning")
@@ -148,24 +121,12 @@ def test_what_other_heads_need_is_no_loss(folder: Path, load: Callable[..., Any]
     tsnb.load(folder, head)
 
 
-@pytest.mark.parametrize(("attention", "torchscript"), [(None, False), ("eager", True)])
 @pytest.mark.parametrize("head", TRAINED)
 @pytest.mark.filterwarnings("error::tsnb.models.load.NewWeightsWarning")
-def test_a_head_that_was_trained_warns_of_nothing(head: Any, attention: Any, *, torchscript: bool) -> None:
-    options = {"torchscript": torchscript, "attn_implementation": attention}
-    model, _ = tsnb.load("tiny-bert", head, **options)
+def test_a_head_that_was_trained_warns_of_nothing(head: Any) -> None:
+    model, _ = tsnb.load("tiny-bert", head, torchscript=True, attn_implementation="eager")
     assert model.name_or_path == "tiny-bert"
-    assert model.config._attn_implementation == (attention or "sdpa")
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
-
-
-def test_a_trained_head_that_is_saved_loads_as_any_folder_does(tmp_path: Path) -> None:
-    model, tokenizer = tsnb.load("tiny-bert", "token-classification")
-    model.save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
-    again = tsnb.load(tmp_path, "token-classification")[0]
-    assert torch.equal(again.classifier.weight, model.classifier.weight)
-    assert again.config.id2label == model.config.id2label
 
 
 def test_loading_opens_no_socket(python: Callable[..., str], folder: Path) -> None:
@@ -173,20 +134,16 @@ def test_loading_opens_no_socket(python: Callable[..., str], folder: Path) -> No
     assert python(SOCKETS, folder, **variables).splitlines() == ["[]", "True"]
 
 
-@pytest.mark.parametrize("spelling", [str, Path])
-def test_a_folder_loads_like_the_embedded_model(
-    load: Callable[..., Any], folder: Path, spelling: Callable[[Path], Any]
+def test_a_folder_loads_like_the_embedded_model_with_weights_pickled_by_torch_too(
+    load: Callable[..., Any], folder: Path
 ) -> None:
-    model, tokenizer = tsnb.load(spelling(folder))
-    expected = load()[0].state_dict()
-    assert all(torch.equal(weight, expected[name]) for name, weight in model.state_dict().items())
+    model, tokenizer = tsnb.load(folder)
     assert (model.name_or_path, len(tokenizer)) == (str(folder), 623)
-
-
-def test_weights_pickled_by_torch_load_too(folder: Path, load: Callable[..., Any]) -> None:
     (folder / "model.safetensors").unlink()
-    torch.save(load()[0].state_dict(), folder / "pytorch_model.bin")
-    assert tsnb.load(folder)[0].config.vocab_size == 623
+    expected = load()[0].state_dict()
+    torch.save(expected, folder / "pytorch_model.bin")
+    for again in (model, tsnb.load(str(folder))[0]):
+        assert all(torch.equal(weight, expected[name]) for name, weight in again.state_dict().items())
 
 
 @pytest.mark.parametrize(
@@ -195,12 +152,10 @@ def test_weights_pickled_by_torch_load_too(folder: Path, load: Callable[..., Any
         ("tiny-brt", "no embedded model called tiny-brt. Did you mean tiny-bert"),
         ("resnet50", "Known: bert-mini, tiny-bert."),
         (None, "got NoneType"),
-        (b"tiny-bert", "got bytes"),
         ("./nowhere", "There is no folder ./nowhere"),
-        ("~/nowhere", "There is no folder ~/nowhere"),
         (Path("nowhere/x"), "There is no folder nowhere/x"),
-        ("~no-such-user/model", "cannot be looked into"),
-        ("/" + 300 * "x", "cannot be looked into"),
+        ("~no-such-user/model", "There is no folder"),
+        ("/" + 300 * "x", "or it may not be looked into"),
     ],
 )
 def test_what_is_no_name_of_a_model(name: Any, message: str) -> None:
@@ -211,14 +166,6 @@ def test_an_unknown_head_or_attention_suggests_a_known_one() -> None:
     refused("no head called maskedlm. Did you mean masked-lm", "tiny-bert", head="maskedlm")
     refused("no head called None. Known", "tiny-bert", head=None)
     refused("Did you mean eager", "tiny-bert", attn_implementation="eagre")
-
-
-def test_a_folder_that_may_not_be_looked_into(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def closed(_: Path) -> bool:  # what a user who is not root meets
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
-    monkeypatch.setattr(Path, "is_dir", closed)
-    refused("cannot be looked into: Permission denied", folder)
 
 
 @pytest.mark.parametrize(
@@ -243,9 +190,8 @@ def test_code_in_the_folder_is_neither_run_nor_asked_about(
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("config.json", None, "holds no config.json that transformers can read: No such file"),
-        ("config.json", b"{", "holds no config.json that transformers can read"),
-        ("config.json", b"[]", "a value of the type list"),
+        ("config.json", None, "holds no config.json that transformers"),
+        ("config.json", b"[]", "holds no config.json that transformers"),
         ("config.json", b'{"model_type": "no-such-model"}', "`no-such-model`"),
         ("model.safetensors", None, "holds no weights"),
         ("model.safetensors", b"version https://git-lfs.example/v1\n", "cannot be loaded"),
@@ -265,18 +211,10 @@ def test_a_folder_with_a_file_that_is_missing_or_broken(
     assert len(shown) < 350 + len(str(folder))
 
 
-def test_a_folder_without_a_tokenizer(folder: Path) -> None:
+def test_weights_that_do_not_fit_and_a_folder_without_a_tokenizer(folder: Path) -> None:
     for file in ("tokenizer.json", "vocab.txt"):
         (folder / file).unlink()
     refused("holds no tokenizer", folder)
-
-
-def test_weights_that_were_cut_off_or_do_not_fit(folder: Path) -> None:
-    weights = folder / "model.safetensors"
-    content = weights.read_bytes()
-    weights.write_bytes(content[:100_000])
-    refused("cannot be loaded", folder)
-    weights.write_bytes(content)
     assert "size mismatch" in refused("cannot be loaded", change(folder, hidden_size=64))
 
 
@@ -287,9 +225,7 @@ def test_a_head_that_the_model_cannot_have(tmp_path: Path) -> None:
     assert message.endswith("encoder, sequence-classification, token-classification, question-answering.")
 
 
-def test_transformers_5_ignores_the_flag_and_we_do_not(
-    python: Callable[..., str], transformers5: Path
-) -> None:
+def test_transformers_5_ignores_the_flag_and_we_do_not(python: Callable[..., str], transformers5: Path) -> None:
     lines = python(FLAG_UNDER_5, PYTHONPATH=transformers5).splitlines()
     assert lines[0] == "5.23.0"
     assert lines[1] == lines[3] == "('logits',)"
@@ -297,27 +233,10 @@ def test_transformers_5_ignores_the_flag_and_we_do_not(
         assert line.startswith("torchscript=True did nothing: transformers 5.")
 
 
-def test_verify_flag_sees_tied_weights_and_dicts(load: Callable[..., Any]) -> None:
-    models.verify_flag(load(torchscript=True)[0])
-    with pytest.raises(tsnb.ModelError):
-        models.verify_flag(load()[0])
-    with pytest.raises(tsnb.ModelError):  # untied, and still a dict
-        models.verify_flag(tsnb.untie(tsnb.load("tiny-bert")[0]))
-
-
-def test_quiet_transformers_puts_the_verbosity_back() -> None:
-    from transformers.utils import logging
-
-    before = logging.get_verbosity()
-    with models.quiet_transformers():
-        assert logging.get_verbosity() == logging.ERROR
-    assert logging.get_verbosity() == before
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"), [("tiny-bert", None), ("tiny-bert", "eager"), ("bert-mini", "eager")]
-)
-def test_the_kind_of_attention_is_passed_on(name: str, kind: Any) -> None:
+@pytest.mark.parametrize(("name", "kind"), [("tiny-bert", None), ("tiny-bert", "eager"), ("bert-mini", "eager")])
+def test_the_kind_of_attention_is_passed_on_and_verbosity_and_threads_stay(name: str, kind: Any) -> None:
+    before = (logging.get_verbosity(), torch.get_num_threads())
     model, tokenizer = tsnb.load(name, attn_implementation=kind)
+    assert (logging.get_verbosity(), torch.get_num_threads()) == before
     traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
     assert ("scaled_dot_product_attention" in str(traced.module.inlined_graph)) == (kind is None)

@@ -10,7 +10,7 @@ from torch import nn
 
 import tsnb
 from tests.tracing.architectures import example, make
-from tsnb.tracing.compare import SYMBOLS, TOLERANCE, Verdict, compare
+from tsnb.tracing.compare import TOLERANCE, Verdict, compare
 from tsnb.tracing.contract import Contract
 from tsnb.tracing.traced import quiet_jit
 from tsnb.tracing.traps import BakedDropout
@@ -19,7 +19,7 @@ from tsnb.tracing.traps import make as make_trap
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-INF, NAN = float("inf"), float("nan")
+INF = float("inf")
 X = Contract(("x",), dtypes={"x": "float32"}, input_axes={"x": ("batch", "length")})
 NAMES = ("input_ids", "attention_mask")
 MASKED = Contract(
@@ -65,8 +65,7 @@ def verdict(
 
 def test_equal_results_are_the_same() -> None:
     result = verdict(same, same)
-    assert (result.kind, result.difference, result.error) == ("same", 0.0, "")
-    assert result.shapes == (("x", (2, 4)),)
+    assert (result.kind, result.difference, result.shapes) == ("same", 0.0, (("x", (2, 4)),))
 
 
 @pytest.mark.parametrize(("apart", "kind"), [(0.25, "same"), (-0.25, "same"), (0.2500001, "wrong")])
@@ -76,19 +75,11 @@ def test_the_tolerance_itself_is_allowed(apart: float, kind: str) -> None:
     assert result.difference == pytest.approx(abs(apart))
 
 
-@pytest.mark.parametrize("form", [lambda x: x[:, 1:], lambda x: (x, x), lambda _: ()])
+@pytest.mark.parametrize("form", [lambda x: x[:, 1:], lambda x: (x, x)])
 def test_another_form_of_output_is_wrong(form: Callable[..., Any]) -> None:
     result = verdict(same, form)
     assert (result.kind, result.difference) == ("wrong", INF)
     assert "differs from the model in shape" in str(result)
-
-
-@pytest.mark.parametrize(
-    ("model", "trace", "kind"), [(NAN, NAN, "same"), (INF, INF, "same"), (1.0, NAN, "wrong")]
-)
-def test_undefined_numbers(model: float, trace: float, kind: str) -> None:
-    result = verdict(lambda x: torch.full_like(x, model), lambda x: torch.full_like(x, trace))
-    assert result.kind == kind
 
 
 def test_what_raises_is_told_apart_from_what_the_model_cannot_run() -> None:
@@ -100,11 +91,6 @@ def test_what_raises_is_told_apart_from_what_the_model_cannot_run() -> None:
     assert (result.kind, str(result)) == ("unsupported", "the model itself cannot run it: too long")
     with pytest.raises(KeyboardInterrupt):
         verdict(raising(KeyboardInterrupt()), same)
-
-
-def test_every_kind_has_a_symbol_and_words_of_its_own() -> None:
-    assert len({Verdict(kind).symbol for kind in SYMBOLS}) == len(SYMBOLS)
-    assert len({str(Verdict(kind, 0.5, "why")) for kind in SYMBOLS}) == len(SYMBOLS)
 
 
 @pytest.mark.parametrize("padded", [True, False])
@@ -121,10 +107,9 @@ def test_one_row_is_tried_padded_and_full_and_the_graver_counts(*, padded: bool)
     assert verdict(model, same, (1, 8), MASKED).kind == "unsupported"
 
 
-@pytest.mark.parametrize("name", ["roberta", "mpnet"])
-def test_a_limit_that_counts_real_tokens_is_not_hidden_by_padding(name: str) -> None:
-    model = make(name)
-    traced = tsnb.trace(model, example(name))
+def test_a_limit_that_counts_real_tokens_is_not_hidden_by_padding() -> None:
+    model = make("roberta")
+    traced = tsnb.trace(model, example("roberta"))
     assert traced.contract.max_positions == 62
     for batch in (1, 2):
         assert compare(traced, model, (batch, 62)).kind == "same"

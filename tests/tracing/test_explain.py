@@ -14,7 +14,6 @@ from torch import nn
 
 import tsnb
 from tests.tracing.architectures import example, make
-from tsnb.base.tables import WIDTH
 from tsnb.tracing.compare import no_warnings
 from tsnb.tracing.explain import VALUES, explain
 from tsnb.tracing.trace import trace
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SEED = "The expanded size of the tensor (3) must match the existing size (7) at non-singleton dimension 2"
-SPLIT = "split_with_sizes"
 CATALOGUE = tomllib.loads((files("tsnb.tracing") / "shape_errors.toml").read_text(encoding="utf-8"))
 
 
@@ -50,7 +48,6 @@ def freezing(use: Callable[[Any, torch.Tensor, int, int], Any]) -> type[Embedded
 
 
 Add = freezing(lambda _, x, _b, n: x + torch.arange(n).unsqueeze(-1))
-AddReversed = freezing(lambda _, x, _b, n: torch.arange(n).unsqueeze(-1) + x)
 View = freezing(lambda _, x, _b, n: x.view(-1, n * 8))
 Index = freezing(lambda _, x, _b, n: x[:, torch.tensor([0, n - 1])])
 Join = freezing(lambda _, x, b, n: torch.cat([x, torch.ones(b, n, 1)], -1))
@@ -88,29 +85,26 @@ class Case(NamedTuple):
     traced: tuple[int, int]
     given: tuple[int, int]
     family: str
-    op: str
-    loaded_op: str
     dimension: int | None
     side: str
     sizes: tuple[int, int]
 
 
 CASES = [
-    Case(IntMask, (1, 7), (1, 3), "expand", "expand", "expand", 2, "length", (7, 3)),
-    Case(Add, (2, 7), (2, 3), "mismatch", "", "add", 1, "length", (7, 3)),
-    Case(View, (2, 7), (2, 3), "view", "view", "view", None, "length", (7, 3)),
-    Case(PositionLoop, (2, 7), (2, 3), "select", "select", "select", 1, "length", (7, 3)),
-    Case(Index, (2, 7), (5, 3), "bounds", "index", "index", 0, "length", (7, 3)),
-    Case(Join, (2, 7), (2, 3), "cat", "cat", "cat", None, "length", (7, 3)),
-    Case(Multiply, (2, 7), (2, 3), "matmul", "matmul", "matmul", None, "length", (7, 3)),
-    Case(MultiplyBatches, (2, 7), (2, 3), "matmul", "matmul", "bmm", None, "length", (7, 3)),
-    Case(Narrow, (2, 7), (5, 3), "narrow", "narrow", "narrow", None, "length", (7, 3)),
-    Case(Split, (2, 7), (2, 3), "split", SPLIT, SPLIT, 1, "length", (7, 3)),
-    Case(Rows, (2, 7), (3, 7), "unpack", "", "", None, "batch", (2, 3)),
-    Case(Strided, (2, 7), (2, 3), "storage", "as_strided", "as_strided", None, "length", (7, 3)),
-    Case(Squeezed, (2, 7), (1, 7), "rank", "", "sum", 1, "batch", (2, 1)),
+    Case(IntMask, (1, 7), (1, 3), "expand", 2, "length", (7, 3)),
+    Case(Add, (2, 7), (2, 3), "mismatch", 1, "length", (7, 3)),
+    Case(View, (2, 7), (2, 3), "view", None, "length", (7, 3)),
+    Case(PositionLoop, (2, 7), (2, 3), "select", 1, "length", (7, 3)),
+    Case(Index, (2, 7), (5, 3), "bounds", 0, "length", (7, 3)),
+    Case(Join, (2, 7), (2, 3), "cat", None, "length", (7, 3)),
+    Case(Multiply, (2, 7), (2, 3), "matmul", None, "length", (7, 3)),
+    Case(MultiplyBatches, (2, 7), (2, 3), "matmul", None, "length", (7, 3)),
+    Case(Narrow, (2, 7), (5, 3), "narrow", None, "length", (7, 3)),
+    Case(Split, (2, 7), (2, 3), "split", 1, "length", (7, 3)),
+    Case(Rows, (2, 7), (3, 7), "unpack", None, "batch", (2, 3)),
+    Case(Strided, (2, 7), (2, 3), "storage", None, "length", (7, 3)),
+    Case(Squeezed, (2, 7), (1, 7), "rank", 1, "batch", (2, 1)),
 ]
-by_case = pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.family}-{case.given}")
 
 
 def ids(*shape: int, value: int = 1) -> torch.Tensor:
@@ -141,32 +135,27 @@ def explained(traced: Traced, **inputs: torch.Tensor) -> tsnb.ShapeError:
     return explain(raised(traced, **inputs), traced, inputs)
 
 
-@by_case
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.model.__name__ + case.family)
 def test_each_error_is_taken_apart_fresh_and_loaded(case: Case) -> None:
     """Family, operation, side, sizes and the line of the model; the model itself runs the input."""
     recorded, size = case.sizes
     side = {"length": "the sequence length", "batch": "the batch size"}[case.side]
     make_trap(case.model)(ids(*case.given))
     fresh = made(case.model, case.traced)
-    for traced, op in ((fresh, case.op), (loaded(fresh), case.loaded_op)):
+    for traced in (fresh, loaded(fresh)):
         error = explained(traced, input_ids=ids(*case.given))
-        assert (error.family, error.dimension, error.op) == (case.family, case.dimension, op)
+        assert (error.family, error.dimension) == (case.family, case.dimension)
         assert (error.input_dimension, error.traced_size, error.given_size) == (case.side, recorded, size)
         assert "If the model itself runs this input" in error.cause
-        assert error.cause.endswith(
-            f"The trace was recorded with {recorded} as {side}; this input has {size}."
-        )
+        assert f"was recorded with {recorded} as {side}; this input has {size}." in error.cause
+        file, _, line = error.source.rpartition(":")
         if case.model is Rows:  # torch says no line where a tensor is taken apart
-            assert (error.source, error.code) == ("", "")
+            assert error.source == ""
         else:
-            file, _, line = error.source.rpartition(":")
-            assert file in {__file__, tsnb.tracing.traps.__file__}
             assert error.code == linecache.getline(file, int(line)).strip() != ""
-        place = [f"Where: {error.source}: {error.code}"] if error.source else []
-        ending = [f"Cause: {error.cause}", f"What to do: {error.advice}"]
-        assert str(error).split() == " ".join([error.message, *place, *ending]).split()
-        below = str(error).splitlines()[error.message.count("\n") + 1 + len(place) :]
-        assert max(map(len, below)) <= WIDTH  # a cell of output would break inside a word
+        shown = " ".join(str(error).split())
+        assert str(error).startswith(error.message)
+        assert shown.endswith(f"{error.code} Cause: {error.cause} What to do: {error.advice}".strip())
 
 
 def test_the_cases_cover_every_family_and_each_has_a_cause_and_advice() -> None:
@@ -186,13 +175,6 @@ def test_the_message_of_the_documentation_word_for_word() -> None:
     assert error.code.startswith("mask = torch.tril(torch.ones(1, n, n)).expand(")
 
 
-def test_without_the_inputs_two_sizes_stand_as_they_come() -> None:
-    traced = made(AddReversed, (2, 7))
-    error = explain(raised(traced, input_ids=ids(2, 3)))
-    assert (error.traced_size, error.given_size, error.input_dimension) == (3, 7, None)
-    assert "The trace was recorded" not in error.cause
-
-
 def test_both_sides_changed_so_that_neither_can_be_blamed() -> None:
     assert explained(made(Add, (7, 7)), input_ids=ids(3, 3)).input_dimension is None
     assert explained(made(View, (2, 7)), input_ids=ids(3, 5)).input_dimension is None
@@ -210,30 +192,12 @@ def bert(traced: Any, request: pytest.FixtureRequest) -> Traced:
 
 
 @pytest.mark.parametrize(
-    ("changes", "family", "code"),
-    [
-        ({"input_ids": ids(1, 24, value=623)}, "vocabulary", "self.word_embeddings(input_ids)"),
-        ({"input_ids": ids(1, 24, value=-1)}, "vocabulary", "self.word_embeddings(input_ids)"),
-        (
-            {"token_type_ids": ids(1, 24, value=2)},
-            "token-type",
-            "self.token_type_embeddings(token_type_ids)",
-        ),
-    ],
+    ("name", "value", "family"), [("input_ids", -1, "vocabulary"), ("token_type_ids", 2, "token-type")]
 )
-def test_an_index_outside_a_table(
-    bert: Traced, changes: dict[str, torch.Tensor], family: str, code: str
-) -> None:
-    error = explained(bert, **(bert_inputs() | changes))
-    assert (error.family, error.op, error.code.endswith(code)) == (family, "embedding", True)
+def test_an_index_outside_a_table(bert: Traced, name: str, value: int, family: str) -> None:
+    error = explained(bert, **(bert_inputs() | {name: ids(1, 24, value=value)}))
+    assert (error.family, error.op) == (family, "embedding")
     assert (error.traced_size, error.given_size, error.input_dimension) == (None, None, None)
-
-
-def test_a_text_beyond_the_position_limit(bert: Traced) -> None:
-    error = explained(bert, **bert_inputs(513))
-    assert (error.family, error.input_dimension) == ("position-limit", "length")
-    assert (error.traced_size, error.given_size) == (512, 513)
-    assert error.cause.endswith("The limit is 512 positions; this input has 513.")
 
 
 def test_positions_that_are_looked_up_are_told_by_the_line() -> None:
@@ -253,18 +217,14 @@ def test_a_line_with_two_tables_tells_neither() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "mask", "side", "sizes"),
+    ("mask", "side", "sizes"),
     [
-        ((1, 24), (1, 20), "length", "input_ids 24, attention_mask 20, token_type_ids 24"),
-        ((2, 20), (2, 24), "length", "input_ids 20, attention_mask 24, token_type_ids 20"),
-        ((2, 24), (3, 24), "batch", "input_ids 2, attention_mask 3, token_type_ids 2"),
+        ((2, 20), "length", "input_ids 24, attention_mask 20, token_type_ids 24"),
+        ((3, 24), "batch", "input_ids 2, attention_mask 3, token_type_ids 2"),
     ],
 )
-def test_inputs_that_differ_are_named(
-    bert: Traced, shape: tuple[int, int], mask: tuple[int, int], side: str, sizes: str
-) -> None:
-    inputs = bert_inputs(shape[1], shape[0]) | {"attention_mask": ids(*mask)}
-    error = explained(bert, **inputs)
+def test_inputs_that_differ_are_named(bert: Traced, mask: tuple[int, int], side: str, sizes: str) -> None:
+    error = explained(bert, **(bert_inputs(24, 2) | {"attention_mask": ids(*mask)}))
     assert (error.family, error.input_dimension) == ("inputs", side)
     assert error.cause.endswith(f": {sizes}.")
     assert "trace is at fault" not in error.cause
@@ -277,12 +237,15 @@ def test_a_row_without_a_batch_dimension(bert: Traced) -> None:
     assert "unsqueeze(0)" in error.advice
 
 
-def test_an_error_of_the_model_itself(load: Any, traced: Any) -> None:
+def test_a_text_beyond_the_position_limit_whether_trace_or_model_raises(load: Any, traced: Any) -> None:
     inputs = bert_inputs(513)
-    with torch.no_grad():
-        error = explain(raised(load()[0], **inputs), traced(), inputs)
-    assert (error.family, error.source, error.code) == ("position-limit", "", "")
-    assert "trace is at fault" not in error.cause
+    for part in (traced(), loaded(traced()), load()[0]):
+        with torch.no_grad():
+            error = explain(raised(part, **inputs), traced(), inputs)
+        assert (error.family, error.input_dimension) == ("position-limit", "length")
+        assert (error.traced_size, error.given_size) == (512, 513)
+        assert error.cause.endswith("The limit is 512 positions; this input has 513.")
+        assert "trace is at fault" not in error.cause
 
 
 def test_an_unknown_message_is_shown_whole() -> None:
@@ -290,10 +253,6 @@ def test_an_unknown_message_is_shown_whole() -> None:
     error = explain(RuntimeError(text))
     assert (error.family, error.op, error.dimension) == ("unknown", "", None)
     assert str(error).startswith(text)
-    assert "does not guess" in error.cause
-
-
-def test_an_unknown_message_of_a_trace_still_has_its_line() -> None:
     text = str(raised(made(Add, (2, 7)), input_ids=ids(2, 3))).strip()
     strange = text.replace("The size of tensor a", "The colour of tensor a")
     error = explain(strange, made(Add, (2, 7)), {"input_ids": ids(2, 3)})
@@ -301,38 +260,12 @@ def test_an_unknown_message_of_a_trace_still_has_its_line() -> None:
     assert "x + torch.arange(n).unsqueeze(-1)" in error.code
 
 
-@pytest.mark.parametrize(
-    ("raises", "family", "message"),
-    [
-        (ZeroDivisionError(), "unknown", "ZeroDivisionError"),
-        (NotImplementedError(""), "unknown", "NotImplementedError"),
-        ("", "no-error", ""),
-        (" \n", "no-error", ""),
-    ],
-)
-def test_an_empty_text(raises: Any, family: str, message: str) -> None:
-    error = explain(raises)
-    assert (error.family, error.message) == (family, message)
-    assert error.cause
-
-
-def test_a_path_that_holds_torch_or_tsnb_may_be_the_models() -> None:
-    text = (
-        "Traceback of TorchScript (most recent call last):\n"
-        "/venv/lib/python3.11/site-packages/torch/nn/functional.py(10): embedding\n"
-        "/home/me/torch/tsnb/model.py(12): forward\n"
-        "/venv/lib/python3.11/site-packages/torch/jit/_trace.py(1204): trace_module\n"
-        "/home/me/torch/run.py(3): <module>\n"
-        "RuntimeError: index out of range in self"
+def test_an_empty_text() -> None:
+    assert (explain(ZeroDivisionError()).family, explain(ZeroDivisionError()).message) == (
+        "unknown",
+        "ZeroDivisionError",
     )
-    assert explain(text).source == "/home/me/torch/tsnb/model.py:12"
-
-
-def test_the_caller_of_the_tracer_is_not_the_source() -> None:
-    linear = tsnb.trace(nn.Linear(3, 4).eval(), {"input": torch.zeros(2, 3)})
-    error = explained(linear, input=torch.zeros(2, 5))
-    assert (error.family, {error.traced_size, error.given_size}) == ("matmul", {3, 5})
-    assert __file__ not in error.source
+    assert explain(" \n").family == "no-error"
 
 
 class Advised(Embedded):

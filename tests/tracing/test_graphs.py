@@ -22,13 +22,11 @@ Forward = Callable[[Any, torch.Tensor], torch.Tensor]
 FIXED: dict[str, Forward] = {
     "arange on the input's device": lambda _, x: x + torch.arange(x.shape[1], device=x.device),
     "arange without a device": lambda _, x: x + torch.arange(x.shape[1]),
-    "a tensor of four numbers": lambda _, x: x + torch.tensor([1.0, 2, 3, 4], device=x.device),
     "to the weight's device": lambda self, x: x.to(self.weight.device) + self.weight,
     "to the processor": lambda self, x: x.cpu() + self.weight,
 }
 FREE: dict[str, Forward] = {
     "zeros like the input": lambda _, x: x + torch.zeros_like(x),
-    "a full scalar": lambda _, x: x + torch.full((), 3.0, device=x.device),
     "a scalar to choose from": lambda _, x: torch.where(x > 0, x, torch.tensor(-1e9)),
     "a buffer": lambda self, x: x + self.numbers[: x.shape[1]],
     "another dtype": lambda self, x: x.to(torch.float64) + self.weight,
@@ -83,31 +81,18 @@ def test_a_line_that_is_met_twice_is_counted() -> None:
             x = x + torch.arange(4)
         return x
 
-    [(line, count)] = fixed_devices(record(twice).module).items()
-    assert (line.code, count) == ("x = x + torch.arange(4)", 2)
+    [note] = [warning for warning in record(twice).warnings if warning.device]
+    assert (note.code, note.count) == ("x = x + torch.arange(4)", 2)
+    assert "The trace puts this tensor on cpu" in str(note)
 
 
-@pytest.mark.parametrize("name", ["bert", "distilbert", "roberta", "albert", "electra"])
-def test_the_usual_encoders_are_free(name: str) -> None:
-    assert tsnb.trace(make(name), example(name)).contract.devices == ()
-
-
-@pytest.mark.parametrize("name", ["mpnet", "t5-encoder", "deberta-v2", "modernbert", "longformer"])
-def test_relative_positions_and_defaults_tie_a_trace_to_its_device(name: str) -> None:
-    with no_warnings():
-        traced = tsnb.trace(make(name), example(name))
+def test_bert_is_free_and_relative_positions_tie_a_trace_to_its_device() -> None:
+    assert tsnb.trace(make("bert"), example("bert")).contract.devices == ()
+    traced = tsnb.trace(make("t5-encoder"), example("t5-encoder"))
     assert traced.contract.devices == ("cpu",)
     lines = [note for note in traced.warnings if note.device]
     assert all(note.harmless is None and note.shapes == () for note in lines)
-    assert any("arange" in note.code or "zeros" in note.code for note in lines)
-
-
-def test_the_warning_tells_line_and_device() -> None:
-    [note] = [warning for warning in record(FIXED["arange without a device"]).warnings if warning.device]
-    place, code, message = str(note).split("\n    ")
-    assert place.endswith("(1 ×)")
-    assert "torch.arange" in code
-    assert message.startswith("The trace puts this tensor on cpu, whatever device it is loaded onto.")
+    assert any("arange" in note.code for note in lines)
 
 
 def test_constants_are_tensors_of_a_frozen_trace() -> None:
@@ -129,3 +114,4 @@ def test_torch_itself_and_the_callers_of_the_tracer_are_passed_over() -> None:
     assert innermost(linear)[0].endswith("linear.py:1")
     assert innermost(f"/x/site-packages/torch/jit/_trace.py(1): trace\n{own}") == ("", "")
     assert innermost(f"{linear}/x/tsnb/tracing/outputs.py(9): forward\n")[0].endswith("linear.py:1")
+    assert innermost(f"{linear}/me/torch/tsnb/model.py(2): forward\n")[0] == "/me/torch/tsnb/model.py:2"

@@ -3,7 +3,6 @@ from __future__ import annotations
 import linecache
 import warnings
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from tsnb.tracing.traps import make as make_trap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tsnb.tracing.traced import TraceWarning
 
@@ -68,13 +68,6 @@ class Own(PreTrainedModel):  # type: ignore[misc]
         return self.layer(input_ids)
 
 
-class Tuple(Own):
-    """Another, that returns a tuple whatever it is asked."""
-
-    def forward(self, input_ids: torch.Tensor, return_dict: Any = None) -> Any:  # noqa: ARG002
-        return (self.layer(input_ids),)
-
-
 def traced_of(function: Callable[[torch.Tensor], Any], x: torch.Tensor, **how: Any) -> tsnb.Traced:
     return tsnb.trace(Calling(function).eval(), {"x": x}, **how)
 
@@ -101,76 +94,49 @@ def test_a_trace_equals_its_model_by_name(load: Callable[..., Any], traced: Make
     inputs = tsnb.dummy_inputs(tokenizer, model, "jim henson", max_length=9, batch_size=2)
     with torch.no_grad():
         expected = model(**inputs)
-    outputs = traced(head)(**inputs)
-    assert tuple(outputs) == tuple(expected) == traced(head).contract.output_names
-    assert traced(head).contract.output_axes == AXES[head]
+    outputs, contract = traced(head)(**dict(reversed(inputs.items()))), traced(head).contract
+    assert tuple(outputs) == tuple(expected) == contract.output_names
+    assert contract.output_axes == AXES[head]
     for name, tensor in outputs.items():
         assert torch.allclose(tensor, expected[name], atol=TOLERANCE)
 
 
-def test_the_contract_has_what_was_traced(traced: Make) -> None:
-    contract = traced("masked-lm", 24, 2).contract
-    names = ("input_ids", "attention_mask", "token_type_ids")
-    assert (contract.input_names, contract.dtypes) == (names, dict.fromkeys(names, "int64"))
-    assert (contract.batch_size, contract.length) == (2, 24)
-    assert (contract.pad_token_id, contract.max_positions) == (0, 512)
-    assert (contract.model_id, contract.known, contract.fixed_shape) == ("tiny-bert", True, False)
-
-
-def test_the_order_of_the_inputs_does_not_matter(load: Callable[..., Any]) -> None:
-    model, tokenizer = load()
-    inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16)
-    backwards = dict(reversed(inputs.items()))
-    traced = tsnb.trace(model, backwards)
-    assert traced.contract.input_names == tuple(inputs)
-    assert torch.equal(traced(**inputs)["logits"], traced(**backwards)["logits"])
-
-
 @pytest.mark.parametrize("torchscript", [False, True])
-def test_a_trace_has_the_weights_of_its_model_by_their_names(
+def test_a_trace_has_the_weights_of_its_model_and_a_contract_and_leaves_the_model_alone(
     load: Callable[..., Any], *, torchscript: bool
 ) -> None:
     model, tokenizer = load(torchscript=torchscript)
     before = (vars(model.config).copy(), torch.random.get_rng_state())
-    inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16)
-    traced = tsnb.trace(model, inputs)
+    inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16, batch_size=2)
+    traced = tsnb.trace(model, dict(reversed(inputs.items())))
     addresses = [
         {name: weight.data_ptr() for name, weight in part.named_parameters(remove_duplicate=False)}
         for part in (traced.module, model)
     ]
     assert addresses[0] == addresses[1]
-    assert traced.module.original_name == "BertForMaskedLM"
     assert isinstance(traced.module(**inputs), tuple)
-    assert traced.contract.output_names == ("logits",)
     assert vars(model.config) == before[0]
     assert torch.equal(torch.random.get_rng_state(), before[1])
     assert not any(part.training for part in model.modules())
-
-
-def test_a_module_of_the_readers_own_with_one_float_input() -> None:
-    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU()).eval()
-    traced = tsnb.trace(model, {"input": torch.rand(2, 3)})
-    contract, x = traced.contract, torch.rand(5, 3)
-    assert (contract.input_names, contract.output_names) == (("input",), ("output_0",))
-    assert (contract.dtypes, contract.model_id) == ({"input": "float32"}, "Sequential")
-    assert torch.equal(traced(input=x)["output_0"], model(x))
+    contract = traced.contract
+    assert (contract.input_names, contract.dtypes) == (tuple(inputs), dict.fromkeys(inputs, "int64"))
+    assert (contract.output_names, contract.batch_size, contract.length) == (("logits",), 2, 16)
+    assert (contract.pad_token_id, contract.max_positions, contract.model_id) == (0, 512, "tiny-bert")
 
 
 def test_outputs_of_every_form() -> None:
     x = torch.zeros(2, 2)
-    numbered = traced_of(lambda x: (x, (x + 1, x > 0)), x)
+    numbered = traced_of(lambda x: (x, (x + 1, {"y": x > 0})), x)
     assert list(numbered(x=x)) == ["output_0", "output_1", "output_2"]
     assert list(traced_of(lambda x: {"a": x, "b": [x + 1], "c": None}, x)(x=x)) == ["a", "b"]
-    assert list(traced_of(lambda x: [x, x + 1], x)(x=x)) == ["output_0", "output_1"]
     model = make("bert")
     model.config.output_hidden_states = True  # three tensors of one name
     names = tsnb.trace(model, example("bert")).contract.output_names
     assert names == tuple(f"output_{number}" for number in range(5))
 
 
-@pytest.mark.parametrize("kind", [Own, Tuple])
-def test_a_transformers_model_that_gives_no_dict(kind: type[Own]) -> None:
-    traced = tsnb.trace(kind(BertConfig()).eval(), {"input_ids": torch.tensor([[1, 2, 3]])})
+def test_a_transformers_model_that_gives_no_dict() -> None:
+    traced = tsnb.trace(Own(BertConfig()).eval(), {"input_ids": torch.tensor([[1, 2, 3]])})
     assert traced.contract.output_names == ("output_0",)
     assert traced.contract.output_axes == (("batch", "length", 4),)
 
@@ -190,38 +156,29 @@ def test_axes_of_outputs() -> None:
     expected = (("batch", "length"), (), ("batch",), pair, ("batch", "other"), (5,))
     assert axes(several, torch.zeros(2, 7)) == expected
     assert axes(several, torch.zeros(2, 1))[0] == ("batch", 1)  # there is no shorter length
-    assert axes(lambda x: x + torch.zeros(7), torch.zeros(2, 7)) == (("batch", "length"),)
-    assert axes(tuple, torch.zeros(2, 3)) == (("length",), ("length",))  # another number at another shape
+    assert axes(lambda x: x + torch.zeros(7), torch.zeros(2, 7)) == (("batch", "length"),)  # runs no other
+    assert axes(tuple, torch.zeros(2, 3)) == ((3,), (3,))  # another number at another shape
 
 
-def test_warnings_are_grouped_by_line_of_source(traced: Make) -> None:
+def test_warnings_are_grouped_by_line_of_source() -> None:
     [warning] = tsnb.trace(Deciding().eval(), {"x": torch.ones(2)}).warnings
     file, _, line = warning.source.rpartition(":")
     assert (file, warning.count) == (__file__, 3)
     assert warning.code == linecache.getline(file, int(line)).strip()
-    assert warning.code.startswith("x = x + 1 if bool(")
     assert "Python boolean" in warning.message
     assert str(warning).splitlines()[0] == f"{warning.source} (3 ×)"
-    for warning in traced().warnings:
-        assert Path(warning.source.rpartition(":")[0]).is_file()
-        assert "transformers" in warning.source
 
 
-def test_a_model_in_training_mode_is_refused() -> None:
-    model, tokenizer = tsnb.load("tiny-bert")
-    inputs = tsnb.dummy_inputs(tokenizer, model)
-    untraceable("first BertForMaskedLM", model.train(), inputs)
-    model.eval().get_submodule("bert.encoder.layer.1.output").train()
-    untraceable("first bert.encoder.layer.1.output", model, inputs)
+def test_a_model_of_which_a_part_is_in_training_mode_is_refused() -> None:
+    model = make("bert")
+    model.get_submodule("encoder.layer.1.output").train()
+    untraceable("first encoder.layer.1.output", model, example("bert"))
 
 
 def test_what_differs_from_run_to_run_disagrees_and_shared_nan_does_not() -> None:
     x = torch.zeros(4, 4)
     untraceable("differs from the model by", Calling(lambda x: x + torch.rand_like(x)).eval(), {"x": x})
-    traced = traced_of(lambda x: (x, x * 0 / 0), x)
-    assert traced(x=x)["output_1"].isnan().all()
-    random = Calling(lambda x: (x * 0 / 0, torch.rand_like(x))).eval()
-    untraceable("differs from the model by", random, {"x": x})
+    assert traced_of(lambda x: x * 0 / 0, x)(x=x)["output_0"].isnan().all()
 
 
 def test_a_model_that_cannot_be_traced_says_torchs_words_and_what_to_do() -> None:
@@ -236,21 +193,16 @@ def test_a_model_that_cannot_be_traced_says_torchs_words_and_what_to_do() -> Non
 
 
 def test_what_no_trace_can_hold_is_named() -> None:
-    message = untraceable(
-        "returns a DynamicCache", gpt2(use_cache=True), {"input_ids": torch.tensor([[1, 2]])}
-    )
+    message = untraceable("returns a DynamicCache", gpt2(use_cache=True), {"input_ids": torch.tensor([[1, 2]])})
     assert "use_cache = False" in message
     untraceable("returns a int", Calling(lambda x: (x, 3)).eval(), X)
-    nested = Calling(lambda x: (x, {"y": x + 1})).eval()
-    assert "tuple(output.values())" in untraceable("It said: .*dict", nested, X)
 
 
 def test_no_page_of_numbers_is_printed() -> None:
     layer = nn.Linear(200, 200)  # where torch does not find it
-    message = untraceable(
-        "could not trace", Calling(lambda x: layer(x) + 0).eval(), {"x": torch.ones(1, 200)}
-    )
+    message = untraceable("could not trace", Calling(lambda x: layer(x) + 0).eval(), {"x": torch.ones(1, 200)})
     assert len(message) < 1500
+    untraceable("could not trace", ByNameOnly().eval(), X)
 
 
 def test_an_error_of_the_model_itself_is_said_to_be_one(load: Callable[..., Any]) -> None:
@@ -271,11 +223,6 @@ class ByNameOnly(nn.Module):
         return x
 
 
-class ByPositionOnly(nn.Module):
-    def forward(self, x: torch.Tensor, /) -> torch.Tensor:
-        return x
-
-
 class Wrapper(nn.Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return args, kwargs
@@ -284,14 +231,11 @@ class Wrapper(nn.Module):
 @pytest.mark.parametrize(
     ("model", "inputs", "message"),
     [
-        (ByNameOnly(), X, "takes x in one way only"),
-        (ByPositionOnly(), X, "takes x in one way only"),
         (Wrapper(), X, "names no inputs"),
         (nn.Linear(2, 2), {"inptu": torch.ones(1, 2)}, "Did you mean input"),
         (nn.Bilinear(2, 2, 2), {"input1": torch.ones(1, 2)}, "inputs are missing: input2"),
         (nn.Linear(2, 2), {"input": torch.ones(0, 2)}, r"is empty: its shape is \(0, 2\)"),
         (nn.Linear(2, 2), torch.ones(1, 2), "Expected inputs by name.*got Tensor"),
-        (nn.Linear(2, 2), {}, "Expected inputs by name.*got dict"),
         (nn.Linear(2, 2), {"input": [[1, 2]]}, "input is a list; expected a torch.Tensor"),
     ],
 )
@@ -299,34 +243,27 @@ def test_inputs_that_a_forward_cannot_take(model: nn.Module, inputs: Any, messag
     refused(message, model.eval(), inputs)
 
 
-@pytest.mark.parametrize("verify", [None, 5, (1, 8), [(0, 8)], [(1, 8.0)], [(1, 8, 3)], ["18"]])
+@pytest.mark.parametrize("verify", [None, (1, 8), [(0, 8)], [(1, 8, 3)], ["18"]])
 def test_shapes_to_verify_that_are_none(verify: Any) -> None:
     refused("verify takes shapes as", nn.Linear(2, 2).eval(), INPUT, verify)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"position_ids": torch.zeros(1, 24, dtype=torch.int64)}, "no input called position_ids"),
-        ({"input_ids": torch.zeros(1, 24)}, "input_ids is float32; the trace was recorded with int64"),
-        ({"input_ids": None}, "input_ids is a NoneType"),
-        (None, "are missing: attention_mask, token_type_ids"),
-    ],
-)
-def test_calling_a_trace_with_other_inputs(traced: Make, change: Any, message: str) -> None:
+def test_calling_a_trace_with_other_inputs(traced: Make) -> None:
     ids = torch.ones(1, 24, dtype=torch.int64)
-    inputs = dict.fromkeys(traced().contract.input_names, ids) | change if change else {"input_ids": ids}
-    with pytest.raises(tsnb.InputError, match=message):
-        traced()(**inputs)
-
-
-@pytest.mark.parametrize("shape", [(1, 23), (2, 24), (24,)])
-def test_a_graph_of_a_fixed_shape_takes_no_other(traced: Make, shape: tuple[int, ...]) -> None:
+    inputs = dict.fromkeys(traced().contract.input_names, ids)
+    for other, message in (
+        (inputs | {"position_ids": ids}, "no input called position_ids"),
+        (inputs | {"input_ids": ids.float()}, "input_ids is float32; the trace was recorded with int64"),
+        (inputs | {"input_ids": None}, "input_ids is a NoneType"),
+        ({"input_ids": ids}, "are missing: attention_mask, token_type_ids"),
+    ):
+        with pytest.raises(tsnb.InputError, match=message):
+            traced()(**other)
     fixed = replace(traced(), contract=replace(traced().contract, fixed_shape=True))
-    names = fixed.contract.input_names
-    fixed(**dict.fromkeys(names, torch.ones(1, 24, dtype=torch.int64)))
-    with pytest.raises(tsnb.InputError, match=r"this graph takes \[1, 24\] and no other"):
-        fixed(**dict.fromkeys(names, torch.ones(shape, dtype=torch.int64)))
+    fixed(**inputs)
+    for shape in ((1, 23), (2, 24), (24,)):
+        with pytest.raises(tsnb.InputError, match=r"this graph takes \[1, 24\] and no other"):
+            fixed(**dict.fromkeys(inputs, torch.ones(shape, dtype=torch.int64)))
 
 
 def test_no_deprecation_reaches_the_reader(load: Callable[..., Any], tmp_path: Path) -> None:
@@ -339,65 +276,42 @@ def test_no_deprecation_reaches_the_reader(load: Callable[..., Any], tmp_path: P
     assert [str(warning.message) for warning in caught] == []
 
 
-@pytest.mark.parametrize("enabled", [False, True])
-def test_gradients_and_inputs_are_left_as_they_were(*, enabled: bool) -> None:
-    model, x = nn.Linear(3, 2).eval(), torch.rand(2, 3, requires_grad=enabled)
+def test_gradients_and_inputs_are_left_as_they_were() -> None:
+    model, x = nn.Linear(3, 2).eval(), torch.rand(2, 3, requires_grad=True)
     before = x.detach().clone()
-    model.bias.requires_grad_(False)
-    with torch.set_grad_enabled(enabled):
-        tsnb.trace(model, {"input": x})
-        assert torch.is_grad_enabled() == enabled
-    assert (model.weight.requires_grad, model.bias.requires_grad) == (True, False)
+    tsnb.trace(model, {"input": x})
+    assert torch.is_grad_enabled()
+    assert model.weight.requires_grad
     assert torch.equal(x, before)
-    assert (x.requires_grad, x.grad) == (enabled, None)
-
-
-class Two(nn.Module):
-    def forward(self, input_ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return input_ids * 10 + labels
+    assert (x.requires_grad, x.grad) == (True, None)
 
 
 def test_one_tensor_under_two_names_is_two_inputs() -> None:
-    ids = torch.ones(1, 3, dtype=torch.int64)
-    traced = tsnb.trace(Two().eval(), {"input_ids": ids, "labels": ids})
-    outputs = traced(input_ids=ids, labels=torch.tensor([[1, 2, 3]]))
-    assert outputs["output_0"].tolist() == [[11, 12, 13]]
+    x = torch.ones(1, 2)
+    traced = tsnb.trace(nn.Bilinear(2, 2, 1, bias=False).eval(), {"input1": x, "input2": x})
+    assert torch.equal(traced(input1=x, input2=2 * x)["output_0"], 2 * traced(input1=x, input2=x)["output_0"])
 
 
 def test_shapes_that_were_verified_are_recorded() -> None:
-    shapes: Any = ((4, 8), [1, 64], (np.int64(1), np.int64(3)))
+    shapes: Any = ([1, 64], (np.int64(1), np.int64(3)))
     contract = tsnb.trace(make("bert"), example("bert"), verify=iter(shapes)).contract
-    assert contract.verified == ((1, 3), (1, 64), (2, 16), (4, 8))
+    assert contract.verified == ((1, 3), (1, 64), (2, 16))
     assert tsnb.Contract.from_json(contract.to_json()) == contract
 
 
-@pytest.mark.parametrize(
-    ("name", "shape", "message"),
-    [
-        ("funnel", (2, 24), r"shape to verify: 2 × 24: runs, and differs from the model by 0\."),
-        ("funnel", (2, 8), "shape to verify: 2 × 8: the trace raises: RuntimeError: index"),
-        ("bert", (1, 65), "shape to verify: 1 × 65: the model itself cannot run it: The expanded size"),
-    ],
-)
-def test_a_shape_that_is_not_the_same_is_refused(name: str, shape: tuple[int, int], message: str) -> None:
+def test_shapes_that_are_not_the_same_are_named_and_no_trace_is_returned() -> None:
+    message = r"verify: 2 × 24: runs, and differs from the model by 0\..*; 2 × 8: the trace raises: Runtime.*"
     with no_warnings(), pytest.raises(tsnb.TraceError, match=message):
-        tsnb.trace(make(name), example(name), verify=[(2, 16), shape])
+        tsnb.trace(make("funnel"), example("funnel"), verify=[(2, 16), (2, 24), (2, 8)])
 
 
-@pytest.mark.parametrize(
-    ("batch", "length", "limit", "expected"),
-    [
-        (1, 16, 24, [(1, 8), (1, 24), (2, 16)]),
-        (2, 16, 16, [(2, 8), (3, 16)]),
-        (2, 1, None, [(2, 2), (3, 1)]),
-        (2, None, None, []),
-    ],
-)
-def test_neighbours(
-    batch: int, length: int | None, limit: int | None, expected: list[tuple[int, int]]
-) -> None:
-    contract = tsnb.Contract(("x",), batch_size=batch, length=length, max_positions=limit)
-    assert neighbours(contract) == expected
+def test_neighbours_stay_within_what_the_model_can_run() -> None:
+    def near(**sizes: Any) -> list[tuple[int, int]]:
+        return neighbours(tsnb.Contract(("x",), batch_size=2, **sizes))
+
+    assert near(length=16, max_positions=16) == [(2, 8), (3, 16)]
+    assert near(length=1) == [(2, 2), (3, 1)]
+    assert near() == []
 
 
 def marked(traced: tsnb.Traced) -> list[TraceWarning]:
@@ -409,10 +323,8 @@ def marks(traced: tsnb.Traced) -> set[bool | None]:
 
 
 def test_where_the_neighbours_agree_the_warnings_are_harmless() -> None:
-    for name in ("bert", "electra"):  # the second has no warning
-        traced = tsnb.trace(make(name), example(name))
-        assert traced.contract.verified == ((2, 8), (2, 16), (2, 32), (3, 16))
     traced = tsnb.trace(make("bert"), example("bert"))
+    assert traced.contract.verified == ((2, 8), (2, 16), (2, 32), (3, 16))
     assert marks(traced) == {True}
     assert str(traced.warnings[0]).endswith("equals the model at 2 × 8, 2 × 32, 3 × 16 too")
 
@@ -428,9 +340,7 @@ def test_where_numbers_are_wrong_or_no_line_is_named_every_warning_may_be_the_ca
 
 
 def test_where_the_error_names_a_line_that_warned_only_that_one_is_the_cause() -> None:
-    def half(
-        x: torch.Tensor,
-    ) -> torch.Tensor:  # Python fixes the length on one line, and decides rightly on another
+    def half(x: torch.Tensor) -> torch.Tensor:  # Python fixes the length on one line, not on another
         if bool(x.shape[0] > 0):
             x = x + 0 * float(x.sum() * 0)
         return x + torch.zeros(int(x.shape[1]))
@@ -450,10 +360,5 @@ def test_what_was_not_tried_is_not_called_harmless() -> None:
     alone = tsnb.trace(make("bert"), example("bert"), verify=[(2, 16)])
     assert marks(alone) == {None}
 
-    def even(x: torch.Tensor) -> torch.Tensor:  # cannot run odd lengths itself
-        y = x.view(x.shape[0], -1, 2).sum(-1)
-        return y + 1 if bool(y.sum() > -1e9) else y
-
-    assert marks(traced_of(even, torch.ones(1, 2), verify=[(1, 2)])) == {None}
     tried = tsnb.trace(make("bert"), example("bert"), verify=[(1, 4)])
     assert [(warning.harmless, warning.shapes) for warning in tried.warnings] == [(True, ((1, 4),))]

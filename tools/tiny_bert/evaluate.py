@@ -65,9 +65,7 @@ def copied(
     return sum(hits) / len(hits)
 
 
-def _hits(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pair: corpus.Pair, *, typed: bool
-) -> list[bool]:
+def _hits(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pair: corpus.Pair, *, typed: bool) -> list[bool]:
     """Mask each piece of the name in turn, as one batch, and say where the best guess is right."""
     encoded = tokenizer(pair.question, pair.answer, return_tensors="pt")
     ids = encoded["input_ids"][0]

@@ -92,9 +92,7 @@ def batch(
     return {**encoded, "names": named.masked_fill(special, -1.0)}
 
 
-def fit(
-    model: Model, draw: Callable[[int], dict[str, torch.Tensor]], steps: int, peak: float = PEAK
-) -> Model:
+def fit(model: Model, draw: Callable[[int], dict[str, torch.Tensor]], steps: int, peak: float = PEAK) -> Model:
     """Train for `steps` batches and return the model in eval mode.
 
     One-cycle AdamW (Smith and Topin, 2017, arXiv:1708.07120).

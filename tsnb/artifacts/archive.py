@@ -177,9 +177,7 @@ def read(path: Path) -> Archive:
     sizes = {member.filename.removeprefix(f"{root}/"): member.file_size for member in members}
     if "constants.pkl" in sizes and any(name.startswith("code/") for name in sizes):
         return Archive(path, root, sizes)
-    raise ArtifactError(
-        f"{path} ({path.stat().st_size} bytes) is not a TorchScript file. {_looks_like(path, sizes)}"
-    )
+    raise ArtifactError(f"{path} ({path.stat().st_size} bytes) is not a TorchScript file. {_looks_like(path, sizes)}")
 
 
 def check(path: Path) -> Archive:

@@ -118,9 +118,7 @@ def save(traced: Traced, path: str | Path, tokenizer: PreTrainedTokenizerBase | 
         raise
     except (OSError, RuntimeError) as error:
         why = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-        raise ArtifactError(
-            f"{path} cannot be written: {why}. What was there before is untouched."
-        ) from error
+        raise ArtifactError(f"{path} cannot be written: {why}. What was there before is untouched.") from error
     return path
 
 
@@ -200,9 +198,7 @@ def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
     archive = check(Path(path).expanduser())
     names = archive.below(TOKENIZER)
     if not names:
-        raise ArtifactError(
-            f"{path} holds no tokenizer. Save it with one: tsnb.save(traced, path, tokenizer)."
-        )
+        raise ArtifactError(f"{path} holds no tokenizer. Save it with one: tsnb.save(traced, path, tokenizer).")
     with tempfile.TemporaryDirectory() as folder, ZipFile(archive.path) as file, quiet_transformers():
         file.extractall(folder, [f"{archive.root}/{name}" for name in names])
         try:
@@ -228,14 +224,10 @@ def writable(path: str | Path) -> Path:
     except (TypeError, RuntimeError):  # no path, or a home that nobody has
         target = None
     if target is None or "\0" in str(target):
-        raise ArtifactError(
-            f'Expected the path of a file to write, such as "artefacts/model.pt"; got {path!r}.'
-        )
+        raise ArtifactError(f'Expected the path of a file to write, such as "artefacts/model.pt"; got {path!r}.')
     try:
         if target.is_dir():
-            raise ArtifactError(
-                f"{target} is a folder. Give the name of a file in it, such as {target}/model.pt."
-            )
+            raise ArtifactError(f"{target} is a folder. Give the name of a file in it, such as {target}/model.pt.")
         if target.exists() and not target.is_file():
             raise ArtifactError(
                 f"{target} is no file but a device or the like. Give the name of a file, such as model.pt."

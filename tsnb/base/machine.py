@@ -62,12 +62,11 @@ def memory_limit(cgroup: Path = CGROUP) -> float:
 
 
 def respect_quota() -> None:
-    """Make torch use no more threads than the container's quota, unless OMP_NUM_THREADS is set.
+    """Set OMP_NUM_THREADS to the container's quota, unless it is set; call it before torch is loaded.
 
-    torch counts the cores of the host, so that in a container with a quota its threads wait for
-    each other. Taught in notebook 04.
+    torch counts the cores of the host, so that in a container with a quota its threads wait for each
+    other. The command `tsnb` calls this for itself and the kernels that it starts; in a reader's own
+    kernel nothing is changed, and `tsnb.doctor` tells what to do.
     """
-    import torch
-
-    if "OMP_NUM_THREADS" not in os.environ and torch.get_num_threads() > usable_cores():
-        torch.set_num_threads(usable_cores())
+    if cpu_quota() < math.inf:
+        os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))

@@ -53,9 +53,7 @@ def wrapped(text: str, indent: str = "") -> str:
     >>> max(len(line) for line in wrapped("a word " * 40).splitlines()) <= WIDTH
     True
     """
-    return textwrap.fill(
-        text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
+    return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def as_markdown(rows: Rows) -> str:

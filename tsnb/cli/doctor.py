@@ -182,9 +182,7 @@ def _packages() -> Finding:
         first = f"torch {versions['torch']}, transformers {versions['transformers']}"
         return "ok", f"{first} and {len(pins) - 2} more, each as pinned", ""
     result = ", ".join(f"{pin.name} {versions.get(pin.name, 'not installed')}" for pin in off)
-    advice = (
-        f"What you see may differ from the course's text: python -m pip install {' '.join(map(str, off))}"
-    )
+    advice = f"What you see may differ from the course's text: python -m pip install {' '.join(map(str, off))}"
     if Version(versions.get("transformers", "4")).major >= 5:  # noqa: PLR2004, where the flag ended
         return "problem", result, f"transformers 5 ignores torchscript=True without a word. {advice}"
     return "problem" if len(versions) < len(pins) else "warning", result, advice
@@ -249,14 +247,17 @@ def _neuron() -> Finding:
 
 
 def _threads() -> Finding:
-    """Compare torch's threads with the cores; runs before `load`, which lowers their number."""
+    """Compare torch's threads with the cores."""
     import torch
 
     threads, cores = torch.get_num_threads(), usable_cores()
     result = f"torch starts {threads}, this process may use {cores} cores"
     if threads <= cores:
         return "ok", result, ""
-    advice = f"They wait for each other: call torch.set_num_threads({cores}), as tsnb.load does."
+    advice = (
+        f"More threads than cores wait for each other. Call torch.set_num_threads({cores}), or set "
+        f"OMP_NUM_THREADS={cores} before you start Jupyter."
+    )
     return "warning", result, advice
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from tsnb.base.errors import TraceError, TsnbError
+from tsnb.base.machine import respect_quota
 from tsnb.inference.backends import BACKENDS
 from tsnb.models.load import CheckpointWarning, Head
 
@@ -41,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without ✓ gets ?, not a traceback
     options = _parser().parse_args(argv)
+    if options.command is not doctor:  # which compares torch's own number of threads with the cores
+        respect_quota()
     try:
         with warnings.catch_warnings():  # only of what checkpoint and model do not share, in plain words
             warnings.simplefilter("ignore")
@@ -150,9 +153,7 @@ def shape(text: str) -> tuple[int | None, int]:
     """
     batch, _, length = text.lower().replace("×", "x").rpartition("x")
     if not length.isdecimal() or not (batch.isdecimal() or batch == ""):
-        raise argparse.ArgumentTypeError(
-            f"expected a length such as 64, or rows and length as 2x64; got {text}"
-        )
+        raise argparse.ArgumentTypeError(f"expected a length such as 64, or rows and length as 2x64; got {text}")
     return int(batch) if batch else None, int(length)
 
 

@@ -77,9 +77,7 @@ class Result:
     error: str | None = None
 
 
-def run(
-    paths: Iterable[str | Path], output: str | Path | None = None, *, timeout: int = TIMEOUT
-) -> list[Result]:
+def run(paths: Iterable[str | Path], output: str | Path | None = None, *, timeout: int = TIMEOUT) -> list[Result]:
     """Run notebooks one after another, each in a fresh kernel and in its own folder.
 
     The kernel is the interpreter that runs this function, whatever kernels are installed. The
@@ -268,9 +266,7 @@ def _execute(client: NotebookClient, folder: Path, result: Result, tick: Callabl
                     client.execute_cell(cell, index)
                 except (CellTimeoutError, DeadKernelError) as raised:  # the kernel writes nothing any more
                     kind, why = _reason(raised, client)
-                    cell.outputs.append(
-                        new_output("error", ename=kind, evalue=why, traceback=[f"{kind}: {why}"])
-                    )
+                    cell.outputs.append(new_output("error", ename=kind, evalue=why, traceback=[f"{kind}: {why}"]))
                     raise
                 finally:
                     seconds = perf_counter() - start

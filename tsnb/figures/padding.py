@@ -97,9 +97,7 @@ def columns(report: PaddingReport, plan: PlanCost) -> Columns:
     if plan is arrival:
         order = np.argsort([batch.length for batch in batches], kind="stable")
         batches = tuple(batches[place] for place in np.sort(order[_spread(len(order), share)]))
-    texts = chain.from_iterable(
-        (*batch.indices, *[-1] * (batch.rows - len(batch.indices))) for batch in batches
-    )
+    texts = chain.from_iterable((*batch.indices, *[-1] * (batch.rows - len(batch.indices))) for batch in batches)
     real = np.append(report.lengths, 0)[np.fromiter(texts, dtype=np.int64)]
     rows = [batch.rows for batch in batches]
     padded = np.repeat([batch.length for batch in batches], rows)
@@ -145,9 +143,7 @@ def _legend(axes: Axes) -> None:
     _write(axes, BARS, 31, "tokens computed\nfor each real one")
 
 
-def _box(
-    axes: Axes, corner: tuple[float, float], width: float, height: float, *, padding: bool = False
-) -> None:
+def _box(axes: Axes, corner: tuple[float, float], width: float, height: float, *, padding: bool = False) -> None:
     """Draw a rectangle of text, or one of padding; `add_patch` would measure it."""
     style = {**HATCHED, "fc": GREY} if padding else {"fc": BLUE, "ec": "none"}
     axes.add_artist(Rectangle(corner, width, height, **style))

@@ -148,9 +148,7 @@ def compiled(config: BenchmarkConfig) -> Run:
     if tools()["C++ compiler"] is None:
         raise MissingPeerError("torch.compile needs a C++ compiler, and there is no c++, g++, clang++ or cl.")
     if " " in torch.__file__:
-        raise MissingPeerError(
-            f"torch.compile cannot link in a folder with a space: {torch.__file__}. Move it."
-        )
+        raise MissingPeerError(f"torch.compile cannot link in a folder with a space: {torch.__file__}. Move it.")
     model: Any = torch.compile(config.model, dynamic=True)
     names = config.traced.contract.input_names
     return planned(config, lambda *tensors: model(**dict(zip(names, tensors, strict=True))))

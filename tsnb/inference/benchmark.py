@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tsnb.base.errors import InputError, TraceError, TsnbError, suggest
-from tsnb.base.machine import respect_quota
 from tsnb.base.tables import as_html, as_text
 from tsnb.inference.backends import BACKENDS, BenchmarkConfig, MissingPeerError, eager_alone
 from tsnb.inference.costs import matmul_peak
@@ -136,9 +135,7 @@ class Benchmark:
         writer.writerow(COLUMNS)
         for row in self.rows:
             for number, seconds in enumerate((row.first, *row.seconds)):
-                writer.writerow(
-                    (row.name, number, seconds, row.computed, self.real, row.difference, row.exact)
-                )
+                writer.writerow((row.name, number, seconds, row.computed, self.real, row.difference, row.exact))
         return text.getvalue()
 
     def __str__(self) -> str:
@@ -253,7 +250,6 @@ def benchmark(  # noqa: PLR0913, each is a thing that a reader may want to chang
     names, rounds = _known(backends), positive_int("rounds", rounds)
     batch_size, max_tokens = positive_int("batch_size", batch_size), positive_int("max_tokens", max_tokens)
     lengths = token_lengths(tokenizer, texts, progress=False)
-    respect_quota()
     traced = _dynamic_trace(model, tokenizer, texts, lengths)
     config = BenchmarkConfig(model, tokenizer, traced, int(lengths.max()), batch_size, max_tokens)
     runs: dict[str, Run] = {}

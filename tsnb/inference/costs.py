@@ -13,7 +13,7 @@ from tsnb.base.errors import InputError
 from tsnb.inference.freezing import freeze
 from tsnb.inference.latency import WARM_UP, timed
 from tsnb.lengths.lengths import DELAY
-from tsnb.tracing.samples import sample_inputs
+from tsnb.tracing.inputs import sample_inputs
 from tsnb.tracing.traced import quiet_jit
 
 if TYPE_CHECKING:
@@ -166,9 +166,7 @@ def first_calls(traced: Traced, shape: Shape, calls: int = 12, copies: int = 3) 
     return [min(seconds) for seconds in zip(*curves, strict=True)]
 
 
-def cost_of_shapes(
-    traced: Traced, shapes: Sequence[Shape], *, rounds: int = 5, progress: bool = True
-) -> list[float]:
+def cost_of_shapes(traced: Traced, shapes: Sequence[Shape], *, rounds: int = 5, progress: bool = True) -> list[float]:
     """Return the seconds of one call at each shape: the quickest of rounds in which all take turns.
 
     The quickest, because whatever else the machine does only adds to a time.

@@ -13,7 +13,7 @@ import psutil
 from tsnb.base.errors import InputError
 from tsnb.base.machine import MIB, memory_limit
 from tsnb.tracing.contract import Contract
-from tsnb.tracing.inputs import parameters
+from tsnb.tracing.inputs import parameters, sample_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -72,8 +72,6 @@ def latency_steps(
     Taught in notebook 02.
     """
     import torch
-
-    from tsnb.tracing.samples import sample_inputs
 
     if traced is None and model is None:
         raise InputError("There is nothing to measure. Give a model or a trace.")

@@ -9,7 +9,6 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from tsnb.base.errors import InputError
-from tsnb.base.machine import respect_quota
 from tsnb.inference.freezing import freeze
 from tsnb.lengths.batching import MAX_TOKENS, WINDOW, Batch, check_max_tokens, plan_dynamic, plan_static
 from tsnb.tracing.compare import TOLERANCE
@@ -109,7 +108,6 @@ class Runner:
         self.work = Work()
         self.dynamic = len(traces) == 1 and is_dynamic(traces[0].contract)
         self.traces = {(one.contract.batch_size or 1, one.contract.length or 1): one for one in traces}
-        respect_quota()
         if self.dynamic:
             self._check_padding(traces[0])
         self.traces = {shape: _frozen(one) for shape, one in self.traces.items()}
@@ -288,6 +286,4 @@ def _check_trace(traced: Traced, tokenizer: PreTrainedTokenizerBase) -> None:
             "inputs of tsnb.dummy_inputs, or, where it takes no mask, call the trace with one text at a time."
         )
     if tokenizer.pad_token is None:
-        raise InputError(
-            "The tokenizer has no pad token. Set one: tokenizer.pad_token = tokenizer.eos_token."
-        )
+        raise InputError("The tokenizer has no pad token. Set one: tokenizer.pad_token = tokenizer.eos_token.")

@@ -174,9 +174,7 @@ def token_lengths(
     numbered, lengths = enumerate(texts), list[int]()
     with tqdm(total=total, unit="text", delay=DELAY, disable=not progress) as bar:
         while batch := [checked_text(index, text) for index, text in islice(numbered, BATCH)]:
-            rows = tokenizer(
-                batch, truncation=False, padding=False, return_attention_mask=False, verbose=False
-            )
+            rows = tokenizer(batch, truncation=False, padding=False, return_attention_mask=False, verbose=False)
             lengths += map(len, rows["input_ids"])
             bar.update(len(batch))
     if not lengths:
@@ -217,9 +215,7 @@ def flops(length: Any, geometry: Geometry) -> Any:
     Taught in notebook 02.
     """
     if not isinstance(geometry, Geometry):
-        raise InputError(
-            f"Expected tsnb.lengths.lengths.Geometry.of(model); got a {type(geometry).__name__}."
-        )
+        raise InputError(f"Expected tsnb.lengths.lengths.Geometry.of(model); got a {type(geometry).__name__}.")
     tokens = length if isinstance(length, int) else np.asarray(length, dtype=np.float64)
     hidden, inside = geometry.hidden, geometry.intermediate
     linear = tokens * (8 * hidden**2 + 4 * hidden * inside)
@@ -369,13 +365,9 @@ def pad_to(edges: Sequence[int], lengths: Lengths) -> NDArray[np.int64]:
     """
     array, rising = checked(lengths), list(edges) if np.ndim(edges) else [0]
     if not all(map(is_positive_int, rising)) or rising != sorted({*rising}) or not rising:
-        raise InputError(
-            f"Bucket edges must be positive whole numbers that rise, such as [16, 32]; got {edges}."
-        )
+        raise InputError(f"Bucket edges must be positive whole numbers that rise, such as [16, 32]; got {edges}.")
     if rising[-1] < array.max():
-        raise InputError(
-            f"A text has {array.max()} tokens; the last bucket edge is {rising[-1]}. Raise it, or cut."
-        )
+        raise InputError(f"A text has {array.max()} tokens; the last bucket edge is {rising[-1]}. Raise it, or cut.")
     ends = np.array(rising, dtype=np.int64)
     return ends[np.searchsorted(ends, array)]
 

@@ -15,9 +15,7 @@ from tsnb.tracing.inputs import is_unicode
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    Rows = Iterator[
-        tuple[int, Mapping[str, object] | str]
-    ]  # a row's line, and the row or what is wrong with it
+    Rows = Iterator[tuple[int, Mapping[str, object] | str]]  # a row's line, and the row or what is wrong with it
 
 WIDTH = 40  # characters of a value that an error shows
 

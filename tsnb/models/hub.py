@@ -43,15 +43,11 @@ def fetch(name: str) -> Path:
         weights = SAFE if any(file.endswith(".safetensors") for file in listed) else PICKLED
         return Path(snapshot_download(name, allow_patterns=[*OTHER_FILES, weights]))
     except (RepositoryNotFoundError, HFValidationError) as error:
-        raise ModelError(
-            f"The hub knows no public model {name}. Check the spelling (owner/name); "
-            'offline, tsnb.load("tiny-bert") always works.'
-        ) from error
+        raise ModelError(f"The hub knows no public model {name}. Check the spelling (owner/name).") from error
     except OSError as error:
         raise ModelError(
-            f"The model {name} is neither a folder nor in the local cache, and the hub "
-            'cannot be reached. Offline, use tsnb.load("tiny-bert"), or copy the model\'s '
-            "files into a folder and give its path."
+            f"The model {name} is neither a folder nor in the local cache, and the hub cannot be reached. "
+            'Offline, tsnb.load("tiny-bert") works, and so does a folder with the model\'s files.'
         ) from error
 
 

@@ -5,7 +5,7 @@ What depends on the `torchscript` flag of transformers 4 is kept in this module 
 
 from __future__ import annotations
 
-import json
+import os
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tsnb import tiny_bert
 from tsnb.base.errors import ModelError, suggest
-from tsnb.base.machine import respect_quota
 from tsnb.models import hub
 
 if TYPE_CHECKING:
@@ -22,9 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-Head = Literal[
-    "encoder", "masked-lm", "sequence-classification", "token-classification", "question-answering"
-]
+Head = Literal["encoder", "masked-lm", "sequence-classification", "token-classification", "question-answering"]
 Attention = Literal["eager", "sdpa"]
 CLASSES = {
     "encoder": "AutoModel",
@@ -106,8 +103,7 @@ def load(
         raise ModelError(f"There is no head called {head}. {suggest(str(head), get_args(Head))}")
     if attn_implementation not in (None, *get_args(Attention)):
         near = suggest(str(attn_implementation), get_args(Attention))
-        raise ModelError(f"There is no attn_implementation called {attn_implementation} here. {near}")
-    respect_quota()
+        raise ModelError(f"There is no attn_implementation called {attn_implementation}. {near}")
     options = {"torchscript": torchscript, "attn_implementation": attn_implementation}
     folder = _folder(EMBEDDED if name == MINI else name)
     trained = tiny_bert.FOLDER / head  # heads trained on the embedded model have weights of their own
@@ -144,8 +140,8 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     except Exception as error:  # a missing file may end in an ImportError, a broken one in any
         _refuse_code(folder, error)
         raise ModelError(
-            f"The folder {folder} holds no tokenizer that transformers can load. Expected vocab.txt or "
-            "tokenizer.json; save it there with tokenizer.save_pretrained(folder)."
+            f"The folder {folder} holds no tokenizer that transformers can load. Save it there with "
+            "tokenizer.save_pretrained(folder)."
         ) from error
 
 
@@ -163,9 +159,9 @@ def verify_flag(model: PreTrainedModel) -> None:
     addresses = [weight.data_ptr() for weight in ends if weight is not None]
     if len(set(addresses)) < len(addresses) or getattr(model.config, "use_return_dict", True):
         raise ModelError(
-            f"torchscript=True did nothing: transformers {transformers.__version__} still "
-            "ties the embeddings or returns a dict. Install transformers==4.57.6, or use "
-            "tsnb.untie(model) and a wrapper that returns a tuple."
+            f"torchscript=True did nothing: transformers {transformers.__version__} still ties the "
+            "embeddings or returns a dict. Leave it out: tsnb.untie(model) takes weights apart, and "
+            "tsnb.trace takes dicts."
         )
 
 
@@ -201,27 +197,19 @@ def _folder(name: object) -> Path:
     if name == EMBEDDED:
         return tiny_bert.FOLDER
     if not isinstance(name, (str, Path)):
-        raise ModelError(
-            "Expected the name of an embedded model, a folder or a hub id, such as "
-            f'"tiny-bert"; got {type(name).__name__}.'
-        )
-    try:
-        folder = Path(name).expanduser()
-        exists = folder.is_dir()
-    except (OSError, RuntimeError) as error:  # a RuntimeError where ~ has no home
-        raise ModelError(
-            f"The folder {name} cannot be looked into: {_reason(error)}. Check the path, and "
-            "your permissions there."
-        ) from error
-    if exists:
+        raise ModelError(f'Expected "tiny-bert", "bert-mini", a folder or a hub id; got {type(name).__name__}.')
+    folder = Path(os.path.expanduser(name))  # noqa: PTH111, Path's own raises where ~ has no home
+    if os.path.isdir(folder):  # noqa: PTH112, as above, where a folder may not be looked into
         if not hub.has_weights(folder):
             raise ModelError(
-                f"The folder {folder} holds no weights. Expected *.safetensors or *.bin beside config.json."
+                f"The folder {folder} holds no weights that can be read. Expected *.safetensors or *.bin "
+                "beside config.json."
             )
         return folder
     if isinstance(name, Path) or name.startswith((".", "/", "~")):
         raise ModelError(
-            f"There is no folder {name}. Check the path; it should hold config.json, weights and a tokenizer."
+            f"There is no folder {name}, or it may not be looked into. It should hold config.json, weights "
+            "and a tokenizer."
         )
     if name.count("/") != 1:
         raise ModelError(
@@ -245,8 +233,8 @@ def _from_folder(folder: Path, head: str, options: dict[str, Any]) -> PreTrained
             )
         except Exception as error:  # each file format has errors of its own
             raise ModelError(
-                f"The weights in {folder} cannot be loaded: {error}. Copy or download them "
-                "again, and check that config.json belongs to them."
+                f"The weights in {folder} cannot be loaded: {error}. Check that they are whole, and that "
+                "config.json belongs to them."
             ) from error
     tied = getattr(model.get_output_embeddings(), "weight", None)  # a copy of what was loaded
     missing = sorted(report["missing_keys"])
@@ -264,8 +252,7 @@ def _from_folder(folder: Path, head: str, options: dict[str, Any]) -> PreTrained
     if unused:
         message = (
             f"The checkpoint has {len(unused)} weights for which its config.json leaves no place, so that "
-            f"they were left out; the first is {unused[0]}. Check that config.json belongs to it, the "
-            "number of layers above all."
+            f"they were left out; the first is {unused[0]}. Check that config.json belongs to it."
         )
         warnings.warn(message, UnusedWeightsWarning, stacklevel=3)
     return model
@@ -276,18 +263,15 @@ def _config(folder: Path, **options: Any) -> Any:
     import transformers
 
     try:
-        if not isinstance(content := json.loads((folder / "config.json").read_bytes()), dict):
-            kind = type(content).__name__
-            raise TypeError(f"it holds a value of the type {kind}, and no object with names")  # noqa: TRY301
         return transformers.AutoConfig.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False, **options
         )
     except Exception as error:  # each kind of model checks its settings in its own way
         _refuse_code(folder, error)
+        reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")  # lists and advice follow
         raise ModelError(
-            f"The folder {folder} holds no config.json that transformers can read: {_reason(error)}. "
-            "Expected what model.save_pretrained(folder) writes, with a model_type that transformers "
-            f"{transformers.__version__} knows."
+            f"The folder {folder} holds no config.json that transformers {transformers.__version__} can "
+            f"read: {reason}. Expected what model.save_pretrained(folder) writes."
         ) from error
 
 
@@ -295,16 +279,9 @@ def _refuse_code(folder: Path, error: Exception) -> None:
     """Raise a ModelError where transformers would have gone on with code that a folder brings along."""
     if "trust_remote_code" in str(error):
         raise ModelError(
-            f"The folder {folder} brings Python code of its own (auto_map), which tsnb does not run. Read "
-            "that code first; if you trust it, load model and tokenizer with transformers, and give the "
-            "model to tsnb.trace, which takes any module."
+            f"The folder {folder} brings Python code of its own (auto_map), which tsnb does not run. If you "
+            "trust it, load the model with transformers, and give it to tsnb.trace."
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    """Return what an error says first; transformers goes on with lists and advice."""
-    message = getattr(error, "strerror", None) or str(error)
-    return message.partition("\n")[0].partition(". ")[0].rstrip(".")
 
 
 def _factory(config: Any, head: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,8 +29,6 @@ class TiedPair:
         The names of the parameters in the model.
     tied
         Whether both lie at the same storage address.
-    parameters
-        Elements of one of the two.
     bytes
         Size of one of the two: what taking them apart costs.
     """
@@ -38,7 +36,6 @@ class TiedPair:
     first: str
     second: str
     tied: bool
-    parameters: int
     bytes: int
 
     def __str__(self) -> str:
@@ -60,7 +57,7 @@ class TyingReport:
     """
 
     pairs: tuple[TiedPair, ...]
-    addresses: Mapping[str, int] = field(default_factory=dict, compare=False)
+    addresses: Mapping[str, int]
 
     @property
     def tied(self) -> tuple[TiedPair, ...]:
@@ -69,8 +66,7 @@ class TyingReport:
 
     def __str__(self) -> str:
         return (
-            "\n".join(map(str, self.pairs))
-            or "No weights are shared, and there is no output embedding that could be."
+            "\n".join(map(str, self.pairs)) or "No weights are shared, and there is no output embedding that could be."
         )
 
     __repr__ = __str__
@@ -81,21 +77,16 @@ class TyingReport:
         sizes = {name: pair.bytes for pair in self.pairs for name in (pair.first, pair.second)}
         for pair in self.pairs:
             tensors.setdefault(pair.first, [pair.first])
-            if pair.tied:
-                tensors[pair.first].append(pair.second)
-            else:
-                tensors[pair.second] = [pair.second]
+            tensors.setdefault(pair.first if pair.tied else pair.second, []).append(pair.second)
         if not tensors:
             return f"<p>{self}</p>"
         boxes = []
         for first, names in tensors.items():
-            label = f"{sizes[first]:,} bytes"
-            if first in self.addresses:
-                label += f" at …{self.addresses[first] & 0xFFFFFF:06x}"
+            label = f"{sizes[first]:,} bytes at …{self.addresses[first] & 0xFFFFFF:06x}"
+            colour = ORANGE
             if len(names) > 1:
-                label += f", {len(names)} names"
+                label, colour = f"{label}, {len(names)} names", BLUE
             width = 60 * sizes[first] / max(sizes.values())
-            colour = BLUE if len(names) > 1 else ORANGE
             box = f"width: {width:.2f}%; min-width: 1px; border: 1px solid; background: {colour}73"
             boxes.append(
                 f"<div style='margin: 0.4em 0'>{'<br>= '.join(map(escape, names))}"
@@ -139,10 +130,7 @@ def tying(model: nn.Module) -> TyingReport:
     if first and last and first != last:
         pairs.setdefault((first[0], last[0]), False)
     return TyingReport(
-        tuple(
-            TiedPair(*pair, tied, named[pair[0]].numel(), named[pair[0]].nbytes)
-            for pair, tied in pairs.items()
-        ),
+        tuple(TiedPair(*pair, tied, named[pair[0]].nbytes) for pair, tied in pairs.items()),
         {name: named[name].untyped_storage().data_ptr() for pair in pairs for name in pair},
     )
 

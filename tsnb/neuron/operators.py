@@ -90,8 +90,7 @@ def operators_of(module: Any, target: str = "inf1") -> Operators:
     """
     counts = Counter(node.kind() for node in nodes(module.inlined_graph)).most_common()
     return Operators(
-        Operator(kind, count, *(_on_inf1(kind) if target == "inf1" else ("unknown", "")))
-        for kind, count in counts
+        Operator(kind, count, *(_on_inf1(kind) if target == "inf1" else ("unknown", ""))) for kind, count in counts
     )
 
 
@@ -116,9 +115,7 @@ def _on_inf1(kind: str) -> tuple[Support, str]:
     if name in known["supported"].get(prefix, ()):
         return "supported", ""
     tables: dict[Support, Any] = {"limited": known["limited"], "cpu": known["removed"] | known["cpu-only"]}
-    return next(
-        ((support, table[kind]) for support, table in tables.items() if kind in table), ("unlisted", "")
-    )
+    return next(((support, table[kind]) for support, table in tables.items() if kind in table), ("unlisted", ""))
 
 
 def weights(module: Any) -> tuple[int, int]:

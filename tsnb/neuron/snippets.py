@@ -72,9 +72,7 @@ def code(  # noqa: PLR0913, a program has as many choices
     """
     tolerance = find_target(target).tolerance if target else 0
     options = "" if device else WITHOUT_DEVICE
-    program: str = _programs()[target or "plain"].format(
-        names=tuple(names), options=options, tolerance=tolerance
-    )
+    program: str = _programs()[target or "plain"].format(names=tuple(names), options=options, tolerance=tolerance)
     if target == "inf1":
         return load_code(head or "masked-lm", "", length) + program
     return (load_code(head, attention, length) if head else "") + program

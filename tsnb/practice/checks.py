@@ -339,13 +339,10 @@ def export(path: str | Path, name: str = "", *, replace: bool = False) -> str:
     """
     path = Path(path).expanduser()
     if path.suffix not in {".md", ".html"}:
-        raise ExerciseError(
-            f"{path} ends in neither .md nor .html. Name a file such as progress.md or progress.html."
-        )
+        raise ExerciseError(f"{path} ends in neither .md nor .html. Name a file such as progress.md or progress.html.")
     if path.exists() and not replace:
         raise ExerciseError(
-            f"{path} is there already. Name another file, or say that it may be replaced: replace=True, or "
-            "--replace."
+            f"{path} is there already. Name another file, or say that it may be replaced: replace=True, or --replace."
         )
     try:
         with whole_file(path) as half:

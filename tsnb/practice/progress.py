@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from tsnb.practice.record import Record
 
 TITLE = "TorchScript, hands on: exercises solved"
-STYLE = (
-    "body { font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto } th { text-align: left }"
-)
+STYLE = "body { font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto } th { text-align: left }"
 
 
 @dataclass(frozen=True)

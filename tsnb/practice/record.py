@@ -78,9 +78,7 @@ class Record(HasTraits):  # type: ignore[misc]  # traitlets is not followed
             return [*self._memory]
         events = [event for event in map(_event, lines) if event]
         if len(events) < len(lines):
-            self.note = (
-                f"Lines of {self.path} that are no events, and were skipped: {len(lines) - len(events)}."
-            )
+            self.note = f"Lines of {self.path} that are no events, and were skipped: {len(lines) - len(events)}."
         return events + self._memory
 
     def hints(self, exercise: str) -> int:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from tsnb.models.load import quiet_transformers
+from tsnb.tracing.inputs import sample_inputs
 from tsnb.tracing.outputs import flatten, largest_difference, run
-from tsnb.tracing.samples import sample_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,15 +55,14 @@ class Verdict:
 
     def __str__(self) -> str:
         reason = (self.error.strip().splitlines() or [""])[-1]
-        if self.kind == "same":
-            return f"same as the model (largest difference {self.difference or 0:.2g})"
-        if self.kind == "raises":
-            return f"the trace raises: {reason}"
-        if self.kind == "unsupported":
-            return f"the model itself cannot run it: {reason}"
         if self.difference == float("inf"):
             return "runs, and differs from the model in shape, or in what is NaN or infinite"
-        return f"runs, and differs from the model by {self.difference or 0:.2g}"
+        return {
+            "same": f"same as the model (largest difference {self.difference or 0:.2g})",
+            "raises": f"the trace raises: {reason}",
+            "unsupported": f"the model itself cannot run it: {reason}",
+            "wrong": f"runs, and differs from the model by {self.difference or 0:.2g}",
+        }[self.kind]
 
 
 def compare(traced: Traced, model: nn.Module, shape: Shape, tolerance: float = TOLERANCE) -> Verdict:
@@ -91,19 +90,16 @@ def compare(traced: Traced, model: nn.Module, shape: Shape, tolerance: float = T
     return max(verdicts, key=lambda verdict: (ORDER.index(verdict.kind), verdict.difference or 0.0))
 
 
-def _compare_once(
-    traced: Traced, model: nn.Module, shape: Shape, tolerance: float, *, padded: bool
-) -> Verdict:
+def _compare_once(traced: Traced, model: nn.Module, shape: Shape, tolerance: float, *, padded: bool) -> Verdict:
     inputs = sample_inputs(traced.contract, model, shape, padded=padded)
     shapes = tuple((name, tuple(tensor.shape)) for name, tensor in inputs.items())
+    kind: Kind = "unsupported"
     try:
         expected = list(run(model, inputs).values())
-    except Exception as error:  # noqa: BLE001, a shape may raise anything; it is the result
-        return Verdict("unsupported", error=str(error) or type(error).__name__, shapes=shapes)
-    try:
+        kind = "raises"
         actual = flatten(traced.module(*inputs.values()))
-    except Exception as error:  # noqa: BLE001, as above
-        return Verdict("raises", error=str(error) or type(error).__name__, shapes=shapes)
+    except Exception as error:  # noqa: BLE001, a shape may raise anything; it is the result
+        return Verdict(kind, error=str(error) or type(error).__name__, shapes=shapes)
     difference = largest_difference(expected, actual)
     return Verdict("same" if difference <= tolerance else "wrong", difference, shapes=shapes)
 

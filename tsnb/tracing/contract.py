@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 Axis = int | str  # a fixed size, or what it follows: "batch", "length" or "other"
 Shape = tuple[int, int]
 MATRIX = 2  # dimensions of a batch of token ids
-FOREIGN = "This file was not made by tsnb: only its input names are known, which were read off the graph."
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,9 @@ class Contract:
 
     def __str__(self) -> str:
         lines = [f"{name:<13} {value}" for name, value in self.rows()]
-        return "\n".join(lines if self.known else [*lines, FOREIGN])
+        if not self.known:
+            lines.append("This file was not made by tsnb: only its input names are known, read off the graph.")
+        return "\n".join(lines)
 
 
 def versions() -> dict[str, str]:
@@ -147,12 +148,18 @@ def input_axes(inputs: Mapping[str, torch.Tensor]) -> dict[str, tuple[Axis, ...]
     >>> input_axes({"input_ids": torch.zeros(2, 7), "scale": torch.zeros(5)})
     {'input_ids': ('batch', 'length'), 'scale': (5,)}
     """
-    batch, length = batch_and_length(inputs)
+    sizes = batch_and_length(inputs)
+    return {name: axes_by_size(tuple(tensor.shape), *sizes) for name, tensor in inputs.items()}
+
+
+def axes_by_size(shape: tuple[int, ...], batch: int | None, length: int | None) -> tuple[Axis, ...]:
+    """Return what each dimension of a shape follows, by its place and size.
+
+    >>> axes_by_size((2, 7, 7), 2, 7)
+    ('batch', 'length', 7)
+    """
     following: dict[tuple[int, int | None], Axis] = {(0, batch): "batch", (1, length): "length"}
-    return {
-        name: tuple(following.get(dimension, dimension[1]) for dimension in enumerate(tensor.shape))
-        for name, tensor in inputs.items()
-    }
+    return tuple(following.get(dimension, dimension[1]) for dimension in enumerate(shape))
 
 
 def resolve(axes: Sequence[Axis], batch: int, length: int) -> tuple[int, ...]:
@@ -173,12 +180,10 @@ def _tuples(value: Any) -> Any:
 
 
 def _readable(value: Any) -> str:
+    def size(item: Any) -> str:
+        return " × ".join(map(str, item)) if isinstance(item, tuple) else str(item)
+
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_shape(item)}" for name, item in value.items()) or "-"
-    if isinstance(value, (tuple, list)):
-        return ", ".join(map(_shape, value)) or "-"
-    return str(value) if value not in (None, "") else "-"
-
-
-def _shape(item: Any) -> str:
-    return " × ".join(map(str, item)) if isinstance(item, (tuple, list)) else str(item)
+        value = tuple(f"{name} {size(item)}" for name, item in value.items())
+    text = ", ".join(map(size, value)) if isinstance(value, tuple) else str(value)
+    return text if value is not None and text else "-"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +20,11 @@ if TYPE_CHECKING:
     from tsnb.tracing.traced import Traced
 
     Shapes = Mapping[str, tuple[int, ...]]
+    Sizes = tuple[int | None, int | None]
 
-CALL = re.compile(r"torch\.(\w+)\(")
+FAMILIES: dict[str, dict[str, Any]] = tomllib.loads(  # of messages, in the order in which they are tried
+    (files("tsnb.tracing") / "shape_errors.toml").read_text(encoding="utf-8")
+)
 IN_A_TRACE = "Traceback of TorchScript"
 TABLES = {  # what the line of code says of the embedding that an index ran out of
     "position-limit": ("position", "wpe"),
@@ -30,7 +32,6 @@ TABLES = {  # what the line of code says of the embedding that an index ran out 
     "vocabulary": ("input_ids", "word_embeddings", "embed_tokens", "wte"),
 }
 VALUES = {"embedding", *TABLES}  # families about what tensors hold, not about their shapes
-LIMITED = {"expand", "mismatch", *VALUES}  # what an input beyond the position limit may raise
 SIDES = {"batch": "the batch size", "length": "the sequence length"}
 FROZEN = (
     "If the model itself runs this input, the trace is at fault: Python fixed a size, or took a branch, "
@@ -80,14 +81,9 @@ class ShapeError:
 
     def __str__(self) -> str:
         file = re.split(r"site-packages[/\\]", self.source)[-1]
-        place = [f"{file}: {self.code}".rstrip(": ")] if self.source else []
-        lines = [
-            self.message,
-            *(f"Where: {where}" for where in place),
-            wrapped(f"Cause: {self.cause}"),
-            wrapped(f"What to do: {self.advice}"),
-        ]
-        return "\n".join(lines)
+        place = f"Where: {file}: {self.code}".rstrip(": ") if self.source else ""
+        ending = wrapped(f"Cause: {self.cause}"), wrapped(f"What to do: {self.advice}")
+        return "\n".join(filter(None, [self.message, place, *ending]))
 
 
 def explain(
@@ -129,43 +125,33 @@ def dissect(text: str, contract: Contract | None, shapes: Shapes) -> ShapeError:
     message = re.sub(r"^[\w.]*(Error|Exception): ", "", (text.strip().splitlines() or [""])[-1])
     family, groups = _matched(message)
     source, code = innermost(text)
+    op, recorded = FAMILIES[family].get("op", ""), IN_A_TRACE in text
     if family == "embedding":  # which one, where the line of code names just one
         named = [table for table, words in TABLES.items() if any(word in code for word in words)]
         family = named[0] if len(named) == 1 else family
-    error = ShapeError(
+    side, sizes, note = None, (groups.get("traced"), groups.get("given")), ""
+    if contract is not None and family not in {"unknown", "no-error"}:
+        family, side, sizes, note = _by_inputs(family, groups, contract, shapes, recorded=recorded)
+    entry = FAMILIES[family]
+    fixed = "patterns" in entry and family not in VALUES and (recorded or contract is None)
+    return ShapeError(
         family=family,
-        op=_recorded_op(text) or _catalogue()[family].get("op", ""),
+        op=op,
         dimension=groups.get("dimension"),
-        traced_size=groups.get("traced"),
-        given_size=groups.get("given"),
-        input_dimension=None,
+        traced_size=sizes[0],
+        given_size=sizes[1],
+        input_dimension=side,
         source=source,
         code=code,
-        cause="",
-        advice="",
+        cause=" ".join(filter(None, [entry["cause"].format(**groups), FROZEN if fixed else "", note])),
+        advice=entry["advice"].format(**groups),
         message=text.strip() if family == "unknown" else message,
     )
-    traced = IN_A_TRACE in text
-    notes: list[str] = []
-    if contract is not None and family not in {"unknown", "no-error"}:
-        error, notes = _by_inputs(error, contract, shapes, groups, traced=traced)
-    entry = _catalogue()[error.family]
-    if "patterns" in entry and error.family not in VALUES and (traced or contract is None):
-        notes = [FROZEN, *notes]
-    cause = " ".join([entry["cause"].format(**groups), *notes])
-    return replace(error, cause=cause, advice=entry["advice"].format(**groups))
-
-
-@cache
-def _catalogue() -> dict[str, dict[str, Any]]:
-    """Return the families of messages, in the order in which they are tried."""
-    path = files("tsnb.tracing") / "shape_errors.toml"
-    return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
 def _matched(message: str) -> tuple[str, dict[str, Any]]:
     """Return the family of a message, and what its pattern reads out of it."""
-    for family, entry in _catalogue().items():
+    for family, entry in FAMILIES.items():
         for pattern in entry.get("patterns", ()):
             if match := re.search(pattern, message):
                 return family, {
@@ -175,62 +161,45 @@ def _matched(message: str) -> tuple[str, dict[str, Any]]:
     return ("unknown" if message else "no-error"), {}
 
 
-def _recorded_op(text: str) -> str:
-    """Return the operation that a loaded file's traceback points at with `<--- HERE`."""
-    lines = text.splitlines()
-    marks = [number for number, line in enumerate(lines) if "<--- HERE" in line]
-    for number in marks[-1:]:
-        call = CALL.match(lines[number - 1][lines[number].index("~") :])
-        return call[1].rstrip("_") if call else ""
-    return ""
-
-
 def _by_inputs(
-    error: ShapeError, contract: Contract, shapes: Shapes, groups: Mapping[str, Any], *, traced: bool
-) -> tuple[ShapeError, list[str]]:
-    """Tell, where contract and inputs allow it, which side of the input is to blame, in words too.
+    family: str, groups: Mapping[str, Any], contract: Contract, shapes: Shapes, *, recorded: bool
+) -> tuple[str, str | None, Sizes, str]:
+    """Return the family, the side of the input to blame, its recorded and its present size, and a sentence.
 
     The message's two sizes, or the one that it names, tell the side; otherwise, in a trace, a side
     that alone differs from the inputs that were traced is to blame.
     """
-    batch, length = next((shape[:2] for shape in shapes.values() if len(shape) > 1), (None, None))
-    if batch is None or length is None:
-        return error, []
-    sizes = {size for size in (error.traced_size, error.given_size) if size is not None}
-    limit = contract.max_positions
-    if limit is not None and length > limit and error.family in LIMITED:
-        beyond = length in sizes and any(limit <= size < length for size in sizes)
-        if error.family in VALUES or beyond:
-            note = f"The limit is {limit} positions; this input has {length}."
-            error = replace(error, traced_size=limit, given_size=length, input_dimension="length")
-            return replace(error, family="position-limit"), [note]
-    if error.family in VALUES:
-        return error, []
-    for (
-        side,
-        words,
-    ) in SIDES.items():  # inputs that differ among themselves; a decoder's may have sizes of their own
+    sizes = (groups.get("traced"), groups.get("given"))
+    named = {size for size in sizes if size is not None}
+    rows = next((shape for shape in shapes.values() if len(shape) > 1), None)
+    if rows is None:
+        return family, None, sizes, ""
+    batch, length = rows[:2]
+    limit = contract.max_positions or length  # where there is none, it is not passed
+    passed = length in named and any(limit <= size < length for size in named)
+    if length > limit and (passed or family in VALUES):
+        note = f"The limit is {limit} positions; this input has {length}."
+        return "position-limit", "length", (limit, length), note
+    if family in VALUES:
+        return family, None, sizes, ""
+    for side, words in SIDES.items():  # inputs that differ; a decoder's may have sizes of their own
         own = {
             name: shapes[name][axes.index(side)]
             for name, axes in contract.input_axes.items()
             if side in axes[: len(shapes.get(name, ()))] and not name.startswith("decoder_")
         }
-        if len(sizes) > 1 and sizes <= set(own.values()):
-            named = ", ".join(f"{name} {size}" for name, size in own.items())
-            note = f"Inputs that belong together differ in {words}: {named}."
-            return replace(error, family="inputs", input_dimension=side), [note]
+        if len(named) > 1 and named <= {*own.values()}:
+            listed = ", ".join(f"{name} {size}" for name, size in own.items())
+            return "inputs", side, sizes, f"Inputs that belong together differ in {words}: {listed}."
     entries = groups.get("entries")
     if "shape" in groups and "dimension" in groups:
-        entries = int(str(groups["shape"]).split(", ")[groups["dimension"]])
+        entries = int(groups["shape"].split(", ")[groups["dimension"]])
     pairs = {"batch": (contract.batch_size, batch), "length": (contract.length, length)}
     changed = {side: pair for side, pair in pairs.items() if pair[0] and pair[0] != pair[1]}
-    blamed = [side for side, pair in changed.items() if sizes == set(pair)]
-    blamed = blamed or [side for side, (_, size) in changed.items() if size == entries]
-    blamed = blamed or (list(changed) if traced else [])
+    blamed = [side for side, pair in changed.items() if named == {*pair} or pair[1] == entries]
+    blamed = blamed or (list(changed) if recorded else [])
     if len(blamed) != 1:
-        return error, []
-    recorded, size = changed[blamed[0]]
-    if not sizes or sizes == {recorded, size}:
-        error = replace(error, traced_size=recorded, given_size=size)
-    note = f"The trace was recorded with {recorded} as {SIDES[blamed[0]]}; this input has {size}."
-    return replace(error, input_dimension=blamed[0]), [note]
+        return family, None, sizes, ""
+    side, pair = blamed[0], changed[blamed[0]]
+    note = f"The trace was recorded with {pair[0]} as {SIDES[side]}; this input has {pair[1]}."
+    return family, side, pair if named <= {*pair} else sizes, note

@@ -1,4 +1,4 @@
-"""Named dummy inputs, in the order of the model's forward. Taught in notebook 02."""
+"""Named inputs in the order of the model's forward, of real text or from a seed. Taught in notebook 02."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tsnb.base.errors import InputError, suggest
+from tsnb.tracing.contract import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedTokenizerBase
 
+    from tsnb.tracing.contract import Contract, Shape
+
 Value = TypeVar("Value")
 Text = str | tuple[str, str]
 
@@ -23,6 +26,8 @@ PAIR = 2
 REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 POSITIONS = ("position_embeddings", "position_embedding", "embed_positions", "wpe")
 EXAMPLE = ("Who was Jim Henson ?", "Jim Henson was a puppeteer")
+IDS_AND_MASK = ("batch", "length")
+QUARTERED = 4  # tokens from which on a quarter of the first row is padding
 
 
 def dummy_inputs(
@@ -78,15 +83,12 @@ def dummy_inputs(
     max_length, batch_size = positive_int("max_length", max_length), positive_int("batch_size", batch_size)
     limit = max_positions(model)
     if limit is not None and max_length > limit:
-        raise InputError(
-            f"max_length={max_length} is over the model's position limit: it has embeddings for "
-            f"{limit} positions. Use at most {limit}."
-        )
+        raise InputError(f"max_length={max_length} is over the model's position limit: it has embeddings for {limit}.")
     needed = len(tokenizer(*texts, verbose=False)["input_ids"])
     if needed > max_length:
         raise InputError(
-            f"The text makes {needed} tokens, special tokens included, and max_length is {max_length}. Raise "
-            f"max_length to {needed} or more, or shorten the text; nothing is cut without being asked."
+            f"The text makes {needed} tokens, special tokens included, and max_length is {max_length}; "
+            "nothing is cut. Raise max_length, or shorten the text."
         )
     if needed < max_length and tokenizer.pad_token is None:
         raise InputError(
@@ -100,10 +102,95 @@ def dummy_inputs(
     if not kept:
         raise InputError(
             f"The model's forward takes nothing that this tokenizer makes ({', '.join(rows)}); it takes "
-            f"{', '.join(taken)}. Give tsnb.trace tensors of your own by these names, such as "
-            '{"pixel_values": torch.rand(1, 3, 224, 224)} for pictures.'
+            f"{', '.join(taken)}. Give tsnb.trace tensors of your own by these names."
         )
     return in_forward_order(model, kept)
+
+
+def sample_inputs(
+    contract: Contract, model: nn.Module, shape: Shape, *, padded: bool = True, seed: int = 0
+) -> dict[str, torch.Tensor]:
+    """Draw inputs for a trace at a shape.
+
+    Masks are ones up to each row's own length and zeros beyond it: if `padded`, the first row is
+    padded (where it has two tokens) and the last of several is full. Token ids are drawn from the
+    model's vocabulary; the pad id stands where the mask is zero and nowhere else. Floating-point
+    inputs are drawn from a normal distribution.
+
+    Parameters
+    ----------
+    contract
+        Names, dtypes and axes of the inputs.
+    model
+        Tells how large its vocabulary is.
+    shape
+        `(batch, length)`.
+    padded
+        Whether some rows are shorter than the length.
+    seed
+        The same seed gives the same inputs.
+
+    Returns
+    -------
+    dict of str to Tensor
+        In the contract's order.
+
+    Examples
+    --------
+    >>> import tsnb
+    >>> model, tokenizer = tsnb.load("tiny-bert")
+    >>> traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
+    >>> sample_inputs(traced.contract, model, (1, 8))["attention_mask"].tolist()
+    [[1, 1, 1, 1, 1, 1, 0, 0]]
+    """
+    import torch
+
+    batch, length = shape
+    generator = torch.Generator().manual_seed(seed)
+    real = torch.full((batch,), length)  # tokens of each row
+    if padded:
+        real = torch.randint((length + 1) // 2, length + 1, (batch,), generator=generator)
+        real[-1] = length
+        real[0] = length - length // 4 if length >= QUARTERED else max(1, length - 1)
+    beyond = torch.arange(length).expand(batch, length) >= real.unsqueeze(-1)
+    masked = any(name.endswith("attention_mask") for name in contract.input_names)
+
+    def draw(name: str) -> torch.Tensor:
+        axes = contract.input_axes.get(name, IDS_AND_MASK)
+        sizes = resolve(axes, batch, length)
+        dtype = getattr(torch, contract.dtypes.get(name, "int64"))
+        if name.endswith("mask") and axes == IDS_AND_MASK:
+            return (~beyond).to(dtype)
+        if dtype.is_floating_point:
+            return torch.randn(sizes, dtype=dtype, generator=generator)
+        if name.endswith("position_ids"):
+            return torch.arange(sizes[-1]).expand(sizes).to(dtype)
+        if name.endswith("token_type_ids"):
+            types = max(1, getattr(getattr(model, "config", None), "type_vocab_size", 1) or 1)
+            return torch.randint(types, sizes, generator=generator).to(dtype)
+        pad = contract.pad_token_id
+        ids = torch.randint(max(1, vocabulary(model) - (pad is not None)), sizes, generator=generator)
+        if pad is not None:
+            ids = ids + (ids >= pad)  # skips the pad id
+            if masked and sizes == shape:
+                ids = ids.masked_fill(beyond, pad)
+        return ids.to(dtype)
+
+    return {name: draw(name) for name in contract.input_names}
+
+
+def vocabulary(model: nn.Module) -> int:
+    """Return how many token ids a model knows: what its configuration says, or its smallest embedding.
+
+    >>> from torch import nn
+    >>> vocabulary(nn.Embedding(20, 4))
+    20
+    """
+    from torch import nn
+
+    configured = getattr(getattr(model, "config", None), "vocab_size", None)
+    tables = [part.num_embeddings for part in model.modules() if isinstance(part, nn.Embedding)]
+    return configured or min(tables, default=2)
 
 
 def parameters(model: nn.Module) -> dict[str, inspect.Parameter]:
@@ -135,8 +222,7 @@ def in_forward_order(model: nn.Module, named: Mapping[str, Value]) -> dict[str, 
     if named and not plain:
         raise InputError(
             f"The model's forward names no inputs (it takes *args or **kwargs), so {next(iter(named))} has "
-            "no place there. Give the module inside the wrapper, or wrap the model in one whose forward "
-            "names them."
+            "no place there. Give the module inside, or wrap it in one whose forward names them."
         )
     required = [name for name in plain if known[name].default is inspect.Parameter.empty]
     check_names(named, plain, required)
@@ -153,23 +239,6 @@ def check_names(names: Iterable[str], known: Iterable[str], required: Iterable[s
     missing = [name for name in required if name not in names]
     if missing:
         raise InputError(f"These inputs are missing: {', '.join(missing)}. Given: {', '.join(names)}.")
-
-
-def check_both_ways(model: nn.Module, names: Iterable[str]) -> None:
-    """Raise an InputError where `forward` takes a name by position only, or by name only.
-
-    >>> from torch import nn
-    >>> check_both_ways(nn.Linear(2, 2), ["input"])
-    """
-    known = parameters(model)
-    for name in names:
-        kind = known[name].kind
-        if kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
-            raise InputError(
-                f"The model's forward takes {name} in one way only ({kind.description}), and a "
-                "trace takes inputs by name and by position. Wrap the model in a module whose "
-                f"forward(self, {name}) passes it on."
-            )
 
 
 def max_positions(model: nn.Module) -> int | None:
@@ -225,13 +294,11 @@ def checked_text(index: int | None, text: Any) -> Text:
     name = "The text" if index is None else f"Text {index}"
     parts = text if isinstance(text, tuple) and len(text) == PAIR else (text,)
     if not all(isinstance(part, str) for part in parts):
-        raise InputError(
-            f"{name} is a {type(text).__name__}; expected a text, or a pair of texts as a tuple."
-        )
+        raise InputError(f"{name} is a {type(text).__name__}; expected a text, or a pair of texts as a tuple.")
     if not all(map(is_unicode, parts)):
         raise InputError(
-            f"{name} holds half of a surrogate pair, which is no character. Repair it where it was "
-            'decoded, or write text.encode("utf-8", "replace").decode().'
+            f"{name} holds half of a surrogate pair, which is no character; "
+            'text.encode("utf-8", "replace").decode() replaces it.'
         )
     return text  # type: ignore[no-any-return]  # a str, or a tuple of them
 
@@ -252,17 +319,11 @@ def is_unicode(text: str) -> bool:
 def checked_tensors(inputs: object) -> Mapping[str, torch.Tensor]:
     """Return inputs if they are tensors by name and none is empty, or raise an InputError."""
     if not isinstance(inputs, Mapping) or not inputs:
-        raise InputError(
-            f'Expected inputs by name, such as {{"input_ids": tensor}}; got {type(inputs).__name__}. '
-            "Names keep tensors from landing in the wrong place."
-        )
+        raise InputError(f'Expected inputs by name, such as {{"input_ids": tensor}}; got {type(inputs).__name__}.')
     check_tensors(inputs)
     for name, tensor in inputs.items():
         if 0 in tensor.shape:
-            raise InputError(
-                f"The input {name} is empty: its shape is {tuple(tensor.shape)}. Give at least "
-                "one row of at least one token."
-            )
+            raise InputError(f"The input {name} is empty: its shape is {tuple(tensor.shape)}.")
     return inputs
 
 

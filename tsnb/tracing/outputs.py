@@ -50,10 +50,10 @@ def asking_for_a_dict(model: nn.Module) -> dict[str, bool]:
 
 
 def traceable(model: nn.Module) -> Any:
-    """Return a view of a model whose forward returns a tuple where the model's returns a dict or a list.
+    """Return a view of a model whose forward returns a tensor, or all tensors of the output in one tuple.
 
-    The tracer takes tensors and tuples only. The view is of a subclass and shares all that the model
-    has, so that class, arguments and weights keep their names in a trace; the model itself stays as it is.
+    The tracer takes no dicts. The view is of a subclass and shares all that the model has, so that
+    class, arguments and weights keep their names in a trace; the model itself stays as it is.
 
     Examples
     --------
@@ -72,11 +72,10 @@ def traceable(model: nn.Module) -> Any:
         if request:  # by name, because an exporter may pass every argument by position
             args, kwargs = (), {**dict(zip(names, args, strict=False)), **kwargs, **request}
         output = kind.forward(self, *args, **kwargs)
-        return output if isinstance(output, (torch.Tensor, tuple)) else tuple(flatten(output))
+        return output if isinstance(output, torch.Tensor) else tuple(flatten(output))
 
-    view: Any = object.__new__(
-        type(kind.__name__, (kind,), {"__module__": kind.__module__, "forward": forward})
-    )
+    members = {"__module__": kind.__module__, "forward": forward}
+    view: Any = object.__new__(type(kind.__name__, (kind,), members))
     vars(view).update(vars(model))
     return view
 
@@ -97,14 +96,11 @@ def flatten(output: Any) -> list[torch.Tensor]:
         return []
     if not isinstance(output, (list, tuple, dict)):
         kind = type(output).__name__
+        advice = "Leave it out of what forward returns, or wrap the model."
         if kind.endswith("Cache"):
-            raise TraceError(
-                f"The model returns a {kind}, keys and values to go on with, which a trace cannot hold. "
-                "Set model.config.use_cache = False, and trace again."
-            )
+            advice = "Set model.config.use_cache = False, and trace again."
         raise TraceError(
-            f"The model returns a {kind}. A trace holds tensors only, alone or in tuples, lists and "
-            "dicts: leave the rest out of what forward returns, or wrap the model."
+            f"The model returns a {kind}; a trace holds tensors only, in tuples, lists and dicts. {advice}"
         )
     parts = output.values() if isinstance(output, dict) else output
     return [tensor for part in parts for tensor in flatten(part)]

@@ -82,24 +82,17 @@ class ShapeMap(Mapping[tuple[int, int], Verdict]):
             A shape that was not probed.
         """
         if shape not in self.cells:
-            raise InputError(
-                f"The shape {shape} was not probed. The map knows (batch, length) of the lists "
-                "that it was given."
-            )
-        verdict = self.cells[shape]
-        return dissect(verdict.error, self.contract, dict(verdict.shapes))
+            raise InputError(f"The shape {shape} was not probed. Give one of the map, as (batch, length).")
+        return dissect(self[shape].error, self.contract, dict(self[shape].shapes))
 
     def rows(self) -> list[list[str]]:
         """Return the table: a row a batch size, a symbol a length; the traced one in brackets."""
-
-        def symbol(shape: Shape) -> str:
-            text = self.cells[shape].symbol if shape in self.cells else " "
-            return f"[{text}]" if shape == self.traced else text
-
-        body = [
-            [str(batch), *(symbol((batch, length)) for length in self.lengths)] for batch in self.batch_sizes
+        symbols = {shape: verdict.symbol for shape, verdict in self.cells.items()}
+        if self.traced in symbols:
+            symbols[self.traced] = f"[{symbols[self.traced]}]"
+        return [["batch \\ length", *map(str, self.lengths)]] + [
+            [str(batch), *(symbols.get((batch, length), " ") for length in self.lengths)] for batch in self.batch_sizes
         ]
-        return [["batch \\ length", *map(str, self.lengths)], *body]
 
     def legend(self) -> str:
         """Return what the symbols mean, with the number of shapes of each kind."""
@@ -109,10 +102,9 @@ class ShapeMap(Mapping[tuple[int, int], Verdict]):
     def notes(self) -> list[str]:
         """Return what stands below the table: the legend, and the position limit where it matters."""
         limit = self.contract.max_positions
-        if limit is None or all(length <= limit for _, length in self.of_kind("unsupported")):
-            return [self.legend()]
         note = f"The model has embeddings for {limit} positions; it cannot run longer texts itself."
-        return [self.legend(), note]
+        beyond = limit is not None and any(length > limit for _, length in self.of_kind("unsupported"))
+        return [self.legend(), note] if beyond else [self.legend()]
 
     def __str__(self) -> str:
         return "\n".join([as_text(self.rows()), *self.notes()])
@@ -229,8 +221,8 @@ def check_belongs(traced: Traced, model: nn.Module, tolerance: float = TOLERANCE
         belongs = compare(traced, model, shape, max(tolerance, TOLERANCE)).kind == "same"
     if not belongs:
         raise TraceError(
-            f"The trace was not made from this {type(model).__name__}: weights or results "
-            "differ. Give probe the model that was traced, unchanged since."
+            f"The trace was not made from this {type(model).__name__}: weights or results differ. Give the "
+            "model that was traced, unchanged since."
         )
 
 
@@ -240,7 +232,6 @@ def _rising(name: str, sizes: Any) -> list[int]:
     rising = all(map(is_positive_int, values)) and all(first < second for first, second in pairwise(values))
     if not values or not rising:
         raise InputError(
-            f"{name} must be a list of positive whole numbers that rise, such as [8, 16, "
-            f"32]; got {(values or sizes)}."
+            f"{name} must be positive whole numbers that rise, such as [8, 16, 32]; got {values or sizes}."
         )
     return [int(size) for size in values]

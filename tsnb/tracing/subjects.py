@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from transformers import MarianMTModel
 
 TINY = {"vocab_size": 99, "max_position_embeddings": 64}
+LENGTHS = (4, 8, 15, 16, 24, 32)
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,8 @@ def funnel() -> Subject:
     """Return a small Funnel transformer with random weights, traced at two rows of 16."""
     from transformers import FunnelConfig, FunnelModel
 
-    sizes = {"d_model": 32, "n_head": 2, "d_head": 16, "d_inner": 37}
-    config = FunnelConfig(block_sizes=[1, 1], num_decoder_layers=1, **sizes, **TINY)
-    return _of_ids(_seeded(lambda: FunnelModel(config)), 2, 16, (4, 8, 15, 16, 24, 32))
+    sizes = {"d_model": 32, "n_head": 2, "d_head": 16, "d_inner": 37, "num_decoder_layers": 1}
+    return _of_ids(_seeded(FunnelModel, FunnelConfig(block_sizes=[1, 1], **sizes, **TINY)), 2, 16, LENGTHS)
 
 
 def longformer() -> Subject:
@@ -67,7 +67,7 @@ def longformer() -> Subject:
 
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 37}
     config = LongformerConfig(attention_window=4, **sizes, **TINY)
-    return _of_ids(_seeded(lambda: LongformerModel(config)), 2, 16, (4, 8, 15, 16, 24, 32))
+    return _of_ids(_seeded(LongformerModel, config), 2, 16, LENGTHS)
 
 
 def marian() -> MarianMTModel:
@@ -77,13 +77,12 @@ def marian() -> MarianMTModel:
     """
     from transformers import MarianConfig, MarianMTModel
 
-    sizes = {"d_model": 16, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16}
-    for part in ("encoder", "decoder"):
-        sizes |= {f"{part}_layers": 1, f"{part}_attention_heads": 2}
+    parts = {"layers": 1, "attention_heads": 2, "ffn_dim": 16}
+    sizes = {f"{part}_{name}": size for part in ("encoder", "decoder") for name, size in parts.items()}
     tokens = {"vocab_size": 40, "pad_token_id": 39, "decoder_start_token_id": 39}
     others = {"max_position_embeddings": 32, "tie_word_embeddings": False, "attn_implementation": "eager"}
-    config = MarianConfig(**sizes, **tokens, **others, init_std=0.5, scale_embedding=True)
-    model: MarianMTModel = _seeded(lambda: MarianMTModel(config))
+    config = MarianConfig(d_model=16, **sizes, **tokens, **others, init_std=0.5, scale_embedding=True)
+    model: MarianMTModel = _seeded(MarianMTModel, config)
     return model
 
 
@@ -115,6 +114,6 @@ def _of_ids(model: nn.Module, batch: int, length: int, lengths: tuple[int, ...])
         return Subject(trace(model, taken), model, lengths)
 
 
-def _seeded(make: Callable[[], Any]) -> Any:
+def _seeded(kind: Callable[[Any], Any], config: Any) -> Any:
     with seeded():
-        return make().eval()
+        return kind(config).eval()

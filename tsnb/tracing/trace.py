@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any
 from tsnb.base.errors import InputError, TraceError
 from tsnb.models.load import quiet_transformers
 from tsnb.tracing.compare import TOLERANCE, Verdict, compare
-from tsnb.tracing.contract import Contract, batch_and_length, input_axes, versions
+from tsnb.tracing.contract import Contract, axes_by_size, batch_and_length, input_axes, versions
 from tsnb.tracing.graphs import fixed_devices
 from tsnb.tracing.inputs import (
     PAIR,
-    check_both_ways,
     checked_tensors,
     in_forward_order,
     is_positive_int,
@@ -36,14 +35,6 @@ if TYPE_CHECKING:
     from tsnb.tracing.contract import Axis, Shape
 
     Tensors = Mapping[str, torch.Tensor]
-
-ADVICE = {  # by the tracer's words
-    "strict=False": "Here: let forward return a tuple (tuple(output.values())), or wrap the model in a "
-    "module that does.",
-    "unordered_map::at": "The tracer does not record torch.vmap, with which transformers 4.57 makes a "
-    "decoder's mask. torch.export.export takes such a model; or give a four-dimensional attention mask of "
-    "your own.",
-}
 
 
 def trace(model: nn.Module, inputs: Tensors, verify: Iterable[Shape] = ()) -> Traced:
@@ -91,9 +82,8 @@ def trace(model: nn.Module, inputs: Tensors, verify: Iterable[Shape] = ()) -> Tr
     import torch
 
     requested = checked_shapes(verify)
-    example = _prepared(model, inputs)
     with torch.no_grad(), quiet_transformers():
-        outputs = _outputs(model, example)
+        example, outputs = _prepared(model, inputs)
         module, notes = _record(traceable(model), example)
         difference = largest_difference(list(outputs.values()), flatten(module(**example)))
         if not difference <= TOLERANCE:
@@ -103,13 +93,28 @@ def trace(model: nn.Module, inputs: Tensors, verify: Iterable[Shape] = ()) -> Tr
                 "state changes there."
             )
         bound = _device_warnings(module)
-        contract = _contract(model, example, outputs, {note.device for note in bound})
+        batch, length = batch_and_length(example)
+        contract = Contract(
+            input_names=tuple(example),
+            output_names=tuple(outputs),
+            dtypes={name: dtype_name(tensor) for name, tensor in example.items()},
+            batch_size=batch,
+            length=length,
+            input_axes=input_axes(example),
+            output_axes=output_axes(model, example, list(outputs.values())),
+            pad_token_id=getattr(getattr(model, "config", None), "pad_token_id", None),
+            max_positions=max_positions(model),
+            model_id=str(getattr(model, "name_or_path", "") or type(model).__name__),
+            versions=versions(),
+            verified=((batch, length),) if batch is not None and length is not None else (),
+            devices=tuple(sorted({note.device for note in bound})),
+        )
     traced = Traced(module, contract)
     verdicts = {shape: compare(traced, model, shape) for shape in requested or neighbours(contract)}
     if requested:
         check_verified(verdicts)
     same = [shape for shape, verdict in verdicts.items() if verdict.kind == "same"]
-    others = {shape: verdict for shape, verdict in verdicts.items() if shape != batch_and_length(example)}
+    others = {shape: verdict for shape, verdict in verdicts.items() if shape != (batch, length)}
     return Traced(module, contract.with_verified(same), (*_marked(notes, others), *bound))
 
 
@@ -129,11 +134,7 @@ def neighbours(contract: Contract) -> list[Shape]:
 
 def check_verified(verdicts: Mapping[Shape, Verdict]) -> None:
     """Raise a TraceError that names the shapes at which trace and model do not agree."""
-    bad = [
-        f"{batch} × {length}: {verdict}"
-        for (batch, length), verdict in verdicts.items()
-        if verdict.kind != "same"
-    ]
+    bad = [f"{rows} × {length}: {verdict}" for (rows, length), verdict in verdicts.items() if verdict.kind != "same"]
     if bad:
         raise TraceError(
             f"The trace does not agree with the model at every shape to verify: {'; '.join(bad)}. No "
@@ -154,8 +155,8 @@ def checked_shapes(verify: Any) -> list[Shape]:
     return [(int(batch), int(length)) for batch, length in shapes]
 
 
-def _prepared(model: object, inputs: object) -> dict[str, torch.Tensor]:
-    """Check model and inputs; return copies of the inputs in the order of forward."""
+def _prepared(model: object, inputs: object) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Check model and inputs; return copies of the inputs in the order of forward, and the outputs."""
     import torch
 
     if isinstance(model, (Traced, torch.jit.ScriptModule)):
@@ -166,15 +167,10 @@ def _prepared(model: object, inputs: object) -> dict[str, torch.Tensor]:
     module = checked_module(model)
     check_eval(module)
     ordered = in_forward_order(module, checked_tensors(inputs))
-    check_both_ways(module, ordered)
     # copies: the tracer takes one tensor under two names for one input
-    return {name: tensor.detach().clone() for name, tensor in ordered.items()}
-
-
-def _outputs(model: nn.Module, inputs: Tensors) -> dict[str, torch.Tensor]:
-    """Run a model; where it cannot, its own error is told before anything is traced."""
+    example = {name: tensor.detach().clone() for name, tensor in ordered.items()}
     try:
-        return run(model, inputs)
+        return example, run(module, example)
     except TraceError:  # outputs that no trace holds
         raise
     except Exception as error:  # whatever a model raises at inputs that it cannot run
@@ -193,12 +189,14 @@ def _record(model: nn.Module, inputs: Tensors) -> tuple[Any, list[TraceWarning]]
         warnings.simplefilter("always")
         try:
             module = torch.jit.trace(model, example_kwarg_inputs=dict(inputs), check_trace=False)
-        except (RuntimeError, ValueError, TypeError) as error:
+        except Exception as error:  # torch says in many kinds of errors what it cannot trace
             message = re.sub(r"tensor\([^()]*\)", "tensor(…)", str(error)).partition("\nTensor:\n")[0]
-            advice = next((advice for words, advice in ADVICE.items() if words in message), "")
-            raise TraceError(
-                f"torch.jit.trace could not trace the model. It said: {message}\n{advice}".strip()
-            ) from error
+            if "unordered_map::at" in message:
+                message += (
+                    "\nThe tracer does not record torch.vmap, with which transformers 4.57 makes a decoder's "
+                    "mask. torch.export.export takes such a model; or give a four-dimensional attention mask."
+                )
+            raise TraceError(f"torch.jit.trace could not trace the model. It said: {message}") from error
     counts = Counter(
         (warning.filename, warning.lineno, str(warning.message))
         for warning in caught
@@ -212,16 +210,12 @@ def _record(model: nn.Module, inputs: Tensors) -> tuple[Any, list[TraceWarning]]
 
 def _device_warnings(module: torch.jit.ScriptModule) -> list[TraceWarning]:
     """Return a warning for each line that a fresh trace ties to a device."""
+    message = (
+        "The trace puts this tensor on {0}, whatever device it is loaded onto. For another device, move "
+        "model and inputs there and trace again."
+    )
     return [
-        TraceWarning(
-            line.source,
-            line.code,
-            f"The trace puts this tensor on {line.device}, whatever device it is loaded onto. That is "
-            f"harmless while it runs on {line.device}; for another device, move model and inputs there "
-            "and trace again.",
-            count,
-            device=line.device,
-        )
+        TraceWarning(line.source, line.code, message.format(line.device), count, device=line.device)
         for line, count in fixed_devices(module).items()
     ]
 
@@ -243,33 +237,10 @@ def _marked(notes: list[TraceWarning], verdicts: Mapping[Shape, Verdict]) -> lis
     return [replace(note, harmless=False if note.source in causes else None, shapes=bad) for note in notes]
 
 
-def _contract(
-    model: nn.Module, inputs: Tensors, outputs: Mapping[str, torch.Tensor], devices: set[str]
-) -> Contract:
-    batch, length = batch_and_length(inputs)
-    return Contract(
-        input_names=tuple(inputs),
-        output_names=tuple(outputs),
-        dtypes={name: dtype_name(tensor) for name, tensor in inputs.items()},
-        batch_size=batch,
-        length=length,
-        input_axes=input_axes(inputs),
-        output_axes=output_axes(model, inputs, list(outputs.values())),
-        pad_token_id=getattr(getattr(model, "config", None), "pad_token_id", None),
-        max_positions=max_positions(model),
-        model_id=str(getattr(model, "name_or_path", "") or type(model).__name__),
-        versions=versions(),
-        verified=((batch, length),) if batch is not None and length is not None else (),
-        devices=tuple(sorted(devices)),
-    )
-
-
-def output_axes(
-    model: nn.Module, inputs: Tensors, outputs: list[torch.Tensor]
-) -> tuple[tuple[Axis, ...], ...]:
+def output_axes(model: nn.Module, inputs: Tensors, outputs: list[torch.Tensor]) -> tuple[tuple[Axis, ...], ...]:
     """Run a model with one row more, then with one token fewer, and see which dimensions follow.
 
-    Where it cannot run one of them, a dimension is told by its place and size, as for inputs.
+    Where it cannot run both, a dimension is told by its place and size, as for inputs.
 
     Parameters
     ----------
@@ -282,8 +253,7 @@ def output_axes(
     """
     import torch
 
-    axes, (batch, length) = input_axes(inputs), batch_and_length(inputs)
-    shapes = [tuple(tensor.shape) for tensor in outputs]
+    axes, sizes = input_axes(inputs), batch_and_length(inputs)
     more = {
         name: torch.cat([tensor, tensor[-1:]]) if axes[name][:1] == ("batch",) else tensor
         for name, tensor in inputs.items()
@@ -292,23 +262,17 @@ def output_axes(
         name: tensor[:, :-1] if axes[name][1:2] == ("length",) and tensor.shape[1] > 1 else tensor
         for name, tensor in inputs.items()
     }
-
-    def changed(variant: Tensors, place: int, size: int | None, change: int) -> list[tuple[int, ...]]:
-        try:
-            with torch.no_grad():
-                result = [tuple(tensor.shape) for tensor in run(model, variant).values()]
-        except Exception:  # noqa: BLE001, whatever a model raises at a shape it cannot run
-            result = []
-        if list(map(len, result)) == list(map(len, shapes)):
-            return result
-        return [
-            tuple(old + change if (at, old) == (place, size) else old for at, old in enumerate(shape))
-            for shape in shapes
-        ]
+    shapes: list[list[tuple[int, ...]]] = [[tuple(tensor.shape) for tensor in outputs]]
+    try:
+        with torch.no_grad():
+            variants = [run(model, variant).values() for variant in (more, fewer)]
+        shapes += [[tuple(tensor.shape) for tensor in tensors] for tensors in variants]
+        dimensions = [list(zip(*output, strict=True)) for output in zip(*shapes, strict=True)]
+    except Exception:  # noqa: BLE001, the model cannot run both, or returns tensors of another number or rank
+        return tuple(axes_by_size(shape, *sizes) for shape in shapes[0])
 
     def axis(size: int, with_more: int, with_fewer: int) -> Axis:
         following: dict[tuple[int, int], Axis] = {(0, 0): size, (1, 0): "batch", (0, -1): "length"}
         return following.get((with_more - size, with_fewer - size), "other")
 
-    variants = zip(shapes, changed(more, 0, batch, 1), changed(fewer, 1, length, -1), strict=True)
-    return tuple(tuple(map(axis, *sizes)) for sizes in variants)
+    return tuple(tuple(axis(*each) for each in output) for output in dimensions)

@@ -111,16 +111,14 @@ def check_inputs(contract: Contract, inputs: Mapping[str, torch.Tensor]) -> None
     for name, tensor in inputs.items():
         dtype, expected = dtype_name(tensor), contract.dtypes.get(name)
         if expected not in (None, dtype):
-            raise InputError(
-                f"The input {name} is {dtype}; the trace was recorded with {expected}. Convert it first."
-            )
+            raise InputError(f"The input {name} is {dtype}; the trace was recorded with {expected}. Convert it first.")
     for name, axes in contract.input_axes.items() if contract.fixed_shape else ():
         shape = list(inputs[name].shape)
         fixed = list(resolve(axes, contract.batch_size or 1, contract.length or 1))
         if shape != fixed:
             raise InputError(
                 f"The input {name} has the shape {shape}; this graph takes {fixed} and no other. Pad or cut "
-                "to that shape, or make a graph for each of several lengths and let tsnb.Runner choose."
+                "to that shape; tsnb.Runner does, and chooses among graphs of several lengths."
             )
 
 
@@ -156,9 +154,7 @@ def checked_module(value: object) -> nn.Module:
     import torch
 
     if not isinstance(value, torch.nn.Module):
-        raise InputError(
-            f"Expected a torch.nn.Module, as tsnb.load(name) returns first; got {type(value).__name__}."
-        )
+        raise InputError(f"Expected a torch.nn.Module, as tsnb.load(name) returns first; got {type(value).__name__}.")
     return value
 
 

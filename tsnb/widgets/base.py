@@ -143,9 +143,7 @@ def row(*controls: Widget) -> Box:
     return Box(controls, layout=Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 16px"))
 
 
-def number_control(
-    state: Any, name: str, tooltip: str, kind: Any = BoundedIntText, width: str = "max-content"
-) -> Any:
+def number_control(state: Any, name: str, tooltip: str, kind: Any = BoundedIntText, width: str = "max-content") -> Any:
     """Return a control of ipywidgets that is linked with a `WholeNumber` of a state."""
     control = kind(min=1, max=state.top[name], description=name.replace("_", " "), style=LABELS)
     control.tooltip = f"{tooltip}, from 1 to {state.top[name]:,}"

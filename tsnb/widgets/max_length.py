@@ -137,9 +137,7 @@ class MaxLengthState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is
     def plan(self) -> tuple[Figure, str]:
         """Return what is computed in each bucket as a figure, and that in words."""
         figure = bucket_plan(np.minimum(self.lengths, self.value), self.edges)
-        return figure, (
-            f"Bars of the tokens that are computed for the texts padded to each of {listed(self.edges)}."
-        )
+        return figure, (f"Bars of the tokens that are computed for the texts padded to each of {listed(self.edges)}.")
 
     def figures(self) -> list[tuple[str, str]]:
         """Return every figure: a label, and what it stands at."""
@@ -260,9 +258,7 @@ class MaxLengthChooser(View):
             measure = partial(latency_steps, model=model, traced=traced)
         state = MaxLengthState(lengths, limit=limit, geometry=geometry, measure=measure, **choices)
         self.top = state.top
-        self.slider = number_control(
-            state, "value", "Longest text that is kept whole, in tokens", IntSlider, "480px"
-        )
+        self.slider = number_control(state, "value", "Longest text that is kept whole, in tokens", IntSlider, "480px")
         self.slider.description = "max length"
         self.batch_size = number_control(state, "batch_size", "Texts in a batch, for the latency")
         self.buckets = number_control(state, "buckets", "How many lengths texts are padded to")

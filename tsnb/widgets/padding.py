@@ -121,9 +121,7 @@ class PaddingCostView(View):
         self.max_length, self.batch_size, self.buckets = max_length, batch_size, buckets
         self.max_tokens = max_tokens
         self.controls = {
-            "buckets": number_control(
-                self, "buckets", "How many lengths texts are padded to", IntSlider, "400px"
-            ),
+            "buckets": number_control(self, "buckets", "How many lengths texts are padded to", IntSlider, "400px"),
             "max_length": number_control(self, "max_length", "Tokens that longer texts are cut to"),
             "batch_size": number_control(self, "batch_size", "Texts in a batch that is not planned"),
             "max_tokens": Dropdown(
@@ -141,9 +139,7 @@ class PaddingCostView(View):
         self.draw()
 
     @classmethod
-    def from_texts(
-        cls, texts: Iterable[Text], tokenizer: PreTrainedTokenizerBase, **choices: Any
-    ) -> PaddingCostView:
+    def from_texts(cls, texts: Iterable[Text], tokenizer: PreTrainedTokenizerBase, **choices: Any) -> PaddingCostView:
         """Make a view of texts, which are tokenized here; see `tsnb.token_lengths`."""
         return cls(token_lengths(tokenizer, texts), **choices)
 

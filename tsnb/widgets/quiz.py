@@ -53,9 +53,7 @@ class QuizView(View):
         rows = [*zip(self.questions, self.choices, self.verdicts, strict=True)]
         super().__init__(self._as_text(), *(part for parts in rows for part in parts))
         for text, (_, choice, verdict) in zip(questions, rows, strict=True):
-            choice.observe(
-                lambda change, text=text, verdict=verdict: _explain(text, verdict, change.new), "value"
-            )
+            choice.observe(lambda change, text=text, verdict=verdict: _explain(text, verdict, change.new), "value")
 
     def html(self) -> str:
         """Return questions and choices, with the answers folded."""

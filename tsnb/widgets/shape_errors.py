@@ -175,10 +175,7 @@ class ShapeErrorState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets i
     def _advice(self) -> str:
         """Return that a reader should pad to the traced shape, unless that is wrong itself."""
         if not self._fails(self.map.traced if self.map else None):
-            return (
-                "Do not use this shape. Pad to the traced shape with a mask, or trace once more for "
-                "this shape."
-            )
+            return "Do not use this shape. Pad to the traced shape with a mask, or trace once more for this shape."
         return (
             "Not even the traced shape is right, so that padding does not help. Something random or "
             "changing was recorded: dropout, if the model was in training mode. Trace again after "

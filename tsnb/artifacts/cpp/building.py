@@ -108,8 +108,7 @@ def build(folder: str | Path) -> Path:
             next(path for path in half.parent.rglob(PROGRAM) if path.is_file()).replace(half)
     except OSError as error:
         raise CppError(
-            f"The C++ loader cannot be written to {program.parent}: {error}. Give a folder that you may "
-            "write to."
+            f"The C++ loader cannot be written to {program.parent}: {error}. Give a folder that you may write to."
         ) from error
     return program
 

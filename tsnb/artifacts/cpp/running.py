@@ -75,9 +75,7 @@ def run(program: str | Path, path: str | Path, inputs: Mapping[str, torch.Tensor
             f"The C++ loader {program} cannot be started: {error}. Build it: tsnb.cpp.build(folder)."
         ) from error
     if done.returncode:
-        raise CppError(
-            f"The C++ loader ended with exit code {done.returncode}. It said: {done.stderr.strip()}"
-        )
+        raise CppError(f"The C++ loader ended with exit code {done.returncode}. It said: {done.stderr.strip()}")
     printed = json.loads(done.stdout, parse_int=float)  # an int has no -0
     return {
         name: torch.tensor(output["values"], dtype=getattr(torch, output["dtype"])).reshape(

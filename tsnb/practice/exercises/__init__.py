@@ -60,10 +60,7 @@ def questions(notebook: str) -> list[dict[str, str]]:
     ExerciseError
         There is no such notebook.
     """
-    return [
-        {key: " ".join(text.split()) for key, text in question.items()}
-        for question in _texts(notebook)["quiz"]
-    ]
+    return [{key: " ".join(text.split()) for key, text in question.items()} for question in _texts(notebook)["quiz"]]
 
 
 @cache

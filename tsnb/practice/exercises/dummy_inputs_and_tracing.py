@@ -42,8 +42,7 @@ def dummy_batch(answer: Any) -> Outcome:
     ids, mask = (answer[name] for name in NEEDED)
     text = ids != tokenizer.pad_token_id
     right = (
-        [row[real].tolist() for row, real in zip(ids, text, strict=True)]
-        == tokenizer(list(TEXTS))["input_ids"]
+        [row[real].tolist() for row, real in zip(ids, text, strict=True)] == tokenizer(list(TEXTS))["input_ids"]
         and inspect.signature(model.forward).parameters.keys() >= answer.keys()
         and all(tensor.dtype == torch.int64 for tensor in answer.values())
         and len({tensor.data_ptr() for tensor in answer.values()}) == len(answer)
@@ -116,9 +115,7 @@ def find_the_trap(answer: Any) -> Outcome:
         "raises": verdict.kind in {"raises", "unsupported"},
         "stretched": name == "Placed",
     }
-    return Outcome(
-        first_of(outcomes, "done"), name=name, shape=shape, difference=f"{verdict.difference or 0:.2g}"
-    )
+    return Outcome(first_of(outcomes, "done"), name=name, shape=shape, difference=f"{verdict.difference or 0:.2g}")
 
 
 def length_under_cost(answer: Any) -> Outcome:

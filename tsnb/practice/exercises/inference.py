@@ -63,8 +63,7 @@ def fill_batch(answer: Any) -> Outcome:
     gaps = [*map(gap, answers, alone)]
     furthest = gaps.index(max(gaps))
     like = {
-        name: all(distance <= SHARE for distance in map(gap, answers, filled))
-        for name, filled in readings().items()
+        name: all(distance <= SHARE for distance in map(gap, answers, filled)) for name, filled in readings().items()
     }
     return Outcome(
         first_of(like, "wrong"),

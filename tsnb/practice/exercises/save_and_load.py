@@ -98,9 +98,7 @@ def run_any_file(answer: Any) -> Outcome:
         except (RuntimeError, LookupError) as error:
             if about == OWN:  # the error shows the reader's line
                 raise
-            return Outcome(
-                "other-file", file=about, error=f"{type(error).__name__}: {short_text(str(error))}"
-            )
+            return Outcome("other-file", file=about, error=f"{type(error).__name__}: {short_text(str(error))}")
         output = result[0] if isinstance(result, tuple) else result
         pairs = zip(output, expected, strict=True)
         gaps = [distance(row[: len(alone)], alone) for row, alone in pairs]
