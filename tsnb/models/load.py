@@ -159,9 +159,8 @@ def verify_flag(model: PreTrainedModel) -> None:
     addresses = [weight.data_ptr() for weight in ends if weight is not None]
     if len(set(addresses)) < len(addresses) or getattr(model.config, "use_return_dict", True):
         raise ModelError(
-            f"torchscript=True did nothing: transformers {transformers.__version__} still ties the "
-            "embeddings or returns a dict. Leave it out: tsnb.untie(model) takes weights apart, and "
-            "tsnb.trace takes dicts."
+            f"torchscript=True did nothing: transformers {transformers.__version__} still ties the embeddings or "
+            "returns a dict. Leave it out: tsnb.untie(model) takes weights apart, and tsnb.trace takes dicts."
         )
 
 

@@ -61,9 +61,8 @@ class Finding:
             place = f"<a href='{place}' target='_blank' rel='noopener' style='{LINK}'>{last}</a>"
         border = f"border-left: 4px solid {COLOURS[self.kind]}; padding-left: 8px; margin: 4px 0"
         return (
-            f"<details{'' if self.kind == 'ok' else ' open'} style='{border}; {TEXT}'>"
-            f"<summary style='display: list-item; cursor: pointer'>{head}</summary>"
-            f"{todo}<div>{place}</div></details>"
+            f"<details{'' if self.kind == 'ok' else ' open'} style='{border}; {TEXT}'><summary style='display: "
+            f"list-item; cursor: pointer'>{head}</summary>{todo}<div>{place}</div></details>"
         )
 
 

@@ -88,9 +88,8 @@ def trace(model: nn.Module, inputs: Tensors, verify: Iterable[Shape] = ()) -> Tr
         difference = largest_difference(list(outputs.values()), flatten(module(**example)))
         if not difference <= TOLERANCE:
             raise TraceError(
-                f"The trace differs from the model by {difference:.2g} on the very inputs that were "
-                f"traced (allowed: {TOLERANCE}). Something random runs in the model's forward, or Python "
-                "state changes there."
+                f"The trace differs from the model by {difference:.2g} on the very inputs that were traced (allowed: "
+                f"{TOLERANCE}). Something random runs in the model's forward, or Python state changes there."
             )
         bound = _device_warnings(module)
         batch, length = batch_and_length(example)

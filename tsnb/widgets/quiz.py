@@ -58,10 +58,9 @@ class QuizView(View):
     def html(self) -> str:
         """Return questions and choices, with the answers folded."""
         return "".join(
-            f"<p>{question.value}</p><ol style='list-style-type: lower-alpha'>"
-            f"{''.join(f'<li>{marked(text[letter])}</li>' for letter in LETTERS)}</ol>"
-            "<details style='margin-bottom: 1em'><summary>Answer</summary>"
-            f"{text['right']}) {marked(text['why'])}</details>"
+            f"<p>{question.value}</p><ol style='list-style-type: "
+            f"lower-alpha'>{''.join(f'<li>{marked(text[letter])}</li>' for letter in LETTERS)}</ol><details "
+            f"style='margin-bottom: 1em'><summary>Answer</summary>{text['right']}) {marked(text['why'])}</details>"
             for question, text in zip(self.questions, self.texts, strict=True)
         )
 

@@ -177,9 +177,8 @@ class ShapeErrorState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets i
         if not self._fails(self.map.traced if self.map else None):
             return "Do not use this shape. Pad to the traced shape with a mask, or trace once more for this shape."
         return (
-            "Not even the traced shape is right, so that padding does not help. Something random or "
-            "changing was recorded: dropout, if the model was in training mode. Trace again after "
-            "model.eval()."
+            "Not even the traced shape is right, so that padding does not help. Something random or changing was "
+            "recorded: dropout, if the model was in training mode. Trace again after model.eval()."
         )
 
     def _fails(self, shape: object) -> bool:

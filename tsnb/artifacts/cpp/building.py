@@ -88,10 +88,9 @@ def build(folder: str | Path) -> Path:
     if absent := missing():
         raise CppError(
             f"The C++ loader cannot be built here: {', '.join(absent)} not found. Only the C++ part of "  # noqa: S608, no SQL
-            "notebook 03 needs them; the rest goes on without. Debian and Ubuntu: sudo apt install g++ "
-            "cmake make. macOS: xcode-select --install, then brew install cmake. conda: conda install "
-            "cxx-compiler cmake make. Windows: Visual Studio's build tools for C++, with Jupyter started "
-            "from their x64 Native Tools prompt."
+            "notebook 03 needs them; the rest goes on without. Debian and Ubuntu: sudo apt install g++ cmake make. "
+            "macOS: xcode-select --install, then brew install cmake. conda: conda install cxx-compiler cmake make. "
+            "Windows: Visual Studio's build tools for C++, with Jupyter started from their x64 Native Tools prompt."
         )
     try:
         program.parent.mkdir(parents=True, exist_ok=True)
