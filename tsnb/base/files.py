@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all. Taught in notebook 03."""
+"""Files that appear whole or not at all, in folders that are there before the work begins. Taught in notebook 03."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tsnb.base.errors import ArtifactError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,3 +56,26 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def prepare_folder(folder: str | Path) -> Path:
+    """Make a folder, and raise an ArtifactError where it cannot be written to, before minutes of work."""
+    path = Path(folder).expanduser()
+    with _refusals(path):
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file that appears whole or not at all; raise an ArtifactError where it cannot be."""
+    with _refusals(path), whole_file(path) as half:
+        half.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be written: {error.strerror}. Name another folder or file.") from error

@@ -79,7 +79,7 @@ def run(options: Options) -> int:
 
 def bench(options: Options) -> int:
     """Compare backends on texts; print a table, write CSV and a figure."""
-    from tsnb.cli.output import prepare, write
+    from tsnb.base.files import prepare_folder, write_text
     from tsnb.figures import benchmark_bars
     from tsnb.inference.benchmark import benchmark
     from tsnb.lengths.texts import read_texts
@@ -87,7 +87,7 @@ def bench(options: Options) -> int:
     from tsnb.tiny_bert import corpus
 
     texts = read_texts(options.file) if options.file else corpus.texts(options.texts)
-    folder = prepare(options.output) if options.output else None
+    folder = prepare_folder(options.output) if options.output else None
     model, tokenizer = load(options.model, head="encoder")
     report = benchmark(
         model,
@@ -103,7 +103,7 @@ def bench(options: Options) -> int:
         svg = io.StringIO()
         benchmark_bars(report).savefig(svg, format="svg", facecolor="white")
         for name, text in (("benchmark.csv", report.to_csv()), ("benchmark.svg", svg.getvalue())):
-            write(folder / name, text)
+            write_text(folder / name, text)
             sys.stdout.write(f"Written: {folder / name}\n")
     return 0
 

@@ -25,8 +25,8 @@ from nbformat.v4 import new_output
 from tqdm.auto import tqdm
 
 from tsnb.base.errors import TsnbError
+from tsnb.base.files import prepare_folder, write_text
 from tsnb.base.machine import MIB
-from tsnb.cli.output import prepare, write
 from tsnb.practice.record import FILE, VARIABLE
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def run(paths: Iterable[str | Path], output: str | Path | None = None, *, timeou
         names = [path.stem for path in notebooks]
         if len(set(names)) < len(names):
             raise NotebookError("Two of the notebooks have one name. Run them with an output folder each.")
-        output = prepare(output)
+        output = prepare_folder(output)
     results = []
     with tqdm(total=sum(len(notebook.cells) for notebook in notebooks.values()), unit="cell") as bar:
         for path, notebook in notebooks.items():
@@ -123,8 +123,8 @@ def run(paths: Iterable[str | Path], output: str | Path | None = None, *, timeou
             results.append(_run_one(path, notebook, timeout, bar.update))
             bar.update(end - bar.n)  # the cells after one that raised
             if output is not None:
-                write(output / f"{path.stem}.html", to_html(notebook, path))
-                write(output / SUMMARY, table(results))
+                write_text(output / f"{path.stem}.html", to_html(notebook, path))
+                write_text(output / SUMMARY, table(results))
     return results
 
 

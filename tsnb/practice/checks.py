@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tsnb.base.errors import ExerciseError
-from tsnb.base.files import whole_file
+from tsnb.base.files import write_text
 from tsnb.base.markup import marked
 from tsnb.base.palette import GREEN, GREY, VERMILION
 from tsnb.practice.exercises import exercise, exercises, questions
@@ -335,7 +335,9 @@ def export(path: str | Path, name: str = "", *, replace: bool = False) -> str:
     Raises
     ------
     ExerciseError
-        The file is there already, ends otherwise, or cannot be written. Nothing is changed then.
+        The file is there already, or ends otherwise. Nothing is changed then.
+    ArtifactError
+        It cannot be written. Nothing is changed then either.
     """
     path = Path(path).expanduser()
     if path.suffix not in {".md", ".html"}:
@@ -344,11 +346,7 @@ def export(path: str | Path, name: str = "", *, replace: bool = False) -> str:
         raise ExerciseError(
             f"{path} is there already. Name another file, or say that it may be replaced: replace=True, or --replace."
         )
-    try:
-        with whole_file(path) as half:
-            half.write_text(progress_in(record()).page(path.suffix, name), encoding="utf-8")
-    except OSError as error:
-        raise ExerciseError(f"{path} cannot be written: {error.strerror}. Name another file.") from error
+    write_text(path, progress_in(record()).page(path.suffix, name))
     return f"Written: {path}"
 
 
