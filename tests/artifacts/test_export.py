@@ -27,7 +27,6 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     options = ["--max-length", "16", "--batch-size", "2", "--verify", "24", "3x8", "-o", str(path)]
     done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "save: 100%" in done.stderr
     assert "5/5" in done.stderr  # the bar: load, trace, two shapes, save
     return path, done.stdout
 
@@ -66,7 +65,7 @@ def test_a_file_is_written_or_replaced_only_where_the_trace_agrees_at_every_shap
     old, new = tmp_path / "model.pt", tmp_path / "new" / "model.pt"
     old.write_bytes(b"older")
     arguments = (funnel, "--head", "encoder", "--max-length", 16)
-    for path, shape in ((new, "8"), (new, "1x600"), (old, "32")):
+    for path, shape in ((new, "1x600"), (old, "32")):
         assert run(*arguments, "--verify", "16", shape, "-o", path) == 1
         out, err = capsys.readouterr()
         assert "does not agree with the model at every shape to verify: 1 ×" in err.splitlines()[-1]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import re
 import subprocess
 import time
-import warnings
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -67,17 +67,20 @@ def bare(path: Path, pickled: bytes) -> tsnb.Artifact:
 
 
 def test_the_text(linear: Path) -> None:
-    artifact = tsnb.inspect(str(linear))
-    size, code = f"{linear.stat().st_size:,}", sum(artifact.code.values())
+    artifact, size = tsnb.inspect(str(linear)), f"{linear.stat().st_size:,}"
+    code = sum(artifact.code.values())
     expected = GOLDEN.format(path=linear, size=size, code=code, contract=artifact.contract)
     assert str(artifact) == repr(artifact) == expected
 
 
-def test_contract_code_and_tokenizer(bert: tsnb.Artifact, traced: Traces) -> None:
+def test_contract_code_tokenizer_and_storages(bert: tsnb.Artifact, traced: Traces) -> None:
     assert bert.contract == traced().contract
     assert (bert.digest, bert.size) == ("matches", bert.path.stat().st_size)
     assert "def forward" in bert.read(next(iter(bert.code)))
     assert "extra/tokenizer/tokenizer.json" in bert.tokenizer
+    sizes = [weights[0].size for weights in bert.storages.values()]
+    assert sizes == sorted(sizes, reverse=True)
+    assert re.search(r"embeddings.word_embeddings.weight = .*predictions.decoder.weight  float32", str(bert))
     with pytest.raises(tsnb.ArtifactError, match="no readable member data/x"):
         bert.read("data/x")
 
@@ -95,24 +98,6 @@ def test_every_parameter_buffer_and_constant_is_there(bert: tsnb.Artifact, trace
     constants = [weight.name for weight in bert.weights if weight.member.startswith("constants")]
     assert constants[:2] == ["CONSTANTS.c0", "CONSTANTS.c1"]  # as in the code
     assert any("CONSTANTS.c0" in bert.read(name) for name in bert.code)
-
-
-def test_the_largest_comes_first_and_tied_names_stand_together(bert: tsnb.Artifact) -> None:
-    sizes = [weights[0].size for weights in bert.storages.values()]
-    assert sizes == sorted(sizes, reverse=True)
-    [tied] = [[weight.name for weight in weights] for weights in bert.storages.values()
-              if len(weights) == 2 and len(weights[0].shape) == 2]  # fmt: skip
-    ends = "embeddings.word_embeddings.weight", "predictions.decoder.weight"
-    assert all(name.endswith(end) for name, end in zip(tied, ends, strict=True))
-    assert " = ".join(tied) in str(bert)
-
-
-def test_quantised_weights(tmp_path: Path) -> None:
-    with warnings.catch_warnings(), quiet_jit() as jit:
-        warnings.simplefilter("ignore")
-        model = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 5)), {nn.Linear})
-        artifact = inspected(jit.trace(model.eval(), torch.ones(1, 4)), tmp_path / "a.pt")
-    assert {("QInt8", (5, 4)), ("float32", (5,))} <= {(held.dtype, held.shape) for held in artifact.weights}
 
 
 class Touching:
@@ -163,19 +148,11 @@ def test_a_file_of_somebody_else(tmp_path: Path) -> None:
     assert str(artifact).endswith("no contract: tsnb did not write this file")
 
 
-@pytest.mark.parametrize(
-    ("tail", "digest", "words"),
-    [
-        (b"tsnb 2 other 00", "newer", "of a newer format"),
-        (b"tsnb", "absent", "what was changed since"),
-        (b"tsnb 1 xxh3-128 " + 32 * b"0", "differs", "DIFFERS"),
-    ],
-)
-def test_the_state_of_the_digest(linear: Path, tail: bytes, digest: str, words: str) -> None:
-    linear.write_bytes(linear.read_bytes()[:-48] + tail)
-    artifact = tsnb.inspect(linear)
-    assert artifact.digest == digest
-    assert words in str(artifact)
+def test_the_state_of_the_digest(linear: Path) -> None:
+    whole = linear.read_bytes()[:-48]
+    for tail, words in ((b"tsnb 2 other 00", "newer format"), (b"tsnb 1 xxh3-128 " + 32 * b"0", "DIFFERS")):
+        linear.write_bytes(whole + tail)
+        assert words in str(tsnb.inspect(linear))
 
 
 @pytest.mark.parametrize("member", ["data.pkl", "constants.pkl", "extra/tsnb_contract.json"])

@@ -38,6 +38,13 @@ def saved(masked_lm: Load, inputs: Inputs, tmp_path: Path) -> tuple[Any, Path]:
     return traced, tmp_path / "bert.pt"
 
 
+@pytest.fixture
+def by_tsnb(masked_lm: Load, inputs: Inputs, tmp_path: Path) -> tuple[tsnb.Traced, Path]:
+    """Return a trace and the file it was saved to, both by tsnb."""
+    traced = tsnb.trace(masked_lm(), inputs)
+    return traced, tsnb.save(traced, tmp_path / "x.pt")
+
+
 @pytest.mark.claim("loaded-equals-saved")
 def test_a_loaded_trace_gives_the_same_bits(saved: tuple[Any, Path], inputs: Inputs) -> None:
     traced, path = saved
@@ -123,11 +130,11 @@ class Sizes(pickle.Unpickler):
 
 @pytest.mark.claim("extra-files-travel")
 def test_plain_torch_reads_the_model_and_the_contract(
-    masked_lm: Load, inputs: Inputs, tmp_path: Path
+    by_tsnb: tuple[tsnb.Traced, Path], inputs: Inputs
 ) -> None:
-    traced = tsnb.trace(masked_lm(), inputs)
+    traced, path = by_tsnb
     extra = {"tsnb_contract.json": ""}
-    plain = torch.jit.load(tsnb.save(traced, tmp_path / "x.pt"), _extra_files=extra)
+    plain = torch.jit.load(path, _extra_files=extra)
     assert torch.equal(plain(**inputs)[0], traced(**inputs)["logits"])
     assert tsnb.Contract.from_json(extra["tsnb_contract.json"]) == traced.contract
 
@@ -147,10 +154,9 @@ def test_the_copy_of_the_embedding_is_in_the_file(
 
 @pytest.mark.claim("torch-loads-damaged-weights")
 def test_torch_loads_one_wrong_bit_without_a_word_and_tsnb_refuses_it(
-    masked_lm: Load, inputs: Inputs, tmp_path: Path
+    by_tsnb: tuple[tsnb.Traced, Path], inputs: Inputs
 ) -> None:
-    traced = tsnb.trace(masked_lm(torchscript=True), inputs)
-    path = tsnb.save(traced, tmp_path / "x.pt")
+    traced, path = by_tsnb
     name = "embeddings.LayerNorm.weight"
     weight = next(held for held in tsnb.inspect(path).weights if held.name.endswith(name))
     with zipfile.ZipFile(path) as archive:
@@ -239,27 +245,21 @@ def test_whoever_changes_a_file_can_seal_it_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.claim("paths-travel")
-@pytest.mark.parametrize("by_tsnb", [False, True])
 def test_the_paths_of_the_machine_that_traced_are_in_the_file(
-    masked_lm: Load, inputs: Inputs, tmp_path: Path, *, by_tsnb: bool
+    saved: tuple[Any, Path], by_tsnb: tuple[tsnb.Traced, Path], masked_lm: Load
 ) -> None:
-    model, path = masked_lm(torchscript=True), tmp_path / "x.pt"
-    if by_tsnb:
-        tsnb.save(tsnb.trace(model, inputs), path)
-    else:
-        torch.jit.save(torch.jit.trace(model, example_kwarg_inputs=inputs), path)
-    with zipfile.ZipFile(path) as archive:
-        held = b"".join(archive.read(name) for name in archive.namelist())
-    source = inspect.getsourcefile(type(model))
+    source = inspect.getsourcefile(type(masked_lm()))
     assert source is not None
-    assert f"{source}(".encode() in held
+    for path in (saved[1], by_tsnb[1]):
+        with zipfile.ZipFile(path) as archive:
+            assert f"{source}(".encode() in b"".join(map(archive.read, archive.namelist()))
 
 
 @pytest.mark.claim("torch-compares-no-checksum")
 def test_torch_refuses_code_that_it_cannot_read_and_loads_weights_with_holes(
-    masked_lm: Load, inputs: Inputs, tmp_path: Path
+    by_tsnb: tuple[tsnb.Traced, Path], tmp_path: Path
 ) -> None:
-    path = tsnb.save(tsnb.trace(masked_lm(), inputs), tmp_path / "x.pt")
+    path = by_tsnb[1]
     held, whole = tsnb.inspect(path), path.read_bytes()
     refused = []
     for member in (*held.code, *held.storages):
@@ -297,9 +297,10 @@ def _loads_changed_code(path: Path) -> None:
 
 
 @pytest.mark.claim("a-digest-knows-bytes")
-def test_another_byte_that_does_no_harm_is_refused(masked_lm: Load, inputs: Inputs, tmp_path: Path) -> None:
-    traced = tsnb.trace(masked_lm(), inputs)
-    whole = tsnb.save(traced, tmp_path / "x.pt")
+def test_another_byte_that_does_no_harm_is_refused(
+    by_tsnb: tuple[tsnb.Traced, Path], inputs: Inputs, tmp_path: Path
+) -> None:
+    traced, whole = by_tsnb
     longer, again = tmp_path / "longer.pt", tmp_path / "again.pt"
     longer.write_bytes(whole.read_bytes() + b"\n")
     with zipfile.ZipFile(whole) as archive, zipfile.ZipFile(again, "w") as zipped:
@@ -318,13 +319,12 @@ def test_building_the_loader_takes_about_a_gigabyte(peak_of_the_build: float) ->
 
 @pytest.mark.claim("cpp-takes-ids-by-name")
 def test_the_loader_takes_names_in_any_order(
-    loader: Path, masked_lm: Load, inputs: Inputs, tmp_path: Path
+    loader: Path, by_tsnb: tuple[tsnb.Traced, Path], inputs: Inputs
 ) -> None:
-    path = tsnb.save(tsnb.trace(masked_lm(), inputs), tmp_path / "x.pt")
     ids = {name: " ".join(map(str, tensor[0].tolist())) for name, tensor in inputs.items()}
     arguments = [f"{name}={numbers}" for name, numbers in ids.items()]
     printed = [
-        subprocess.run([loader, path, *order], capture_output=True, text=True, check=True).stdout
+        subprocess.run([loader, by_tsnb[1], *order], capture_output=True, text=True, check=True).stdout
         for order in (arguments, arguments[::-1])
     ]
     assert printed[0] == printed[1] != ""
@@ -332,10 +332,9 @@ def test_the_loader_takes_names_in_any_order(
 
 @pytest.mark.claim("cpp-equals-python")
 def test_the_loader_gives_the_same_bits(
-    loader: Path, masked_lm: Load, inputs: Inputs, tmp_path: Path
+    loader: Path, by_tsnb: tuple[tsnb.Traced, Path], inputs: Inputs
 ) -> None:
-    traced = tsnb.trace(masked_lm(torchscript=True), inputs)
-    path = tsnb.save(traced, tmp_path / "x.pt")
+    traced, path = by_tsnb
     found = tsnb.cpp.run(loader, path, inputs)["logits"]
     assert torch.equal(found, traced(**inputs)["logits"])
 
@@ -348,15 +347,7 @@ def test_export_ends_with_1_and_no_file_where_trace_and_model_disagree(tmp_path:
     )
     FunnelModel(config).save_pretrained(tmp_path / "funnel")
     tokenizer.save_pretrained(tmp_path / "funnel")
-    command: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "tsnb.cli.main",
-        "export",
-        tmp_path / "funnel",
-        "--head",
-        "encoder",
-    ]
-    options: list[str | Path] = ["--max-length", "16", "--verify", "32", "-o", tmp_path / "x.pt"]
+    command = [sys.executable, "-m", "tsnb.cli.main", "export", str(tmp_path / "funnel")]
+    options = ["--head", "encoder", "--max-length", "16", "--verify", "32", "-o", str(tmp_path / "x.pt")]
     assert subprocess.run([*command, *options], check=False, capture_output=True).returncode == 1
     assert not (tmp_path / "x.pt").exists()

