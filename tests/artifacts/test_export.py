@@ -110,11 +110,6 @@ def test_a_shape_that_is_none_is_misuse(
     assert "usage: tsnb export" in capsys.readouterr().err
 
 
-def test_weights_drawn_at_random_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("tiny-bert", "--head", "encoder", "--max-length", 16, "-o", tmp_path / "bert.pt") == 0
-    assert "drawn at random (seed 0): pooler.dense.bias" in capsys.readouterr().err
-
-
 def test_tied_weights_stay_tied_unless_asked(exported: tuple[Path, str], tmp_path: Path) -> None:
     untied = export("tiny-bert", tmp_path / "bert.pt", max_length=16, untie=True).artifact
     tied, apart = (

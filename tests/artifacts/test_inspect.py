@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 LOOK = """
 import sys, tsnb
 artifact = tsnb.inspect(sys.argv[1])
-print(artifact.digest, artifact.contract.length, len(artifact.weights), bool(str(artifact)))
-print([name for name in ("torch", "transformers") if name in sys.modules])
+print(len(artifact.weights), str(artifact) != "", "torch" in sys.modules, "transformers" in sys.modules)
 """
 GOLDEN = """\
 {path}, {size} bytes
@@ -157,21 +156,18 @@ def test_the_state_of_the_digest(linear: Path) -> None:
 
 @pytest.mark.parametrize("member", ["data.pkl", "constants.pkl", "extra/tsnb_contract.json"])
 def test_a_file_with_a_damaged_member_is_shown_as_far_as_it_can_be_read(
-    traced: Callable[..., tsnb.Traced], member: str, tmp_path: Path
+    bert: tsnb.Artifact, member: str
 ) -> None:
-    path = tsnb.save(traced(), tmp_path / "x.pt")
-    whole = tsnb.inspect(path)
-    content = whole.archive.read(member)
-    data = bytearray(path.read_bytes())
+    content = bert.archive.read(member)
+    data = bytearray(bert.path.read_bytes())
     data[data.index(content) + len(content) // 2] ^= 16
-    path.write_bytes(data)
-    damaged = tsnb.inspect(path)
+    bert.path.write_bytes(data)
+    damaged = tsnb.inspect(bert.path)
     assert damaged.digest == "differs"
-    assert {weight.size for weight in damaged.weights} == {weight.size for weight in whole.weights}
+    assert {weight.size for weight in damaged.weights} == {weight.size for weight in bert.weights}
     unread = "contract: there is one, and it cannot be read" in str(damaged)
     assert (damaged.contract is None) == unread == ("contract" in member)
 
 
 def test_neither_torch_nor_transformers_is_imported(bert: tsnb.Artifact, python: Callable[..., str]) -> None:
-    printed = python(LOOK, bert.path)
-    assert printed.splitlines() == [f"matches 24 {len(bert.weights)} True", "[]"]
+    assert python(LOOK, bert.path) == f"{len(bert.weights)} True False False\n"

@@ -84,29 +84,22 @@ def test_what_does_not_fit_is_said_in_one_line(
     assert done.stderr.count("\n") == 1
 
 
-def test_files_that_it_cannot_run(shell: Shell, tmp_path: Path) -> None:
+@pytest.mark.parametrize("contract", [None, '{"input_names": ["input_'])
+def test_files_that_it_cannot_run(shell: Shell, tmp_path: Path, contract: str | None) -> None:
     (tmp_path / "empty.pt").touch()
     torch.save({"weight": torch.ones(2)}, tmp_path / "weights.pt")
-    for name in ("empty.pt", "weights.pt"):
-        done = shell(name, *IDS)
-        message = f"load_traced: {name} is not TorchScript that this torch can read\n"
-        assert (done.returncode, done.stderr) == (2, message)
-    done = shell("none.pt", *IDS)
-    assert (done.returncode, done.stderr) == (2, "load_traced: there is no file none.pt\n")
-    done = shell()
-    assert (done.returncode, done.stderr.startswith("load_traced: usage: ")) == (2, True)
-
-
-@pytest.mark.parametrize("contract", [None, '{"input_names": ["input_'])
-def test_a_file_without_a_contract_that_can_be_read(
-    shell: Shell, tmp_path: Path, contract: str | None
-) -> None:
-    extra = {} if contract is None else {"tsnb_contract.json": contract}
+    extra = {"tsnb_contract.json": contract} if contract else {}
     with quiet_jit() as jit:
         jit.save(jit.script(nn.Linear(2, 2)), str(tmp_path / "foreign.pt"), _extra_files=extra)
-    done = shell("foreign.pt", "input=1 2")
-    assert done.returncode == 2
-    assert done.stderr == "load_traced: foreign.pt holds no contract; tsnb.save writes one\n"
+    for arguments, message in (
+        (("empty.pt", *IDS), "empty.pt is not TorchScript that this torch can read"),
+        (("weights.pt", *IDS), "weights.pt is not TorchScript that this torch can read"),
+        (("none.pt", *IDS), "there is no file none.pt"),
+        (("foreign.pt", "input=1 2"), "foreign.pt holds no contract; tsnb.save writes one"),
+        ((), "usage: load_traced FILE [--all] name=ids ..."),
+    ):
+        done = shell(*arguments)
+        assert (done.returncode, done.stderr) == (2, f"load_traced: {message}\n")
 
 
 def test_a_model_that_fails_says_why_without_its_traceback(shell: Shell, bert: Path) -> None:

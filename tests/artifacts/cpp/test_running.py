@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 from torch import nn
 
 import tsnb
-from tsnb.models.load import Head
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     Tensors = Mapping[str, torch.Tensor]
-    Traces = Callable[..., tsnb.Traced]
-
-SENTENCES = [("Who was Jim Henson ?", "Jim [MASK] was a puppeteer"), ("Jim", "Henson")]
 
 
 class Odd(nn.Module):
@@ -59,21 +55,6 @@ def refused(error: type[tsnb.TsnbError], *arguments: Any) -> str:
 def mean(tmp_path: Path) -> Path:
     traced = tsnb.trace(Mean().eval(), {"input_ids": torch.ones(1, 4, dtype=torch.int64)})
     return tsnb.save(traced, tmp_path / "mean.pt")
-
-
-def test_every_head_gives_the_numbers_of_the_trace_and_of_the_model(
-    loader: Path, load: Callable[..., Any], traced: Traces, tmp_path: Path
-) -> None:
-    for head in get_args(Head):
-        model, tokenizer = load(head=head)
-        inputs = dict(tokenizer(SENTENCES, padding=True, return_tensors="pt"))
-        path = tsnb.save(traced(head), tmp_path / "bert.pt")
-        outputs = tsnb.cpp.run(loader, path, dict(reversed(inputs.items())))  # in any order
-        with torch.no_grad():
-            eager = model(**inputs, return_dict=True)
-        assert same(outputs, traced(head)(**inputs))
-        assert list(outputs) == list(eager)
-        assert all((outputs[name] - eager[name]).abs().max() <= 1e-6 for name in outputs)
 
 
 def test_dtypes_not_a_number_infinity_and_minus_zero_survive(loader: Path, tmp_path: Path) -> None:
