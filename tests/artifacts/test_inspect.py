@@ -155,9 +155,7 @@ def test_the_state_of_the_digest(linear: Path) -> None:
 
 
 @pytest.mark.parametrize("member", ["data.pkl", "constants.pkl", "extra/tsnb_contract.json"])
-def test_a_file_with_a_damaged_member_is_shown_as_far_as_it_can_be_read(
-    bert: tsnb.Artifact, member: str
-) -> None:
+def test_a_file_with_a_damaged_member_is_shown_as_far_as_it_can_be_read(bert: tsnb.Artifact, member: str) -> None:
     content = bert.archive.read(member)
     data = bytearray(bert.path.read_bytes())
     data[data.index(content) + len(content) // 2] ^= 16

@@ -226,9 +226,7 @@ def test_whoever_changes_a_file_can_seal_it_again(busy: tuple[Path, Path, Path])
 
 
 @pytest.mark.claim("paths-travel")
-def test_the_paths_of_the_machine_that_traced_are_in_the_file(
-    saved: Saved, by_tsnb: Saved, masked_lm: Load
-) -> None:
+def test_the_paths_of_the_machine_that_traced_are_in_the_file(saved: Saved, by_tsnb: Saved, masked_lm: Load) -> None:
     source = inspect.getsourcefile(type(masked_lm()))
     assert source is not None
     for path in (saved[1], by_tsnb[1]):
@@ -237,9 +235,7 @@ def test_the_paths_of_the_machine_that_traced_are_in_the_file(
 
 
 @pytest.mark.claim("torch-compares-no-checksum")
-def test_torch_refuses_code_that_it_cannot_read_and_loads_weights_with_holes(
-    by_tsnb: Saved, tmp_path: Path
-) -> None:
+def test_torch_refuses_code_that_it_cannot_read_and_loads_weights_with_holes(by_tsnb: Saved, tmp_path: Path) -> None:
     path = by_tsnb[1]
     held, whole = tsnb.inspect(path), path.read_bytes()
     refused = []
@@ -317,9 +313,7 @@ def test_the_loader_gives_the_same_bits(loader: Path, by_tsnb: Saved, inputs: In
 @pytest.mark.claim("export-refuses-what-disagrees")
 def test_export_ends_with_1_and_no_file_where_trace_and_model_disagree(tmp_path: Path) -> None:
     _, tokenizer = tsnb.load("tiny-bert")
-    config = FunnelConfig(
-        vocab_size=len(tokenizer), block_sizes=[1, 1], d_model=32, n_head=2, d_head=16, d_inner=37
-    )
+    config = FunnelConfig(vocab_size=len(tokenizer), block_sizes=[1, 1], d_model=32, n_head=2, d_head=16, d_inner=37)
     FunnelModel(config).save_pretrained(tmp_path / "funnel")
     tokenizer.save_pretrained(tmp_path / "funnel")
     command = [sys.executable, "-m", "tsnb.cli.main", "export", str(tmp_path / "funnel")]

@@ -51,12 +51,7 @@ def test_examples_repeat_keep_to_their_room_and_hold_names_out(name: str, load: 
     assert 16 <= max(rooms) <= 20
     known = load()[1].get_vocab().keys() | WORDS["pieces"].keys()
     for unseen in (False, True):
-        texts = [
-            text.split()
-            for example in drawn(name, unseen=unseen)
-            for text in example
-            if isinstance(text, str)
-        ]
+        texts = [text.split() for example in drawn(name, unseen=unseen) for text in example if isinstance(text, str)]
         assert {word for words in texts for word in words} <= known
         pairs = {pair for words in texts for pair in pairwise(words)}
         names = {pair for pair in pairs if pair[0] in WORDS["first"] and pair[1] in WORDS["last"]}

@@ -53,9 +53,7 @@ def test_the_program_is_all_that_is_left_and_a_second_build_is_instant_and_needs
     assert loader.stat().st_mtime_ns == before
 
 
-def test_a_build_for_another_torch_is_not_taken(
-    loader: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_build_for_another_torch_is_not_taken(loader: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert loader.is_file()
     monkeypatch.setattr(building, "missing", lambda: ["cmake"])
     for name, value in (("__version__", "2.99.0"), ("__file__", "/elsewhere/torch/__init__.py")):
@@ -64,9 +62,7 @@ def test_a_build_for_another_torch_is_not_taken(
             assert "cmake not found" in refused(folder)
 
 
-def test_missing_tools_are_named_with_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_missing_tools_are_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("CXX", "")
     message = refused(tmp_path / "new")

@@ -93,9 +93,7 @@ def test_what_is_not_rows_of_ids(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a stand-in for the program that is a shell script")
-def test_the_program_gets_the_threads_of_this_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_program_gets_the_threads_of_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "echo"
     program.write_text('#!/bin/sh\necho "$OMP_NUM_THREADS threads" >&2; exit 3\n', encoding="utf-8")
     program.chmod(0o755)
