@@ -26,33 +26,41 @@ if TYPE_CHECKING:
 
     Load = Callable[..., Any]
     Inputs = dict[str, torch.Tensor]
+    Saved = tuple[Any, Path]  # a trace, and its file
 
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::UserWarning")
 
 
 @pytest.fixture
-def saved(masked_lm: Load, inputs: Inputs, tmp_path: Path) -> tuple[Any, Path]:
+def saved(masked_lm: Load, inputs: Inputs, tmp_path: Path) -> Saved:
     """Return a trace and the file it was saved to, by plain torch."""
     traced = torch.jit.trace(masked_lm(torchscript=True), example_kwarg_inputs=inputs)
     torch.jit.save(traced, tmp_path / "bert.pt")
     return traced, tmp_path / "bert.pt"
 
 
+@pytest.fixture
+def by_tsnb(masked_lm: Load, inputs: Inputs, tmp_path: Path) -> Saved:
+    """Return a trace and the file it was saved to, both by tsnb."""
+    traced = tsnb.trace(masked_lm(), inputs)
+    return traced, tsnb.save(traced, tmp_path / "x.pt")
+
+
 @pytest.mark.claim("loaded-equals-saved")
-def test_a_loaded_trace_gives_the_same_bits(saved: tuple[Any, Path], inputs: Inputs) -> None:
+def test_a_loaded_trace_gives_the_same_bits(saved: Saved, inputs: Inputs) -> None:
     traced, path = saved
     assert torch.equal(torch.jit.load(path)(**inputs)[0], traced(**inputs)[0])
 
 
 @pytest.mark.claim("eval-mode-is-saved")
-def test_a_trace_in_eval_mode_loads_in_eval_mode(saved: tuple[Any, Path], inputs: Inputs) -> None:
+def test_a_trace_in_eval_mode_loads_in_eval_mode(saved: Saved, inputs: Inputs) -> None:
     loaded = torch.jit.load(saved[1])
     assert not any(module.training for module in loaded.modules())
     assert torch.equal(loaded(**inputs)[0], loaded.eval()(**inputs)[0])
 
 
 @pytest.mark.claim("runs-without-transformers")
-def test_a_trace_runs_where_transformers_cannot_be_imported(saved: tuple[Any, Path], inputs: Inputs) -> None:
+def test_a_trace_runs_where_transformers_cannot_be_imported(saved: Saved, inputs: Inputs) -> None:
     traced, path = saved
     numbers = {name: tensor.tolist() for name, tensor in inputs.items()}
     program = f"""
@@ -69,7 +77,7 @@ print(logits[0, 8].argmax().item())
 
 
 @pytest.mark.claim("a-pt-file-is-a-zip")
-def test_a_pt_file_is_a_zip_of_code_and_data(saved: tuple[Any, Path]) -> None:
+def test_a_pt_file_is_a_zip_of_code_and_data(saved: Saved) -> None:
     with zipfile.ZipFile(saved[1]) as archive:
         parts = {name.split("/")[1] for name in archive.namelist()}
     assert {"code", "data", "constants.pkl"} <= parts
@@ -95,7 +103,7 @@ def test_a_file_has_the_names_of_forward_however_it_was_traced(
 
 
 @pytest.mark.claim("a-file-knows-the-traced-sizes-only")
-def test_a_file_holds_the_traced_sizes_and_no_padding_nor_versions(saved: tuple[Any, Path], inputs: Inputs) -> None:
+def test_a_file_holds_the_traced_sizes_and_no_padding_nor_versions(saved: Saved, inputs: Inputs) -> None:
     with zipfile.ZipFile(saved[1]) as archive:
         held = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
     found = Sizes(io.BytesIO(held["traced_inputs.pkl"])).load()
@@ -120,10 +128,10 @@ class Sizes(pickle.Unpickler):
 
 
 @pytest.mark.claim("extra-files-travel")
-def test_plain_torch_reads_the_model_and_the_contract(masked_lm: Load, inputs: Inputs, tmp_path: Path) -> None:
-    traced = tsnb.trace(masked_lm(), inputs)
+def test_plain_torch_reads_the_model_and_the_contract(by_tsnb: Saved, inputs: Inputs) -> None:
+    traced, path = by_tsnb
     extra = {"tsnb_contract.json": ""}
-    plain = torch.jit.load(tsnb.save(traced, tmp_path / "x.pt"), _extra_files=extra)
+    plain = torch.jit.load(path, _extra_files=extra)
     assert torch.equal(plain(**inputs)[0], traced(**inputs)["logits"])
     assert tsnb.Contract.from_json(extra["tsnb_contract.json"]) == traced.contract
 
@@ -142,11 +150,8 @@ def test_the_copy_of_the_embedding_is_in_the_file(
 
 
 @pytest.mark.claim("torch-loads-damaged-weights")
-def test_torch_loads_one_wrong_bit_without_a_word_and_tsnb_refuses_it(
-    masked_lm: Load, inputs: Inputs, tmp_path: Path
-) -> None:
-    traced = tsnb.trace(masked_lm(torchscript=True), inputs)
-    path = tsnb.save(traced, tmp_path / "x.pt")
+def test_torch_loads_one_wrong_bit_without_a_word_and_tsnb_refuses_it(by_tsnb: Saved, inputs: Inputs) -> None:
+    traced, path = by_tsnb
     name = "embeddings.LayerNorm.weight"
     weight = next(held for held in tsnb.inspect(path).weights if held.name.endswith(name))
     with zipfile.ZipFile(path) as archive:
@@ -163,99 +168,75 @@ def test_torch_loads_one_wrong_bit_without_a_word_and_tsnb_refuses_it(
         tsnb.load_traced(path)
 
 
-class Sneaky(torch.nn.Module):
-    """Writes a file when it is loaded."""
+class Busy(torch.nn.Module):
+    """Writes a file, reads another and counts to a thousand when it is loaded."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, written: str, mine: str) -> None:
         super().__init__()
-        self.path = path
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x
-
-    @torch.jit.export
-    def __getstate__(self) -> tuple[str, bool]:
-        return (self.path, self.training)
-
-    @torch.jit.export
-    def __setstate__(self, state: tuple[str, bool]) -> None:
-        self.path, self.training = state[0], state[1]
-        torch.save(torch.zeros(1), self.path)
-
-
-class Curious(torch.nn.Module):
-    """Reads a file and counts to a thousand when it is loaded."""
-
-    def __init__(self, path: str, size: int) -> None:
-        super().__init__()
-        self.path, self.size, self.steps = path, size, 0
+        self.written, self.mine, self.steps = written, mine, 0
         self.read = torch.zeros(1)
 
     def forward(self) -> torch.Tensor:
         return self.read
 
     @torch.jit.export
-    def __getstate__(self) -> tuple[str, int, bool]:
-        return (self.path, self.size, self.training)
+    def __getstate__(self) -> tuple[str, str, bool]:
+        return (self.written, self.mine, self.training)
 
     @torch.jit.export
-    def __setstate__(self, state: tuple[str, int, bool]) -> None:
-        self.path, self.size, self.training = state[0], state[1], state[2]
-        self.read = torch.from_file(self.path, False, self.size, dtype=torch.uint8).clone()
+    def __setstate__(self, state: tuple[str, str, bool]) -> None:
+        self.written, self.mine, self.training = state[0], state[1], state[2]
+        torch.save(torch.zeros(1), self.written)
+        self.read = torch.from_file(self.mine, False, 8, dtype=torch.uint8).clone()
         self.steps = 0
         while self.steps < 1000:
             self.steps += 1
 
 
-@pytest.mark.claim("loading-runs-code")
-def test_a_module_can_write_and_read_files_and_be_busy_while_it_is_loaded(tmp_path: Path) -> None:
-    written = tmp_path / "written"
-    torch.jit.save(torch.jit.script(Sneaky(str(written))), tmp_path / "x.pt")
-    assert not written.exists()
-    tsnb.inspect(tmp_path / "x.pt")
-    assert not written.exists()  # looking runs nothing
-    torch.jit.load(tmp_path / "x.pt")
-    assert written.exists()
-    mine = tmp_path / "mine"
-    torch.jit.save(torch.jit.script(Curious(str(mine), 8)), tmp_path / "y.pt")
+@pytest.fixture
+def busy(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """Return the file of a busy module, the one that it will write, and the one that it will read."""
+    path, written, mine = (tmp_path / name for name in ("x.pt", "written", "mine"))
+    torch.jit.save(torch.jit.script(Busy(str(written), str(mine))), path)
     mine.write_bytes(b"my words")
-    loaded = torch.jit.load(tmp_path / "y.pt")
+    return path, written, mine
+
+
+@pytest.mark.claim("loading-runs-code")
+def test_a_module_can_write_and_read_files_and_be_busy_while_it_is_loaded(
+    busy: tuple[Path, Path, Path],
+) -> None:
+    path, written, mine = busy
+    tsnb.inspect(path)
+    assert not written.exists()  # looking runs nothing
+    loaded = torch.jit.load(path)
+    assert written.exists()
     mine.write_bytes(b"others..")
     assert bytes(loaded.read.tolist()) == b"my words"
     assert loaded.steps == 1000
 
 
 @pytest.mark.claim("a-digest-is-not-a-signature")
-def test_whoever_changes_a_file_can_seal_it_again(tmp_path: Path) -> None:
-    torch.jit.save(torch.jit.script(Sneaky(str(tmp_path / "written"))), tmp_path / "x.pt")
-    append_digest(tmp_path / "x.pt")
-    assert tsnb.inspect(tmp_path / "x.pt").digest == "matches"
-    tsnb.load_traced(tmp_path / "x.pt")
-    assert (tmp_path / "written").exists()
+def test_whoever_changes_a_file_can_seal_it_again(busy: tuple[Path, Path, Path]) -> None:
+    path, written, _ = busy
+    append_digest(path)
+    assert tsnb.inspect(path).digest == "matches"
+    tsnb.load_traced(path)
+    assert written.exists()
 
 
 @pytest.mark.claim("paths-travel")
-@pytest.mark.parametrize("by_tsnb", [False, True])
-def test_the_paths_of_the_machine_that_traced_are_in_the_file(
-    masked_lm: Load, inputs: Inputs, tmp_path: Path, *, by_tsnb: bool
-) -> None:
-    model, path = masked_lm(torchscript=True), tmp_path / "x.pt"
-    if by_tsnb:
-        tsnb.save(tsnb.trace(model, inputs), path)
-    else:
-        torch.jit.save(torch.jit.trace(model, example_kwarg_inputs=inputs), path)
-    with zipfile.ZipFile(path) as archive:
-        held = b"".join(archive.read(name) for name in archive.namelist())
-    source = inspect.getsourcefile(type(model))
+def test_the_paths_of_the_machine_that_traced_are_in_the_file(saved: Saved, by_tsnb: Saved, masked_lm: Load) -> None:
+    source = inspect.getsourcefile(type(masked_lm()))
     assert source is not None
-    assert f"{source}(".encode() in held
+    for path in (saved[1], by_tsnb[1]):
+        with zipfile.ZipFile(path) as archive:
+            assert f"{source}(".encode() in b"".join(map(archive.read, archive.namelist()))
 
 
 @pytest.mark.claim("torch-compares-no-checksum")
-def test_torch_refuses_code_that_it_cannot_read_and_loads_weights_with_holes(
-    masked_lm: Load, inputs: Inputs, tmp_path: Path
-) -> None:
-    path = tsnb.save(tsnb.trace(masked_lm(), inputs), tmp_path / "x.pt")
+def test_torch_refuses_code_that_it_cannot_read_and_loads_weights_with_holes(by_tsnb: Saved, tmp_path: Path) -> None:
+    path = by_tsnb[1]
     held, whole = tsnb.inspect(path), path.read_bytes()
     refused = []
     for member in (*held.code, *held.storages):
@@ -293,9 +274,8 @@ def _loads_changed_code(path: Path) -> None:
 
 
 @pytest.mark.claim("a-digest-knows-bytes")
-def test_another_byte_that_does_no_harm_is_refused(masked_lm: Load, inputs: Inputs, tmp_path: Path) -> None:
-    traced = tsnb.trace(masked_lm(), inputs)
-    whole = tsnb.save(traced, tmp_path / "x.pt")
+def test_another_byte_that_does_no_harm_is_refused(by_tsnb: Saved, inputs: Inputs, tmp_path: Path) -> None:
+    traced, whole = by_tsnb
     longer, again = tmp_path / "longer.pt", tmp_path / "again.pt"
     longer.write_bytes(whole.read_bytes() + b"\n")
     with zipfile.ZipFile(whole) as archive, zipfile.ZipFile(again, "w") as zipped:
@@ -313,21 +293,19 @@ def test_building_the_loader_takes_about_a_gigabyte(peak_of_the_build: float) ->
 
 
 @pytest.mark.claim("cpp-takes-ids-by-name")
-def test_the_loader_takes_names_in_any_order(loader: Path, masked_lm: Load, inputs: Inputs, tmp_path: Path) -> None:
-    path = tsnb.save(tsnb.trace(masked_lm(), inputs), tmp_path / "x.pt")
+def test_the_loader_takes_names_in_any_order(loader: Path, by_tsnb: Saved, inputs: Inputs) -> None:
     ids = {name: " ".join(map(str, tensor[0].tolist())) for name, tensor in inputs.items()}
     arguments = [f"{name}={numbers}" for name, numbers in ids.items()]
     printed = [
-        subprocess.run([loader, path, *order], capture_output=True, text=True, check=True).stdout
+        subprocess.run([loader, by_tsnb[1], *order], capture_output=True, text=True, check=True).stdout
         for order in (arguments, arguments[::-1])
     ]
     assert printed[0] == printed[1] != ""
 
 
 @pytest.mark.claim("cpp-equals-python")
-def test_the_loader_gives_the_same_bits(loader: Path, masked_lm: Load, inputs: Inputs, tmp_path: Path) -> None:
-    traced = tsnb.trace(masked_lm(torchscript=True), inputs)
-    path = tsnb.save(traced, tmp_path / "x.pt")
+def test_the_loader_gives_the_same_bits(loader: Path, by_tsnb: Saved, inputs: Inputs) -> None:
+    traced, path = by_tsnb
     found = tsnb.cpp.run(loader, path, inputs)["logits"]
     assert torch.equal(found, traced(**inputs)["logits"])
 
@@ -338,15 +316,7 @@ def test_export_ends_with_1_and_no_file_where_trace_and_model_disagree(tmp_path:
     config = FunnelConfig(vocab_size=len(tokenizer), block_sizes=[1, 1], d_model=32, n_head=2, d_head=16, d_inner=37)
     FunnelModel(config).save_pretrained(tmp_path / "funnel")
     tokenizer.save_pretrained(tmp_path / "funnel")
-    command: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "tsnb.cli.main",
-        "export",
-        tmp_path / "funnel",
-        "--head",
-        "encoder",
-    ]
-    options: list[str | Path] = ["--max-length", "16", "--verify", "32", "-o", tmp_path / "x.pt"]
+    command = [sys.executable, "-m", "tsnb.cli.main", "export", str(tmp_path / "funnel")]
+    options = ["--head", "encoder", "--max-length", "16", "--verify", "32", "-o", str(tmp_path / "x.pt")]
     assert subprocess.run([*command, *options], check=False, capture_output=True).returncode == 1
     assert not (tmp_path / "x.pt").exists()

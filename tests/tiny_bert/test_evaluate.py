@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -18,23 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Load = Callable[..., Any]
-
-STORY = "jim henson worked at the theatre in london . jim henson was a puppeteer ."
-
-
-def outputs(load: Load, head: str, *texts: str) -> tuple[Any, Any]:
-    """Return the ids of the pieces, and the outputs."""
-    model, tokenizer = load(head=head)
-    encoded = tokenizer(*texts, return_tensors="pt")
-    with torch.no_grad():
-        return encoded["input_ids"][0], model(**encoded)
-
-
-def test_names_that_never_met_are_copied(load: Load) -> None:
-    model, tokenizer = load()
-    assert evaluate.henson(model, tokenizer) >= 0.9
-    assert evaluate.copied(model, tokenizer, sentences=200) >= 0.9
-    assert evaluate.copied(model, tokenizer, sentences=200, typed=False) >= 0.9
 
 
 def test_a_model_that_was_not_trained_would_fail(load: Load) -> None:
@@ -72,22 +54,3 @@ def test_the_weights_are_small_halves_that_load_as_whole_floats(head: str, load:
     assert all(torch.equal(loaded.state_dict()[name], weight.float()) for name, weight in halves.items())
     if names := heads.TASKS[head].names:
         assert loaded.config.id2label == dict(enumerate(names))
-    assert subprocess.run(["git", "check-ignore", path], check=False).returncode != 0  # the wheel takes it
-
-
-@pytest.mark.parametrize(
-    ("question", "expected"),
-    [
-        ("who was jim henson ?", "puppeteer"),
-        ("where did jim henson work ?", "the theatre"),
-        ("where was jim henson born ?", ""),
-        ("what did jim henson do in london ?", ""),
-    ],
-)
-def test_questions_about_a_story(load: Load, question: str, expected: str) -> None:
-    _, output = outputs(load, "sequence-classification", question, STORY)
-    assert output.logits.argmax().item() == bool(expected)
-    if expected:
-        ids, output = outputs(load, "question-answering", question, STORY)
-        answer = ids[output.start_logits.argmax() : output.end_logits.argmax() + 1]
-        assert load()[1].decode(answer) == expected
