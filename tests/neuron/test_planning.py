@@ -94,7 +94,6 @@ def test_the_reader_s_trace_is_looked_through_as_it_is(own: tuple[tsnb.Traced, A
     ("choices", "sentence"),
     [
         ({"subject": "bert"}, "no embedded model called bert"),
-        ({"attention": "flash"}, "no attn_implementation called flash"),
         ({"lengths": []}, "There are no lengths"),
         ({"traced": 5}, "Expected what tsnb.trace .*; got int"),
     ],

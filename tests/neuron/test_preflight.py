@@ -224,4 +224,3 @@ def test_the_report_as_text_and_as_html(traced: Callable[..., tsnb.Traced]) -> N
         assert finding.why in " ".join(text.split())
         assert f"({finding.source})" in text  # an address stays whole
     assert html.count("<details open") == len(report.of("attention"))
-    assert html.count("<details style") == len(report.of("ok"))
