@@ -72,14 +72,3 @@ def test_figures_are_escaped() -> None:
 def test_importing_the_widgets_imports_no_ipywidgets(python: Callable[..., str]) -> None:
     code = "import sys, tsnb.widgets; print('ipywidgets' in sys.modules)"
     assert python(code) == "False\n"
-
-
-def test_a_resting_button_does_nothing_and_is_not_disabled() -> None:
-    clicks: list[object] = []
-    button = base.RestingButton(resting=True)
-    button.on_click(clicks.append)
-    button.click()
-    assert (clicks, button.disabled, base.RESTING in button._dom_classes) == ([], False, True)
-    button.resting = False
-    button.click()
-    assert (clicks, base.RESTING in button._dom_classes) == ([button], False)

@@ -13,7 +13,7 @@ from tsnb.base.errors import InputError
 from tsnb.inference.latency import Latency
 from tsnb.lengths.lengths import length_report, plan_buckets
 from tsnb.widgets import max_length
-from tsnb.widgets.max_length import CHOSEN, OTHER, MaxLengthChooser, MaxLengthState
+from tsnb.widgets.max_length import MaxLengthChooser, MaxLengthState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -170,26 +170,6 @@ def test_the_value_is_one_in_state_slider_and_chooser(chooser: MaxLengthChooser)
         owner.value = value
         assert chooser.value == chooser.state.value == chooser.slider.value == value
     assert seen == [40, 50, 60]
-
-
-def test_a_move_changes_pictures_and_figures_in_place(chooser: MaxLengthChooser) -> None:
-    before = chooser.picture.value
-    chooser.batch_size.value, chooser.buckets.value, chooser.slider.value = 16, 4, 42
-    assert (chooser.state.batch_size, len(chooser.state.edges)) == (16, 4)
-    assert chooser.picture.value != before
-    assert "42 of 100 (42.0%)" in chooser.numbers.value
-    assert ", 42." in chooser.plan.value
-    chooser.buckets.value = 1
-    assert chooser.plan.value == ""
-
-
-def test_a_preset_sets_the_value_and_is_marked(chooser: MaxLengthChooser) -> None:
-    button = chooser.presets["longest"]
-    button.click()
-    assert chooser.value == 100
-    assert button.description == f"{CHOSEN} longest 100"
-    chooser.value = 99
-    assert button.description.startswith(OTHER)
 
 
 def test_the_limit_is_the_models_unless_it_is_given(
