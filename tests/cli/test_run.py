@@ -63,9 +63,7 @@ class Outcome(NamedTuple):
 
 def write(path: Path, *sources: str, **metadata: Any) -> Path:
     """Write a notebook; a source that starts with # and a space is a Markdown cell."""
-    cells = [
-        new_markdown_cell(source) if source.startswith("# ") else new_code_cell(source) for source in sources
-    ]
+    cells = [new_markdown_cell(source) if source.startswith("# ") else new_code_cell(source) for source in sources]
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(new_notebook(cells=cells, metadata=metadata), path)
     return path

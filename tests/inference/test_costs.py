@@ -56,9 +56,7 @@ def test_the_peak_is_that_of_a_processor_and_draws_no_random_numbers() -> None:
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-def test_first_calls_are_of_a_new_graph(
-    traced: Callable[..., tsnb.Traced], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_first_calls_are_of_a_new_graph(traced: Callable[..., tsnb.Traced], monkeypatch: pytest.MonkeyPatch) -> None:
     frozen = []
 
     def counted(module: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
@@ -72,9 +70,7 @@ def test_first_calls_are_of_a_new_graph(
     assert len(set(map(id, frozen))) == 2
 
 
-def test_every_shape_takes_its_turn(
-    traced: Callable[..., tsnb.Traced], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_shape_takes_its_turn(traced: Callable[..., tsnb.Traced], monkeypatch: pytest.MonkeyPatch) -> None:
     turns = iter(range(1000))
     monkeypatch.setattr(costs, "timed", lambda run: (run(), float(next(turns)))[1])
     shapes = [(1, 8), (2, 8), (1, 16)]

@@ -84,9 +84,7 @@ class Computed(nn.Module):
         return nn.functional.linear(numbers, numbers.softmax(0))
 
 
-@pytest.mark.parametrize(
-    ("module", "dtype"), [(nn.Linear(4, 4).double(), torch.float64), (Computed(), torch.float32)]
-)
+@pytest.mark.parametrize(("module", "dtype"), [(nn.Linear(4, 4).double(), torch.float64), (Computed(), torch.float32)])
 def test_another_dtype_and_a_computed_weight_stay_as_they_are(module: nn.Module, dtype: torch.dtype) -> None:
     example = torch.randn(4, 4, dtype=dtype)
     frozen = freeze(traced_module(module, example))

@@ -158,9 +158,7 @@ def test_names_with_a_gap_before_them(eager: tuple[Any, tsnb.Traced]) -> None:
         ("inf2", 9_000_000_000, "blocker", "Too much for a chip", []),
     ],
 )
-def test_weights_against_memory(
-    target: str, weights: int, kind: str, expected: str, lengths: list[str]
-) -> None:
+def test_weights_against_memory(target: str, weights: int, kind: str, expected: str, lengths: list[str]) -> None:
     traced = tsnb.trace(Sized(weights).eval(), {"x": torch.zeros(1, 2)}, [(1, 2)])
     report = tsnb.neuron.preflight(traced, target)
     finding = only(report, "size")

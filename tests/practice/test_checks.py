@@ -94,8 +94,7 @@ def endless(*_):
 print(checks.check("shares-storage", endless).kind)
 """
     assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
-        == "stopped\n"
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout == "stopped\n"
     )
 
 

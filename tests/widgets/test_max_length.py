@@ -99,9 +99,7 @@ def test_lengths_limit_and_first_choices_are_checked() -> None:
 # What is measured
 
 
-def test_a_latency_is_of_the_batch_size_and_the_length_and_measured_once(
-    state: MaxLengthState, meter: Meter
-) -> None:
+def test_a_latency_is_of_the_batch_size_and_the_length_and_measured_once(state: MaxLengthState, meter: Meter) -> None:
     assert latency(state) == "768 ms a batch, median of 5, spread 2 ms"
     assert dict(state.figures())["throughput at max length"] == "10 texts a second"
     first = state.latency
@@ -172,9 +170,7 @@ def test_the_value_is_one_in_state_slider_and_chooser(chooser: MaxLengthChooser)
     assert seen == [40, 50, 60]
 
 
-def test_the_limit_is_the_models_unless_it_is_given(
-    load: Callable[..., Any], traced: Callable[..., Any]
-) -> None:
+def test_the_limit_is_the_models_unless_it_is_given(load: Callable[..., Any], traced: Callable[..., Any]) -> None:
     chooser = MaxLengthChooser([4], traced=traced(), batch_size=1)
     assert chooser.slider.max == 512
     assert isinstance(chooser.state.latency, Latency)

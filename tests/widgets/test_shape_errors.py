@@ -17,9 +17,7 @@ from tsnb.widgets.shape_errors import ShapeErrorExplorer, ShapeErrorState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SEED_MESSAGE = (
-    "The expanded size of the tensor (3) must match the existing size (7) at non-singleton dimension 2"
-)
+SEED_MESSAGE = "The expanded size of the tensor (3) must match the existing size (7) at non-singleton dimension 2"
 LAYER = torch.nn.Embedding(9, 4).eval()
 TRACED = tsnb.trace(LAYER, {"input": torch.ones(1, 5, dtype=torch.int64)})
 
@@ -54,9 +52,7 @@ def probed(subject: Callable[[str], Subject], monkeypatch: pytest.MonkeyPatch) -
         ("longformer", {"same", "raises", "wrong"}),
     ],
 )
-def test_each_subject_shows_what_it_is_there_for(
-    probed: Callable[[str], Any], name: str, kinds: set[str]
-) -> None:
+def test_each_subject_shows_what_it_is_there_for(probed: Callable[[str], Any], name: str, kinds: set[str]) -> None:
     state = probed(name).state
     assert {verdict.kind for verdict in state.cells.values()} == kinds
     assert f"{len(state.shapes)} shapes probed." in str(state)

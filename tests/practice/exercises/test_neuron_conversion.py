@@ -59,9 +59,7 @@ class Frozen(Passing):
         return super().forward(input_ids, attention_mask) + abs(int(input_ids.shape[1]) - 16)
 
 
-def run(
-    graph: Any, rows: list[list[int]], *, batch: int = 4, height: int = 4, hidden: int = 0
-) -> list[torch.Tensor]:
+def run(graph: Any, rows: list[list[int]], *, batch: int = 4, height: int = 4, hidden: int = 0) -> list[torch.Tensor]:
     results: list[torch.Tensor] = []
     for start in range(0, len(rows), batch):
         part = rows[start : start + batch]
