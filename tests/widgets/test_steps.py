@@ -59,7 +59,8 @@ def test_a_newer_start_replaces_what_runs_and_what_waits(until: Callable[..., An
 
 
 def test_an_error_in_a_step_is_passed_on_and_the_next_work_runs(until: Callable[..., Any]) -> None:
-    async def cell(work: Work) -> None:
+    async def cell() -> None:
+        work = Work()
         work.steps.start(1 / number for number in (1, 0, 2))
         await until(lambda: not work.steps.running)
         work.steps.start(work.count("next", 1))
@@ -68,30 +69,7 @@ def test_an_error_in_a_step_is_passed_on_and_the_next_work_runs(until: Callable[
         assert isinstance(error, ZeroDivisionError)
         assert rest == ["next0", "next ends"]
 
-    async def cell_on_a_loop() -> None:
-        await cell(Work())
-
-    asyncio.run(cell_on_a_loop())
-    asyncio.run(cell(Work()))  # made where no loop ran
-
-
-def test_a_step_may_finish_and_start(until: Callable[..., Any]) -> None:
-    async def cell() -> list[Any]:
-        work = Work()
-
-        def first() -> Generator[None, None, None]:
-            work.steps.finish()  # returns: this is the step
-            work.steps.start(work.count("second", 1))
-            try:
-                yield
-            finally:
-                work.notes.append("first ends")
-
-        work.steps.start(first())
-        await until(lambda: not work.steps.running)
-        return work.notes
-
-    assert asyncio.run(cell()) == ["first ends", "second0", "second ends"]
+    asyncio.run(cell())
 
 
 def test_finish_takes_what_can_be_begun_in_its_time_and_nothing_runs_after_close() -> None:
