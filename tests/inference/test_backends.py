@@ -101,9 +101,6 @@ def test_without_what_they_need_peers_are_left_out(
     monkeypatch.setattr(backends, "find_spec", lambda _: None)
     with pytest.raises(MissingPeerError, match=r"onnx, onnxruntime.*tsnb\[bench\]"):
         backends.onnx_runtime(config)
-    monkeypatch.setattr(torch, "__file__", "/a room/torch/__init__.py")  # its linker stumbles over the space
-    with pytest.raises(MissingPeerError, match="/a room/torch"):
-        backends.compiled(config)
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(MissingPeerError, match=r"C\+\+ compiler"):
         backends.compiled(config)

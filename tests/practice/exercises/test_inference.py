@@ -10,13 +10,9 @@ COUNTED = {"longest": 180, "sorted": 111, "padding": 0.56}
 ALL_ONES = mistaken(
     "fill-batch", ("**batch", '**{**batch, "attention_mask": torch.ones_like(batch["input_ids"])}')
 )
-NO_TURNS = mistaken(
-    "mend-race",
-    (
-        "    for _ in range(5):\n        for name in same:",
-        "    for name in same:\n        for _ in range(5):",
-    ),
-)
+TURNS = "for _ in range(5):\n        for name in same:"
+APART = "for name in same:\n        for _ in range(5):"
+NO_TURNS = mistaken("mend-race", (TURNS, APART))
 ROW = "[lengths[i] for i in [*batches[-1], index]]"
 MEAN = ("min(held)", "sum(held) / 5")
 
