@@ -13,11 +13,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import nbformat
 import psutil
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 
+from tests.cli.test_run import write
 from tsnb.cli import doctor as checkup
 from tsnb.cli import main as cli
 from tsnb.practice import checks
@@ -35,12 +34,6 @@ import sys
 heavy = {{"torch", "transformers", "nbclient", "nbconvert", "matplotlib"}} & set(sys.modules)
 assert not heavy, heavy
 """
-
-
-def write(path: Path, *sources: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(new_notebook(cells=[new_code_cell(source) for source in sources]), path)
-    return path
 
 
 def tsnb_command(
@@ -120,6 +113,7 @@ def test_what_cannot_be_run_is_one_sentence(
     (tmp_path / "notes.txt").write_text("no JSON")
     assert "notes.txt is not a notebook" in misused(capsys, "run", "notes.txt")
     assert "notes.txt cannot be written" in misused(capsys, "run", path, "--output", "notes.txt")
+    assert (tmp_path / "notes.txt").read_text() == "no JSON"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
@@ -167,6 +161,7 @@ def test_progress_is_shown_exported_and_forgotten(tmp_path: Path, capsys: pytest
     assert "What would untying cost here?" in capsys.readouterr().out
     page = tmp_path / "ana.html"
     assert cli.main(["progress", "--export", str(page), "--name", "Ana"]) == 0
+    assert str(page) in capsys.readouterr().out
     assert "Ana" in page.read_text(encoding="utf-8")
     assert "--replace" in misused(capsys, "progress", "--export", page)
     assert cli.main(["progress", "--export", str(page), "--replace"]) == 0

@@ -16,7 +16,6 @@ import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from tsnb.base.errors import ArtifactError
 from tsnb.cli import run as notebooks
 from tsnb.cli.run import NotebookError, Result
 
@@ -187,7 +186,7 @@ def test_bad_input_is_one_sentence_and_nothing_runs(
     assert not (tmp_path / "output").exists()
 
 
-def test_nothing_to_run_nowhere_to_write_and_two_pages_of_one_name(tmp_path: Path) -> None:
+def test_nothing_to_run_and_two_pages_of_one_name(tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     write(tmp_path / "below/a-checkpoint.ipynb", "1")
     with pytest.raises(NotebookError, match=r"no notebooks to run.*below"):
@@ -195,10 +194,6 @@ def test_nothing_to_run_nowhere_to_write_and_two_pages_of_one_name(tmp_path: Pat
     paths = [write(tmp_path / folder / "same.ipynb", "open('ran', 'w').close()") for folder in "ab"]
     with pytest.raises(NotebookError, match="have one name"):
         notebooks.run(paths, tmp_path / "output")
-    (tmp_path / "file").write_text("mine")
-    with pytest.raises(ArtifactError, match=r"cannot be written: .*Name another folder"):
-        notebooks.run(paths[:1], tmp_path / "file")
-    assert (tmp_path / "file").read_text() == "mine"
     assert not (tmp_path / "a/ran").exists()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -71,14 +70,6 @@ def test_the_results_and_the_count(
     assert planned < in_order < padded
     known = dict.fromkeys(IN_ORDER, in_order) | dict.fromkeys(PADDED, padded)
     assert outputs.computed == known.get(name, planned)
-
-
-def test_a_model_that_returns_tuples(
-    load: Callable[..., Any], config: BenchmarkConfig, expected: list[torch.Tensor]
-) -> None:
-    flagged = replace(config, model=load(head="encoder", torchscript=True)[0])
-    for name in IN_ORDER:
-        assert largest_difference(BACKENDS[name].make(flagged)(TEXTS).tensors, expected) < 1e-4
 
 
 def test_a_pipeline_gives_the_model_nothing_that_it_does_not_take(

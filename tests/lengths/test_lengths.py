@@ -162,7 +162,7 @@ NOT_RISING = r"Bucket edges must be positive whole numbers that rise, such as \[
         (lambda: length_report(SOME, 16, buckets=[16, 8]), NOT_RISING),
         (
             lambda: length_report(SOME, 64, buckets=[8, 16]),
-            "A text has 30 tokens; the last bucket edge is 16",
+            "has 30 tokens; the last bucket edge is 16.",
         ),
         (lambda: tsnb.plan_buckets([5], geometry=nn.Linear(2, 2)), r"Geometry.of\(model\); got a Linear"),  # type: ignore[arg-type]
         (lambda: Geometry.of(configured(n_layers=2, dim=8, d_ff=None)), "does not say intermediate"),

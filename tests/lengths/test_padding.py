@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -118,18 +117,3 @@ def test_texts_that_are_cut_are_told() -> None:
 def test_choices_that_cannot_be(choices: dict[str, Any], message: str) -> None:
     with pytest.raises(tsnb.InputError, match=message):
         padding_cost(SOME, **choices)
-
-
-# as text
-
-
-def test_the_table() -> None:
-    report = padding_cost(REAL, 64, geometry=MINI)
-    head, row, *_ = str(report).splitlines()
-    columns = ["plan", "computed", "real", "padding", "no padding = 1", "in FLOPs"]
-    assert re.split(r"  +", head) == columns
-    plan = report.plans["max"]
-    counts = [f"{plan.computed:,}", f"{plan.real:,}", f"{plan.padding_share:.1%}"]
-    ratios = [f"{plan.tokens_ratio:.2f}", f"{plan.flops_ratio:.2f}"]
-    assert re.split(r"  +", row) == ["padded to 64", *counts, *ratios]
-    assert all(f">{column}<" in report._repr_html_() for column in columns)

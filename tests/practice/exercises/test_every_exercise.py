@@ -146,6 +146,5 @@ def test_a_quiz_has_three_questions_whose_choices_fit_on_a_line(number: str) -> 
     """A radio button of Jupyter does not wrap."""
     assert len(questions(number)) == 3
     for question in questions(number):
-        assert list(question) == ["question", "a", "b", "c", "right", "why"]
         assert question["right"] in "abc"
         assert max(len(question[letter]) for letter in "abc") <= 75
