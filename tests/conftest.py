@@ -39,9 +39,7 @@ def load() -> Load:
     """Load a model once and quietly; a test that changes its model loads one of its own."""
 
     @cache
-    def loaded(
-        name: str = "tiny-bert", head: Any = "masked-lm", *, torchscript: bool = False
-    ) -> tuple[Any, Any]:
+    def loaded(name: str = "tiny-bert", head: Any = "masked-lm", *, torchscript: bool = False) -> tuple[Any, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NewWeightsWarning)
             return tsnb.load(name, head, torchscript=torchscript)

@@ -106,9 +106,7 @@ def test_what_cannot_be_done_is_one_sentence(
 
 
 @pytest.mark.parametrize("shape", ["", "x", "2x", "axb", "1x2x3", "-4", "1.5"])
-def test_a_shape_that_is_none_is_misuse(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], shape: str
-) -> None:
+def test_a_shape_that_is_none_is_misuse(tmp_path: Path, capsys: pytest.CaptureFixture[str], shape: str) -> None:
     with pytest.raises(SystemExit) as stop:
         run("tiny-bert", "-o", tmp_path / "model.pt", f"--verify={shape}")
     assert stop.value.code == 2

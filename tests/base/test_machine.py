@@ -40,9 +40,7 @@ def fake(cgroup: Path, files: dict[str, str]) -> Path:
         ({}, math.inf),
     ],
 )
-def test_the_quota_of_both_versions_of_control_groups(
-    tmp_path: Path, files: dict[str, str], quota: float
-) -> None:
+def test_the_quota_of_both_versions_of_control_groups(tmp_path: Path, files: dict[str, str], quota: float) -> None:
     assert machine.cpu_quota(fake(tmp_path, files)) == quota
 
 
@@ -62,9 +60,7 @@ def test_usable_cores_follow_the_quota(
     assert machine.usable_cores(fake(tmp_path, {"cpu.max": f"{quota} 100000"})) == cores
 
 
-def test_usable_cores_where_the_system_has_no_affinity(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_usable_cores_where_the_system_has_no_affinity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert machine.usable_cores(tmp_path) == 1

@@ -56,9 +56,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def book(
-    request: pytest.FixtureRequest, address: Callable[[Frontend], str], browser: Browser
-) -> Iterator[Notebook]:
+def book(request: pytest.FixtureRequest, address: Callable[[Frontend], str], browser: Browser) -> Iterator[Notebook]:
     """Open a notebook in a front end, and run all of it; the tests of one book run together."""
     notebook = Notebook(address(request.param.frontend), browser, request.param)
     notebook.open()

@@ -105,9 +105,7 @@ def serve(folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
     log, own["IPYTHONDIR"] = folder / "server.log", str(folder / "ipython")
     with (
         log.open("w") as printed,
-        subprocess.Popen(
-            command, env={**environment, **own}, cwd=folder, stdout=printed, stderr=printed
-        ) as process,
+        subprocess.Popen(command, env={**environment, **own}, cwd=folder, stdout=printed, stderr=printed) as process,
     ):
         try:
             while not (address := re.search(r"(http://.+/)lab\?token=", log.read_text())):
@@ -216,9 +214,7 @@ class Notebook:
     def controls(self, view: Locator) -> list[Locator]:
         """Return one of each kind of what can be used in a widget now, in the order of the page."""
         usable = [control for control in view.locator(CONTROLS).all() if control.is_visible()]
-        kinds = {
-            control.evaluate("window.course.kind"): control for control in usable if control.is_enabled()
-        }
+        kinds = {control.evaluate("window.course.kind"): control for control in usable if control.is_enabled()}
         return list(kinds.values())
 
     def close(self) -> None:

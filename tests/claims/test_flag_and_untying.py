@@ -60,9 +60,7 @@ def _all_that_is_said(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
 
 
 @pytest.mark.claim("whole-way-answers-henson")
-def test_a_loaded_trace_fills_in_henson(
-    masked_lm: Load, inputs: Inputs, tokenizer: Any, tmp_path: Path
-) -> None:
+def test_a_loaded_trace_fills_in_henson(masked_lm: Load, inputs: Inputs, tokenizer: Any, tmp_path: Path) -> None:
     torch.jit.save(_trace(masked_lm(torchscript=True), inputs), tmp_path / "bert.pt")
     logits = torch.jit.load(tmp_path / "bert.pt")(**inputs)[0]
     assert tokenizer.decode(logits[0, 8].argmax()) == "henson"
@@ -116,16 +114,13 @@ def test_a_tied_trace_is_tied_after_loading(masked_lm: Load, inputs: Inputs, tmp
     torch.jit.save(_trace(masked_lm(return_dict=False), inputs), tmp_path / "tied.pt")
     held = dict(torch.jit.load(tmp_path / "tied.pt").named_parameters(remove_duplicate=False))
     addresses = {
-        held[f"{name}.weight"].data_ptr()
-        for name in ("bert.embeddings.word_embeddings", "cls.predictions.decoder")
+        held[f"{name}.weight"].data_ptr() for name in ("bert.embeddings.word_embeddings", "cls.predictions.decoder")
     }
     assert len(addresses) == 1
 
 
 @pytest.mark.claim("untied-file-is-larger-by-one-copy")
-def test_the_untied_file_is_larger_by_vocabulary_times_hidden(
-    masked_lm: Load, inputs: Inputs, tmp_path: Path
-) -> None:
+def test_the_untied_file_is_larger_by_vocabulary_times_hidden(masked_lm: Load, inputs: Inputs, tmp_path: Path) -> None:
     sizes = []
     for model in (masked_lm(return_dict=False), masked_lm(torchscript=True)):
         torch.jit.save(_trace(model, inputs), tmp_path / "model.pt")

@@ -125,9 +125,7 @@ def test_padding_shifts_the_result_only_without_a_mask(masked_lm: Load, tokenize
 
 @pytest.mark.claim("bert-trace-runs-other-lengths")
 @pytest.mark.parametrize(("batch", "length"), [(1, 14), (2, 14), (2, 40), (3, 21), (2, 512)])
-def test_a_trace_of_bert_equals_bert_at_other_shapes(
-    masked_lm: Load, tokenizer: Any, batch: int, length: int
-) -> None:
+def test_a_trace_of_bert_equals_bert_at_other_shapes(masked_lm: Load, tokenizer: Any, batch: int, length: int) -> None:
     model = masked_lm(torchscript=True)
     traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=24))
     other = tsnb.dummy_inputs(tokenizer, model, max_length=length, batch_size=batch)

@@ -95,9 +95,7 @@ def test_a_file_has_the_names_of_forward_however_it_was_traced(
 
 
 @pytest.mark.claim("a-file-knows-the-traced-sizes-only")
-def test_a_file_holds_the_traced_sizes_and_no_padding_nor_versions(
-    saved: tuple[Any, Path], inputs: Inputs
-) -> None:
+def test_a_file_holds_the_traced_sizes_and_no_padding_nor_versions(saved: tuple[Any, Path], inputs: Inputs) -> None:
     with zipfile.ZipFile(saved[1]) as archive:
         held = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
     found = Sizes(io.BytesIO(held["traced_inputs.pkl"])).load()
@@ -122,9 +120,7 @@ class Sizes(pickle.Unpickler):
 
 
 @pytest.mark.claim("extra-files-travel")
-def test_plain_torch_reads_the_model_and_the_contract(
-    masked_lm: Load, inputs: Inputs, tmp_path: Path
-) -> None:
+def test_plain_torch_reads_the_model_and_the_contract(masked_lm: Load, inputs: Inputs, tmp_path: Path) -> None:
     traced = tsnb.trace(masked_lm(), inputs)
     extra = {"tsnb_contract.json": ""}
     plain = torch.jit.load(tsnb.save(traced, tmp_path / "x.pt"), _extra_files=extra)
@@ -317,9 +313,7 @@ def test_building_the_loader_takes_about_a_gigabyte(peak_of_the_build: float) ->
 
 
 @pytest.mark.claim("cpp-takes-ids-by-name")
-def test_the_loader_takes_names_in_any_order(
-    loader: Path, masked_lm: Load, inputs: Inputs, tmp_path: Path
-) -> None:
+def test_the_loader_takes_names_in_any_order(loader: Path, masked_lm: Load, inputs: Inputs, tmp_path: Path) -> None:
     path = tsnb.save(tsnb.trace(masked_lm(), inputs), tmp_path / "x.pt")
     ids = {name: " ".join(map(str, tensor[0].tolist())) for name, tensor in inputs.items()}
     arguments = [f"{name}={numbers}" for name, numbers in ids.items()]
@@ -331,9 +325,7 @@ def test_the_loader_takes_names_in_any_order(
 
 
 @pytest.mark.claim("cpp-equals-python")
-def test_the_loader_gives_the_same_bits(
-    loader: Path, masked_lm: Load, inputs: Inputs, tmp_path: Path
-) -> None:
+def test_the_loader_gives_the_same_bits(loader: Path, masked_lm: Load, inputs: Inputs, tmp_path: Path) -> None:
     traced = tsnb.trace(masked_lm(torchscript=True), inputs)
     path = tsnb.save(traced, tmp_path / "x.pt")
     found = tsnb.cpp.run(loader, path, inputs)["logits"]
@@ -343,9 +335,7 @@ def test_the_loader_gives_the_same_bits(
 @pytest.mark.claim("export-refuses-what-disagrees")
 def test_export_ends_with_1_and_no_file_where_trace_and_model_disagree(tmp_path: Path) -> None:
     _, tokenizer = tsnb.load("tiny-bert")
-    config = FunnelConfig(
-        vocab_size=len(tokenizer), block_sizes=[1, 1], d_model=32, n_head=2, d_head=16, d_inner=37
-    )
+    config = FunnelConfig(vocab_size=len(tokenizer), block_sizes=[1, 1], d_model=32, n_head=2, d_head=16, d_inner=37)
     FunnelModel(config).save_pretrained(tmp_path / "funnel")
     tokenizer.save_pretrained(tmp_path / "funnel")
     command: list[str | Path] = [

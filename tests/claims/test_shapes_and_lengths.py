@@ -19,9 +19,7 @@ from tsnb.tracing import traps
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PUBLISHED = (
-    "The expanded size of the tensor (3) must match the existing size (7) at non-singleton dimension 2"
-)
+PUBLISHED = "The expanded size of the tensor (3) must match the existing size (7) at non-singleton dimension 2"
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::UserWarning")
 
 
@@ -54,9 +52,7 @@ def _traced_with_mask(model: Any) -> Any:
         return torch.jit.trace(model, _ids_and_mask(2, 16), check_trace=False)
 
 
-def _differences(
-    model: Any, traced: Any, shapes: list[tuple[int, int]]
-) -> Iterator[tuple[tuple[int, int], float]]:
+def _differences(model: Any, traced: Any, shapes: list[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], float]]:
     """Yield each shape that the trace runs with the difference to the model there."""
     for shape in shapes:
         with torch.no_grad():
@@ -105,9 +101,7 @@ def test_one_tensor_under_two_names_is_taken_for_one_input() -> None:
 
     one, two = torch.ones(1, 3), torch.full((1, 3), 5.0)
     same = torch.jit.trace(Minus(), example_kwarg_inputs={"first": one, "second": one}, check_trace=False)
-    apart = torch.jit.trace(
-        Minus(), example_kwarg_inputs={"first": one, "second": one.clone()}, check_trace=False
-    )
+    apart = torch.jit.trace(Minus(), example_kwarg_inputs={"first": one, "second": one.clone()}, check_trace=False)
     assert torch.equal(apart(first=one, second=two), one - 2 * two)
     assert not torch.equal(same(first=one, second=two), one - 2 * two)
     assert torch.equal(same(first=one, second=two), same(first=one, second=one))

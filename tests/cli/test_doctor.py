@@ -60,9 +60,7 @@ def test_a_check_that_raises_is_a_problem_and_the_others_go_on(monkeypatch: pyte
         ({"transformers": "5.0.0rc1"}, "problem", "ignores torchscript=True"),
     ],
 )
-def test_packages(
-    monkeypatch: pytest.MonkeyPatch, faked: dict[str, str | None], status: str, advice: str
-) -> None:
+def test_packages(monkeypatch: pytest.MonkeyPatch, faked: dict[str, str | None], status: str, advice: str) -> None:
     real = metadata.version
 
     def version(name: str) -> str:
@@ -109,9 +107,7 @@ def test_build_tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert (status, result.count(str(tmp_path))) == ("ok", 3)
 
 
-def test_the_kernel_of_another_environment_is_a_warning(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_kernel_of_another_environment_is_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     spec = tmp_path / "kernels/python3/kernel.json"
     spec.parent.mkdir(parents=True)
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))  # its kernels come before every other

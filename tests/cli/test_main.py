@@ -40,9 +40,7 @@ def tsnb_command(
     *arguments: str | Path, cwd: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     variables = {**os.environ, **environment}
-    return subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, cwd=cwd, env=variables, check=False
-    )
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, cwd=cwd, env=variables, check=False)
 
 
 def misused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
@@ -120,9 +118,7 @@ def test_what_cannot_be_run_is_one_sentence(
 @pytest.mark.parametrize("when", ["in a cell", "while the kernel starts"])
 def test_ctrl_c_ends_the_kernels(tmp_path: Path, when: str) -> None:
     first = write(tmp_path / "first.ipynb", "1")
-    second = write(
-        tmp_path / "second.ipynb", f"open({str(tmp_path / 'begun')!r}, 'w').close()\nwhile True: pass"
-    )
+    second = write(tmp_path / "second.ipynb", f"open({str(tmp_path / 'begun')!r}, 'w').close()\nwhile True: pass")
     command = [*COMMAND, "run", "--output", str(tmp_path / "out"), str(first), str(second)]
     process = psutil.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not (kernels := process.children()) or (when == "in a cell" and not (tmp_path / "begun").exists()):
@@ -138,9 +134,7 @@ def test_ctrl_c_ends_the_kernels(tmp_path: Path, when: str) -> None:
     assert written == ({"first.html", "summary.md"} if when == "in a cell" else set())
 
 
-def test_bench_prints_a_table_and_writes_csv_and_a_figure(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bench_prints_a_table_and_writes_csv_and_a_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "own.txt").write_text("who was jim henson ?\na poet\n", encoding="utf-8")
     folder = tmp_path / "made/here"
     arguments = (*QUICK, "--file", tmp_path / "own.txt", "--output", folder)

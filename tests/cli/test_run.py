@@ -61,9 +61,7 @@ class Outcome(NamedTuple):
 
 def write(path: Path, *sources: str, **metadata: Any) -> Path:
     """Write a notebook; a source that starts with # and a space is a Markdown cell."""
-    cells = [
-        new_markdown_cell(source) if source.startswith("# ") else new_code_cell(source) for source in sources
-    ]
+    cells = [new_markdown_cell(source) if source.startswith("# ") else new_code_cell(source) for source in sources]
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(new_notebook(cells=cells, metadata=metadata), path)
     return path
@@ -172,9 +170,7 @@ def test_a_kernel_that_dies_where_a_loop_is_running_as_in_a_notebook(tmp_path: P
         (b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{}]}', "is not a notebook"),
     ],
 )
-def test_bad_input_is_one_sentence_and_nothing_runs(
-    tmp_path: Path, content: bytes | None, message: str
-) -> None:
+def test_bad_input_is_one_sentence_and_nothing_runs(tmp_path: Path, content: bytes | None, message: str) -> None:
     good, bad = write(tmp_path / "good.ipynb", "open('ran', 'w').close()"), tmp_path / "bad.ipynb"
     if content is not None:
         bad.write_bytes(content)

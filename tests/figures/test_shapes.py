@@ -40,9 +40,7 @@ def test_a_coloured_cell_and_a_symbol_for_each_shape() -> None:
     assert axes.get_xlabel() == f"length in tokens\n{MAP.legend()}"
 
 
-@pytest.mark.parametrize(
-    ("axis", "marks"), [("length", ["↔ 16", "↔ 8"]), ("batch", ["↕ 2", "↕ 1"]), (None, [])]
-)
+@pytest.mark.parametrize(("axis", "marks"), [("length", ["↔ 16", "↔ 8"]), ("batch", ["↕ 2", "↕ 1"]), (None, [])])
 def test_boxes_are_to_scale_and_have_the_sizes_of_the_marked_side(axis: Any, marks: list[str]) -> None:
     figure: Any = shape_boxes((2, 16), (1, 8), axis)
     assert [text for text in words(figure) if "×" not in text] == marks

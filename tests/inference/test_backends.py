@@ -86,9 +86,7 @@ def test_a_pipeline_gives_the_model_nothing_that_it_does_not_take(
     assert [tuple(tensor.shape) for tensor in outputs.tensors] == [(size, 8) for size in lengths]
 
 
-def test_without_what_they_need_peers_are_left_out(
-    config: BenchmarkConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_what_they_need_peers_are_left_out(config: BenchmarkConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backends, "find_spec", lambda _: None)
     with pytest.raises(MissingPeerError, match=r"onnx, onnxruntime.*tsnb\[bench\]"):
         backends.onnx_runtime(config)

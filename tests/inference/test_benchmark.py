@@ -46,9 +46,7 @@ def failing(*_: Any) -> Any:
     raise RuntimeError(message)
 
 
-def test_every_backend_is_timed_once_a_round_and_equals_the_model(
-    report: Benchmark, encoder: Encoder
-) -> None:
+def test_every_backend_is_timed_once_a_round_and_equals_the_model(report: Benchmark, encoder: Encoder) -> None:
     assert [row.name for row in report.rows] == [*QUICK, "int8"]
     for row in report.rows:
         assert len(row.seconds) == 3
@@ -123,9 +121,7 @@ def test_a_model_that_cannot_run_the_texts_is_said_in_a_sentence(
         benchmark(*encoder, TEXTS, backends=QUICK, progress=False)
 
 
-def test_a_model_whose_sizes_are_unknown_has_no_limit(
-    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_whose_sizes_are_unknown_has_no_limit(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(_: Any) -> Any:
         message = "The configuration does not say hidden."
         raise tsnb.InputError(message)

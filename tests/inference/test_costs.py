@@ -60,9 +60,7 @@ def test_of_first_calls_the_quickest_of_several_copies_count(
     assert first_calls(traced(), (1, 8), calls=3, copies=2) == [8.0, 5.0, 1.0]
 
 
-def test_every_shape_takes_its_turn(
-    traced: Callable[..., tsnb.Traced], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_shape_takes_its_turn(traced: Callable[..., tsnb.Traced], monkeypatch: pytest.MonkeyPatch) -> None:
     turns = iter(range(1000))
     monkeypatch.setattr(costs, "timed", lambda run: (run(), float(next(turns)))[1])
     shapes = [(1, 8), (2, 8), (1, 16)]

@@ -96,9 +96,7 @@ def test_a_tokenizer_that_pads_on_the_left(traced: Traces) -> None:
     assert "other numbers where padding" in unbuilt(traced(), tokenizer)  # it moves the text
 
 
-def test_a_saved_trace_runs_too(
-    runners: Runners, traced: Traces, tmp_path: Any, load: Callable[..., Any]
-) -> None:
+def test_a_saved_trace_runs_too(runners: Runners, traced: Traces, tmp_path: Any, load: Callable[..., Any]) -> None:
     loaded = tsnb.load_traced(tsnb.save(traced("masked-lm", LENGTH, 2), tmp_path / "bert.pt"))
     [again], [before] = tsnb.Runner(loaded, load()[1])(TEXTS[:1]), runners()(TEXTS[:1])
     assert torch.allclose(again["logits"], before["logits"], atol=1e-5)

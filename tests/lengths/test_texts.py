@@ -68,9 +68,7 @@ def test_another_column_may_be_named(tmp_path: Path) -> None:
         ("a.tsv", "text\none\n", "a.tsv ends in none of .txt, .csv, .jsonl. Give"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_line(
-    tmp_path: Path, name: str, content: str | bytes, sentence: str
-) -> None:
+def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, name: str, content: str | bytes, sentence: str) -> None:
     assert refused(made(tmp_path, name, content)).startswith(sentence)
 
 

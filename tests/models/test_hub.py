@@ -184,9 +184,7 @@ def test_a_download_that_broke_off_starts_again(python: Callable[..., str], tmp_
     assert weights.read_bytes() == Stand.files["model.safetensors"]
 
 
-def test_pickled_weights_are_fetched_where_there_are_no_others(
-    python: Callable[..., str], tmp_path: Path
-) -> None:
+def test_pickled_weights_are_fetched_where_there_are_no_others(python: Callable[..., str], tmp_path: Path) -> None:
     with served(Pickled) as endpoint:
         python(FETCH, "someone/tiny", HF_ENDPOINT=endpoint, HF_HOME=tmp_path)
     [weights] = tmp_path.rglob("snapshots/*/pytorch_model.bin")

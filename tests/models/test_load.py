@@ -84,9 +84,7 @@ def refused(message: str, name: Any, **choices: Any) -> str:
 @pytest.mark.parametrize("torchscript", [False, True])
 @pytest.mark.parametrize("name", ["tiny-bert", "bert-mini"])
 @pytest.mark.parametrize("head", HEADS)
-def test_every_head_loads_and_runs(
-    load: Callable[..., Any], name: str, head: str, *, torchscript: bool
-) -> None:
+def test_every_head_loads_and_runs(load: Callable[..., Any], name: str, head: str, *, torchscript: bool) -> None:
     model, tokenizer = load(name, head, torchscript=torchscript)
     with torch.no_grad():
         output = model(**tokenizer("jim henson was a puppeteer", return_tensors="pt"))
@@ -126,9 +124,7 @@ def test_new_weights_are_named_to_the_caller_and_are_the_same_each_time(folder: 
 @pytest.mark.parametrize(
     ("head", "first"), [("masked-lm", "bert.encoder.layer.1.a"), ("encoder", "encoder.layer.1.a")]
 )
-def test_weights_that_the_configuration_leaves_no_place_for_are_told(
-    folder: Path, head: Any, first: str
-) -> None:
+def test_weights_that_the_configuration_leaves_no_place_for_are_told(folder: Path, head: Any, first: str) -> None:
     with pytest.warns(models.UnusedWeightsWarning) as caught:
         tsnb.load(change(folder, num_hidden_layers=1), head)
     warning = caught.pop(models.UnusedWeightsWarning)
@@ -287,9 +283,7 @@ def test_a_head_that_the_model_cannot_have(tmp_path: Path) -> None:
     assert message.endswith("encoder, sequence-classification, token-classification, question-answering.")
 
 
-def test_transformers_5_ignores_the_flag_and_we_do_not(
-    python: Callable[..., str], transformers5: Path
-) -> None:
+def test_transformers_5_ignores_the_flag_and_we_do_not(python: Callable[..., str], transformers5: Path) -> None:
     lines = python(FLAG_UNDER_5, PYTHONPATH=transformers5).splitlines()
     assert lines[0] == "5.23.0"
     assert lines[1] == lines[3] == "('logits',)"
@@ -314,9 +308,7 @@ def test_quiet_transformers_puts_the_verbosity_back() -> None:
     assert logging.get_verbosity() == before
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"), [("tiny-bert", None), ("tiny-bert", "eager"), ("bert-mini", "eager")]
-)
+@pytest.mark.parametrize(("name", "kind"), [("tiny-bert", None), ("tiny-bert", "eager"), ("bert-mini", "eager")])
 def test_the_kind_of_attention_is_passed_on(name: str, kind: Any) -> None:
     model, tokenizer = tsnb.load(name, attn_implementation=kind)
     traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))

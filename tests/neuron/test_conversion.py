@@ -160,9 +160,7 @@ def test_a_compiled_graph_takes_one_shape_and_is_not_compiled_again(outcomes: di
         ("list", "--auto-cast none --target inf2"),
     ],
 )
-def test_without_a_device_the_compiler_gets_its_target(
-    name: str, passed: str, outcomes: dict[str, Outcome]
-) -> None:
+def test_without_a_device_the_compiler_gets_its_target(name: str, passed: str, outcomes: dict[str, Outcome]) -> None:
     call = outcomes[name]["call"]
     assert (call["type"], call["args"], call["cpu"]) == ("tuple", passed, True)
     assert outcomes[name]["contract"]["verified"] == []

@@ -77,9 +77,7 @@ def test_the_two_generations_that_trace_cannot_share_an_environment() -> None:
     assert all(source(name).startswith("https://") for name in facts()["sources"])
 
 
-@pytest.mark.parametrize(
-    ("name", "sentence"), [("inf22", "Did you mean inf2"), ("cuda", "Known: inf1, inf2")]
-)
+@pytest.mark.parametrize(("name", "sentence"), [("inf22", "Did you mean inf2"), ("cuda", "Known: inf1, inf2")])
 def test_an_unknown_target_is_refused_with_the_near_one(name: str, sentence: str) -> None:
     with pytest.raises(tsnb.NeuronError, match=sentence):
         target(name)

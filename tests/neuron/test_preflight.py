@@ -193,9 +193,7 @@ def test_names_with_a_gap_before_them(eager: tuple[Any, tsnb.Traced]) -> None:
         ("inf2", 9_000_000_000, "blocker", "Too much for a chip", []),
     ],
 )
-def test_weights_against_memory(
-    target: str, weights: int, kind: str, expected: str, lengths: list[str]
-) -> None:
+def test_weights_against_memory(target: str, weights: int, kind: str, expected: str, lengths: list[str]) -> None:
     traced = tsnb.trace(Sized(weights).eval(), {"x": torch.zeros(1, 2)}, [(1, 2)])
     report = tsnb.neuron.preflight(traced, target)
     finding = only(report, "size")
@@ -248,9 +246,7 @@ def test_the_table_rates_kinds_that_transformers_knows_each_once() -> None:
         ("causal-lm", "inf1", "one graph is not enough"),
     ],
 )
-def test_what_is_said_of_a_task(
-    task: Any, target: str, sentence: str, eager: tuple[Any, tsnb.Traced]
-) -> None:
+def test_what_is_said_of_a_task(task: Any, target: str, sentence: str, eager: tuple[Any, tsnb.Traced]) -> None:
     assert sentence in only(tsnb.neuron.preflight(eager[1], target, eager[0], task), "task").why
 
 

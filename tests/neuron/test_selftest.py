@@ -30,9 +30,7 @@ def test_here_it_cannot_run_because_nothing_can_convert(report: Callable[..., li
     assert last.startswith("Cannot run, because")
 
 
-def test_against_stand_ins_with_a_device_it_runs_through(
-    report: Callable[..., list[str]], tmp_path: Path
-) -> None:
+def test_against_stand_ins_with_a_device_it_runs_through(report: Callable[..., list[str]], tmp_path: Path) -> None:
     install(tmp_path, "torch_neuronx", device=True)
     *_, short, long, loaded, passed, code = report()
     assert (passed, code) == ("Passed.", str(PASSED))

@@ -79,9 +79,7 @@ def test_the_program_for_inf1_is_whole_and_of_its_python(head: str) -> None:
     assert "max_length=48, truncation=True" in program
 
 
-def test_the_program_for_inf1_compares_where_there_is_a_device(
-    tmp_path: Path, python: Callable[..., str]
-) -> None:
+def test_the_program_for_inf1_compares_where_there_is_a_device(tmp_path: Path, python: Callable[..., str]) -> None:
     install(tmp_path, "torch_neuron", device=True)
     program = code(NAMES, "inf1", length=16).replace('"/dev"', repr(str(tmp_path / "dev")))
     printed = python(RUN, tmp_path, json.dumps([("torch_neuron", program)]), **environment(tmp_path))

@@ -52,9 +52,7 @@ def test_it_runs_top_to_bottom_within_700_mib(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_its_page_shows_widgets_as_pictures_and_words(
-    results: dict[str, Result], output: Path, name: str
-) -> None:
+def test_its_page_shows_widgets_as_pictures_and_words(results: dict[str, Result], output: Path, name: str) -> None:
     """A reader without a kernel sees what the widget would show first."""
     assert name in results
     page = (output / f"{name}.html").read_text(encoding="utf-8")

@@ -52,9 +52,7 @@ def answers(question: str, text: str) -> list[str]:
 @pytest.mark.parametrize("name", DRAW)
 def test_examples_repeat_keep_to_their_room_and_hold_names_out(name: str, load: Callable[..., Any]) -> None:
     assert drawn(name, 20) == drawn(name, 20)
-    assert max(corpus.pieces(DRAW[name](random.Random(seed), 20).text) for seed in range(200)) in range(
-        16, 21
-    )
+    assert max(corpus.pieces(DRAW[name](random.Random(seed), 20).text) for seed in range(200)) in range(16, 21)
     known = load()[1].get_vocab().keys() | WORDS["pieces"].keys()
     for unseen in (False, True):
         texts = [text.split() for example in drawn(name, unseen=unseen) for text in texts_of(example)]

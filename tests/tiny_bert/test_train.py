@@ -45,9 +45,7 @@ def test_a_short_training_run_lowers_the_loss() -> None:
 
 
 def test_a_short_training_run_of_a_head_learns_to_tag() -> None:
-    inputs = heads.TASKS["token-classification"].batch(
-        train.build_tokenizer(), random.Random(9), 50, unseen=True
-    )
+    inputs = heads.TASKS["token-classification"].batch(train.build_tokenizer(), random.Random(9), 50, unseen=True)
     model = heads.fine_tune("token-classification", 60, 16)
     assert heads.right(model, inputs).float().mean() > 0.3
     untrained = heads.build_model("token-classification", 0).eval()
@@ -57,8 +55,7 @@ def test_a_short_training_run_of_a_head_learns_to_tag() -> None:
 @pytest.mark.parametrize("name", ["", "question-answering"])
 def test_training_is_the_same_for_the_same_seed_and_differs_for_another(name: str) -> None:
     first, again, other = (
-        heads.fine_tune(name, 2, 8, seed=seed) if name else train.train(2, size=8, seed=seed)
-        for seed in (0, 0, 1)
+        heads.fine_tune(name, 2, 8, seed=seed) if name else train.train(2, size=8, seed=seed) for seed in (0, 0, 1)
     )
     assert equal(first, again)
     assert not equal(first, other)
@@ -85,9 +82,7 @@ def test_pieces_are_hidden_at_their_rate(kind: float, rate: float) -> None:
     assert set(labels[~hidden].tolist()) == {train.IGNORED}
 
 
-def test_what_the_scripts_write_is_like_what_was_committed(
-    python: Callable[..., str], tmp_path: Path
-) -> None:
+def test_what_the_scripts_write_is_like_what_was_committed(python: Callable[..., str], tmp_path: Path) -> None:
     for script in ("train", "heads"):
         command = f"import runpy; runpy.run_module('tools.tiny_bert.{script}', run_name='__main__')"
         python(command, "--steps", 1, "--output", tmp_path)

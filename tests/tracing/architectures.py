@@ -55,9 +55,7 @@ ARCHITECTURES: dict[str, Callable[[], Any]] = {
     "albert": _like_bert("Albert", embedding_size=16),
     "electra": _like_bert("Electra", embedding_size=16),
     "mpnet": _like_bert("MPNet"),
-    "deberta-v2": _like_bert(
-        "DebertaV2", relative_attention=True, position_buckets=8, pos_att_type=["p2c", "c2p"]
-    ),
+    "deberta-v2": _like_bert("DebertaV2", relative_attention=True, position_buckets=8, pos_att_type=["p2c", "c2p"]),
     "t5-encoder": _of("T5", "EncoderModel", vocab_size=VOCABULARY, d_model=32, d_kv=16, d_ff=37, **LAYERS),
     "modernbert": _like_bert("ModernBert", global_attn_every_n_layers=2, local_attention=8, pad_token_id=0),
     "marian": _of("Marian", "MTModel", **VOCAB, **CODERS, d_model=32, use_cache=False, **START),

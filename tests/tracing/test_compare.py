@@ -83,9 +83,7 @@ def test_another_form_of_output_is_wrong(form: Callable[..., Any]) -> None:
     assert "differs from the model in shape" in str(result)
 
 
-@pytest.mark.parametrize(
-    ("model", "trace", "kind"), [(NAN, NAN, "same"), (INF, INF, "same"), (1.0, NAN, "wrong")]
-)
+@pytest.mark.parametrize(("model", "trace", "kind"), [(NAN, NAN, "same"), (INF, INF, "same"), (1.0, NAN, "wrong")])
 def test_undefined_numbers(model: float, trace: float, kind: str) -> None:
     result = verdict(lambda x: torch.full_like(x, model), lambda x: torch.full_like(x, trace))
     assert result.kind == kind

@@ -55,9 +55,7 @@ def test_verified_shapes_are_added_once_and_sorted() -> None:
 
 def test_it_prints_a_line_a_field() -> None:
     lines = str(replace(FULL, known=True)).splitlines()
-    assert [line.split()[0] for line in lines] == [
-        field.name for field in fields(Contract) if field.name != "known"
-    ]
+    assert [line.split()[0] for line in lines] == [field.name for field in fields(Contract) if field.name != "known"]
     assert "verified      2 × 16, 1 × 8" in lines
     assert "input_axes    input_ids batch × length, scale 5" in lines
     assert "length        -" in str(Contract(("x",))).splitlines()

@@ -153,9 +153,7 @@ def test_each_error_is_taken_apart_fresh_and_loaded(case: Case) -> None:
         assert (error.family, error.dimension, error.op) == (case.family, case.dimension, op)
         assert (error.input_dimension, error.traced_size, error.given_size) == (case.side, recorded, size)
         assert "If the model itself runs this input" in error.cause
-        assert error.cause.endswith(
-            f"The trace was recorded with {recorded} as {side}; this input has {size}."
-        )
+        assert error.cause.endswith(f"The trace was recorded with {recorded} as {side}; this input has {size}.")
         if case.model is Rows:  # torch says no line where a tensor is taken apart
             assert (error.source, error.code) == ("", "")
         else:
@@ -221,9 +219,7 @@ def bert(traced: Any, request: pytest.FixtureRequest) -> Traced:
         ),
     ],
 )
-def test_an_index_outside_a_table(
-    bert: Traced, changes: dict[str, torch.Tensor], family: str, code: str
-) -> None:
+def test_an_index_outside_a_table(bert: Traced, changes: dict[str, torch.Tensor], family: str, code: str) -> None:
     error = explained(bert, **(bert_inputs() | changes))
     assert (error.family, error.op, error.code.endswith(code)) == (family, "embedding", True)
     assert (error.traced_size, error.given_size, error.input_dimension) == (None, None, None)

@@ -30,11 +30,7 @@ TABLE = 12  # positions of a small model
 ONE_LAYER: dict[str, Any] = {
     "vocab_size": 9,
     "max_position_embeddings": TABLE,
-    **{
-        f"{part}_{name}": 1
-        for part in ("encoder", "decoder", "num")
-        for name in ("layers", "attention_heads")
-    },
+    **{f"{part}_{name}": 1 for part in ("encoder", "decoder", "num") for name in ("layers", "attention_heads")},
     "num_hidden_layers": 1,
     **dict.fromkeys(("hidden_size", "d_model", "intermediate_size", "encoder_ffn_dim", "decoder_ffn_dim"), 8),
 }

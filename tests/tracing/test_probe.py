@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 SAME, WRONG = Verdict("same", 1e-7), Verdict("wrong", 0.5)
 RAISES = Verdict(
     "raises",
-    error="RuntimeError: The size of tensor a (8) must match the size of tensor b (16) "
-    "at non-singleton dimension 1",
+    error="RuntimeError: The size of tensor a (8) must match the size of tensor b (16) at non-singleton dimension 1",
     shapes=(("input_ids", (2, 8)),),
 )
 OVER = Verdict("unsupported", error="index out of range in self", shapes=(("input_ids", (1, 99)),))

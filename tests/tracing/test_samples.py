@@ -22,9 +22,7 @@ def draw(
     return sample_inputs(contract, model, shape, **how)
 
 
-def one(
-    name: str, dtype: str, shape: tuple[int, int], axes: tuple[Any, ...] = AXES["input_ids"]
-) -> torch.Tensor:
+def one(name: str, dtype: str, shape: tuple[int, int], axes: tuple[Any, ...] = AXES["input_ids"]) -> torch.Tensor:
     return draw(shape, Contract((name,), dtypes={name: dtype}, input_axes={name: axes}))[name]
 
 

@@ -127,9 +127,7 @@ def test_the_order_of_the_inputs_does_not_matter(load: Callable[..., Any]) -> No
 
 
 @pytest.mark.parametrize("torchscript", [False, True])
-def test_a_trace_has_the_weights_of_its_model_by_their_names(
-    load: Callable[..., Any], *, torchscript: bool
-) -> None:
+def test_a_trace_has_the_weights_of_its_model_by_their_names(load: Callable[..., Any], *, torchscript: bool) -> None:
     model, tokenizer = load(torchscript=torchscript)
     before = (vars(model.config).copy(), torch.random.get_rng_state())
     inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16)
@@ -236,9 +234,7 @@ def test_a_model_that_cannot_be_traced_says_torchs_words_and_what_to_do() -> Non
 
 
 def test_what_no_trace_can_hold_is_named() -> None:
-    message = untraceable(
-        "returns a DynamicCache", gpt2(use_cache=True), {"input_ids": torch.tensor([[1, 2]])}
-    )
+    message = untraceable("returns a DynamicCache", gpt2(use_cache=True), {"input_ids": torch.tensor([[1, 2]])})
     assert "use_cache = False" in message
     untraceable("returns a int", Calling(lambda x: (x, 3)).eval(), X)
     nested = Calling(lambda x: (x, {"y": x + 1})).eval()
@@ -247,9 +243,7 @@ def test_what_no_trace_can_hold_is_named() -> None:
 
 def test_no_page_of_numbers_is_printed() -> None:
     layer = nn.Linear(200, 200)  # where torch does not find it
-    message = untraceable(
-        "could not trace", Calling(lambda x: layer(x) + 0).eval(), {"x": torch.ones(1, 200)}
-    )
+    message = untraceable("could not trace", Calling(lambda x: layer(x) + 0).eval(), {"x": torch.ones(1, 200)})
     assert len(message) < 1500
 
 
@@ -393,9 +387,7 @@ def test_a_shape_that_is_not_the_same_is_refused(name: str, shape: tuple[int, in
         (2, None, None, []),
     ],
 )
-def test_neighbours(
-    batch: int, length: int | None, limit: int | None, expected: list[tuple[int, int]]
-) -> None:
+def test_neighbours(batch: int, length: int | None, limit: int | None, expected: list[tuple[int, int]]) -> None:
     contract = tsnb.Contract(("x",), batch_size=batch, length=length, max_positions=limit)
     assert neighbours(contract) == expected
 

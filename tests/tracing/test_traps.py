@@ -43,9 +43,7 @@ def test_the_model_itself_runs_any_length_with_weights_from_a_seed(trap: type[nn
         assert first(ids(2, length)).shape == ((2, HIDDEN) if trap is PositionLoop else (2, length, HIDDEN))
 
 
-@pytest.mark.parametrize(
-    ("trap", "short", "long"), [(IntMask, "raises", "raises"), (PositionLoop, "raises", "wrong")]
-)
+@pytest.mark.parametrize(("trap", "short", "long"), [(IntMask, "raises", "raises"), (PositionLoop, "raises", "wrong")])
 def test_a_trap_goes_wrong_at_other_lengths_and_runs_other_batch_sizes(
     trap: type[nn.Module], short: str, long: str
 ) -> None:
@@ -81,9 +79,7 @@ def test_the_probe_calls_recorded_dropout_wrong_and_dropout_in_eval_mode_harmles
         (PositionLoop, (1, 9), "Graphs differed across invocations"),
     ],
 )
-def test_check_inputs_of_another_length_find_it(
-    trap: type[nn.Module], other: tuple[int, int], message: str
-) -> None:
+def test_check_inputs_of_another_length_find_it(trap: type[nn.Module], other: tuple[int, int], message: str) -> None:
     with pytest.raises(torch.jit.TracingCheckError, match=message):
         plain(make(trap), check_inputs=[(ids(*other),)])
 

@@ -106,9 +106,7 @@ def test_lengths_limit_and_first_choices_are_checked() -> None:
 # What is measured
 
 
-def test_a_latency_is_of_the_batch_size_and_the_length_and_measured_once(
-    state: MaxLengthState, meter: Meter
-) -> None:
+def test_a_latency_is_of_the_batch_size_and_the_length_and_measured_once(state: MaxLengthState, meter: Meter) -> None:
     assert latency(state) == "768 ms a batch, median of 5, spread 2 ms"
     assert dict(state.figures())["throughput at max length"] == "10 texts a second"
     first = state.latency

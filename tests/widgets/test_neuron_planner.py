@@ -44,9 +44,7 @@ def test_it_begins_with_the_plan_of_what_is_chosen(view: NeuronPlanner) -> None:
     }
     assert view.plan == tsnb.neuron.plan(lengths=LENGTHS)
     assert view.controls["value"].options == (16, 32)
-    begun = NeuronPlanner(
-        lengths=[*[5] * 99, 900], value=20, task="masked-lm", subject="bert-mini", buckets=20
-    )
+    begun = NeuronPlanner(lengths=[*[5] * 99, 900], value=20, task="masked-lm", subject="bert-mini", buckets=20)
     assert begun.controls["value"].options == (8, 20, 512)
     assert (begun.plan.task, begun.plan.max_length, begun.buckets) == ("masked-lm", 20, 20)
 

@@ -19,9 +19,9 @@ def view() -> QuizView:
 
 
 def test_every_choice_is_explained_and_the_questions_are_apart(view: QuizView) -> None:
-    assert [
-        (choice.value, verdict.value) for choice, verdict in zip(view.choices, view.verdicts, strict=True)
-    ] == [(None, "")] * 3
+    assert [(choice.value, verdict.value) for choice, verdict in zip(view.choices, view.verdicts, strict=True)] == [
+        (None, "")
+    ] * 3
     for index, text in enumerate(view.texts):
         for letter in "abc":
             view.choices[index].value = letter

@@ -18,9 +18,7 @@ from tsnb.widgets.shape_errors import ShapeErrorExplorer, ShapeErrorState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SEED_MESSAGE = (
-    "The expanded size of the tensor (3) must match the existing size (7) at non-singleton dimension 2"
-)
+SEED_MESSAGE = "The expanded size of the tensor (3) must match the existing size (7) at non-singleton dimension 2"
 LAYER = torch.nn.Embedding(9, 4).eval()
 TRACED = tsnb.trace(LAYER, {"input": torch.ones(1, 5, dtype=torch.int64)})
 
@@ -131,9 +129,7 @@ def test_what_the_reader_does_while_it_probes_is_as_always(
     assert numbers == [torch.rand(1).item() for _ in numbers]
 
 
-def test_the_note_says_what_comes_and_how_far_it_is(
-    probed: Callable[[str], Any], until: Callable[..., Any]
-) -> None:
+def test_the_note_says_what_comes_and_how_far_it_is(probed: Callable[[str], Any], until: Callable[..., Any]) -> None:
     notes: list[str] = []
 
     async def cell() -> None:

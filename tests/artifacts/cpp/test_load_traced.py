@@ -118,9 +118,7 @@ def test_files_that_it_cannot_run(shell: Shell, bert: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("contract", [None, "", '{"input_names": ["input_', "[" * 9])
-def test_a_file_without_a_contract_that_can_be_read(
-    shell: Shell, tmp_path: Path, contract: str | None
-) -> None:
+def test_a_file_without_a_contract_that_can_be_read(shell: Shell, tmp_path: Path, contract: str | None) -> None:
     extra = {} if contract is None else {"tsnb_contract.json": contract}
     with quiet_jit() as jit:
         jit.save(jit.script(nn.Linear(2, 2)), str(tmp_path / "foreign.pt"), _extra_files=extra)

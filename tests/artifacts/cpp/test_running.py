@@ -115,8 +115,7 @@ def test_a_foreign_trace_that_tsnb_saved_again_has_no_dtypes_and_runs(loader: Pa
 def test_what_cannot_be_run_is_one_sentence(loader: Path, mean: Path, tmp_path: Path) -> None:
     message = refused(tsnb.CppError, loader, mean, {"ids": torch.ones(1, 2, dtype=torch.int64)})
     assert message == (
-        "The C++ loader ended with exit code 2. It said: "
-        "load_traced: there is no input ids; the trace takes input_ids"
+        "The C++ loader ended with exit code 2. It said: load_traced: there is no input ids; the trace takes input_ids"
     )
     message = refused(tsnb.CppError, loader, mean, {"input_ids": torch.tensor([[1.5]])})
     assert "input_ids has 1.5, which is not a whole number" in message

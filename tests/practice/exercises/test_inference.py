@@ -7,9 +7,7 @@ from typing import Any
 from tests.practice.exercises.judging import judge, mistaken
 
 COUNTED = {"longest": 180, "sorted": 111, "padding": 0.56}
-ALL_ONES = mistaken(
-    "fill-batch", ("**batch", '**{**batch, "attention_mask": torch.ones_like(batch["input_ids"])}')
-)
+ALL_ONES = mistaken("fill-batch", ("**batch", '**{**batch, "attention_mask": torch.ones_like(batch["input_ids"])}'))
 TURNS = "for _ in range(5):\n        for name in same:"
 APART = "for name in same:\n        for _ in range(5):"
 NO_TURNS = mistaken("mend-race", (TURNS, APART))
@@ -34,9 +32,7 @@ ANSWERS: list[tuple[str, Any, str]] = [
     ("plan-batches", lambda lengths, _: [[*range(len(lengths))]], "wrong"),
     (
         "plan-batches",
-        mistaken(
-            "plan-batches", ("lengths.__getitem__", "lambda _: 0"), ("* lengths[index]", f"* max({ROW})")
-        ),
+        mistaken("plan-batches", ("lengths.__getitem__", "lambda _: 0"), ("* lengths[index]", f"* max({ROW})")),
         "padding",
     ),
     ("plan-batches", mistaken("plan-batches", ("* lengths[index]", "* max(lengths)")), "many-batches"),
