@@ -84,35 +84,27 @@ def test_memory(monkeypatch: pytest.MonkeyPatch, limit: int, available: int, sta
     monkeypatch.setattr(checkup, "memory_limit", lambda: float(limit))
     result = CHECKS["memory"]()
     assert result[:2] == (status, f"{min(limit, available):,} MiB available of {limit:,} MiB")
-    assert bool(result[2]) is (status != "ok")
 
 
-def test_python_and_neuron(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_threads_and_neuron(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "python_version", lambda: "3.14.0rc1")
     assert CHECKS["Python"]()[0] == "problem"
+    monkeypatch.setattr(checkup, "usable_cores", lambda: 0)
+    assert CHECKS["threads"]()[0] == "warning"
     monkeypatch.setattr(checkup, "find_spec", lambda name: name == "torch_neuronx" or None)
     assert CHECKS["Neuron"]() == ("ok", "torch_neuronx", "")
 
 
-def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkup, "usable_cores", lambda: 2)
-    for threads, status in ((2, "ok"), (16, "warning")):
-        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
-        assert CHECKS["threads"]()[0] == status
-
-
-@pytest.mark.parametrize(
-    ("installed", "status"), [(("my-compiler", "cmake", "ninja"), "ok"), (("g++", "make"), "warning")]
-)
-def test_build_tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, installed: tuple[str, ...], status: str) -> None:
-    for name in installed:
-        (tmp_path / name).touch(mode=0o755)
+def test_build_tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CXX", "my-compiler -O2")
-    result = CHECKS["C++ tools"]()
-    assert result[0] == status
-    assert all(str(tmp_path / name) in result[1] for name in installed)
-    assert ("no cmake" in result[1], "notebook 03" in result[2]) == (status == "warning",) * 2
+    for name in ("my-compiler", "ninja"):
+        (tmp_path / name).touch(mode=0o755)
+    status, result, advice = CHECKS["C++ tools"]()
+    assert (status, "no cmake" in result, "notebook 03" in advice) == ("warning", True, True)
+    (tmp_path / "cmake").touch(mode=0o755)
+    status, result, _ = CHECKS["C++ tools"]()
+    assert (status, result.count(str(tmp_path))) == ("ok", 3)
 
 
 def test_the_kernel_of_another_environment_is_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -129,9 +121,7 @@ def test_the_kernel_of_another_environment_is_a_warning(monkeypatch: pytest.Monk
 def test_widgets_without_a_front_end_are_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "anywidget").mkdir()
     monkeypatch.setattr(checkup, "jupyter_path", lambda _: [str(tmp_path)])
-    status, result, advice = CHECKS["widgets"]()
-    assert (status, result) == ("problem", "no @jupyter-widgets/jupyterlab-manager")
-    assert "jupyterlab_widgets anywidget" in advice
+    assert CHECKS["widgets"]()[:2] == ("problem", "no @jupyter-widgets/jupyterlab-manager")
 
 
 def test_a_report_as_text_and_as_a_table() -> None:
@@ -142,7 +132,6 @@ def test_a_report_as_text_and_as_a_table() -> None:
     assert max(map(len, lines)) <= 76
     assert lines[-1].startswith("Not ready yet.")
     page = FAKE._repr_html_()
-    assert page.count("<tr>") == 3
     assert all(part in page for part in ("! warning", "no &lt;cmake&gt;<br>Install it.", "Not ready yet."))
 
 

@@ -28,7 +28,6 @@ def test_a_bar_is_the_median_split_into_real_and_padding() -> None:
     assert [bar.get_width() for bar in bars[:4]] == pytest.approx([1, 3, 1, 0])  # a quarter, and all, is real
     assert [bar.get_x() for bar in bars[:4]] == pytest.approx([0, 1, 0, 1])
     assert [bool(bar.get_hatch()) for bar in bars] == [False, True] * 3
-    assert bars[0].get_facecolor() == bars[2].get_facecolor() != bars[4].get_facecolor()
     drawn = figures.svg(figures.benchmark_bars(REPORT), "times")
     for word in ("padded", "planned", "8 bits", "4.00 s", "1.00 s", "· dashed: the limit, 0.40 s"):
         assert word in drawn
@@ -37,7 +36,6 @@ def test_a_bar_is_the_median_split_into_real_and_padding() -> None:
 def test_the_warm_up_is_drawn_in_milliseconds() -> None:
     axes = axes_of(figures.warm_up_curve([0.5, 0.25, 0.01]))
     assert axes.lines[0].get_xydata().tolist() == [[1, 500], [2, 250], [3, 10]]
-    assert axes.get_ylim()[0] == 0
     axes = axes_of(figures.cost_by_batch({1: 0.004, 4: 0.008}, length=32))
     assert list(axes.lines[0].get_ydata()) == [4, 2]
 

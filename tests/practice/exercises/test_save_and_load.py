@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import pytest
 import torch
 
 import tsnb
-from tests.practice.exercises.judging import judge
+from tests.practice.exercises.judging import judge, mistaken
 from tsnb import checks
 from tsnb.practice.exercises import save_and_load
 from tsnb.practice.exercises.base import embedded
@@ -38,54 +37,21 @@ FATES = {
 BERTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
-def run(path: str, rows: list[list[int]], **other: Any) -> Any:
-    """Run rows as they should be, but for what differs."""
-    extra = {"tsnb_contract.json": ""}
-    loaded: Any = torch.jit.load(path, _extra_files=extra)
-    contract = json.loads(extra["tsnb_contract.json"])
-    longest = max(map(len, rows)) + other.get("more", 0)
-
-    def filled(row: list[int], filler: int) -> list[int]:
-        return row + [filler] * (longest - len(row))
-
-    shown, hidden = other.get("mask", (1, 0))
-    made = {
-        "input_ids": [filled(row, contract["pad_token_id"]) for row in rows],
-        "attention_mask": [filled([shown] * len(row), hidden) for row in rows],
-        "token_type_ids": [[0] * longest for _ in rows],
-    }
-    kinds = {name: getattr(torch, kind) for name, kind in contract["dtypes"].items()}
-    inputs = {
-        name: torch.tensor(made[name], dtype=other.get("dtype") or kinds[name])
-        for name in other.get("names", contract["input_names"])
-    }
-    return loaded(**inputs)
-
-
-def running(**other: Any) -> Callable[..., Any]:
-    return lambda path, rows: run(path, rows, **other)[0]
-
-
 def at_once(path: str, rows: list[list[int]]) -> Any:
     return torch.jit.load(path)(input_ids=torch.tensor(rows))[0]
 
 
 ANSWERS: list[tuple[str, Any, str]] = [
-    ("what-travels", TRAVELS, "done"),
     ("what-travels", TRAVELS | {"tokenizer": True, "machine_paths": False}, "with-tokenizer"),
     ("what-travels", TRAVELS | {"python_source": True}, "with-source"),
     ("what-travels", TRAVELS | {"input_names": False}, "without-names"),
     ("what-travels", TRAVELS | {"machine_paths": False}, "without-paths"),
     ("what-travels", TRAVELS | {"operations": False}, "wrong"),
-    ("run-any-file", run, "done"),  # the tuple that the file returns
-    ("run-any-file", running(more=3), "done"),  # more padding than is needed
-    ("run-any-file", running(mask=(1, 1)), "no-mask"),
-    ("run-any-file", running(mask=(0, 1)), "wrong"),
-    ("run-any-file", running(names=BERTS), "other-file"),
-    ("run-any-file", running(dtype=torch.int64), "other-file"),
-    ("run-any-file", lambda path, rows: run(path, rows)[0][0], "type"),
+    ("run-any-file", mistaken("run-any-file", ("(**inputs)[0]", "(**inputs)")), "done"),
+    ("run-any-file", mistaken("run-any-file", ("+ [0] *", "+ [1] *")), "no-mask"),
+    ("run-any-file", mistaken("run-any-file", ("[1] * len(row) + [0]", "[0] * len(row) + [1]")), "wrong"),
+    ("run-any-file", mistaken("run-any-file", ('contract["input_names"]', "made")), "other-file"),
     ("run-any-file", at_once, "raises"),
-    ("who-notices", FATES, "done"),
     ("who-notices", FATES | {"hole_in_weights": "torch", "forged": "digest"}, "torch-notices"),
     ("who-notices", FATES | {"forged": "digest"}, "stops-a-forger"),
     ("who-notices", FATES | {"byte_more": "nothing"}, "by-meaning"),
@@ -105,9 +71,6 @@ def test_stories_happen_to_copies_alone(traced: Callable[..., tsnb.Traced], tmp_
     copies = checks.stories(path, tmp_path / "new")
     assert path.read_bytes() == before
     assert list(copies) == list(FATES)
-    sizes = {story: copy.stat().st_size - len(before) for story, copy in copies.items()}
-    assert (sizes.pop("half") < 0, sizes.pop("byte_more"), set(sizes.values())) == (True, 1, {0})
-    assert tsnb.inspect(copies["forged"]).digest == "matches"
 
 
 @pytest.fixture(scope="module")
