@@ -46,11 +46,7 @@ def main() -> None:
         traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=32))
         bare, ours = str(Path(folder) / "bare.pt"), Path(folder) / "ours.pt"
         print(  # noqa: T201
-            compare(
-                "save",
-                lambda: jit.save(traced.module, bare),
-                lambda: tsnb.save(traced, ours, tokenizer),
-            ),
+            compare("save", lambda: jit.save(traced.module, bare), lambda: tsnb.save(traced, ours, tokenizer)),
             compare("load", lambda: jit.load(bare), lambda: tsnb.load_traced(ours)),
             f"{ours.stat().st_size / 1e6:.1f} MB",
             sep="\n",

@@ -60,9 +60,7 @@ def test_minutes_add_up_and_a_step_names_headings_of_its_notebook(heading: str) 
 
 def test_a_step_takes_at_least_what_its_exercise_promises() -> None:
     promised = re.findall(
-        r"^### (Exercise: .+)\n[\s\S]+?\*(\d+) minutes\.\*$",
-        "\n".join(map(source, ALL_HEADINGS)),
-        flags=re.MULTILINE,
+        r"^### (Exercise: .+)\n[\s\S]+?\*(\d+) minutes\.\*$", "\n".join(map(source, ALL_HEADINGS)), flags=re.MULTILINE
     )
     minutes = {title: int(number) for title, number in promised}
     steps = [(where, int(first)) for name in OUTLINES for first, where, _ in rows(name)]

@@ -126,13 +126,7 @@ def test_no_pickle_makes_it_fail_or_last(tmp_path: Path) -> None:
     cycle: list[object] = []
     cycle.append(cycle)
     memory_for_the_asking = [b"\x80\x02}r\xff\xff\xff\x7f.", b"\x80\x05\x96\0\0\0\0\0\0\0\x01."]
-    contents = [
-        pickle.dumps(doubling, 2),
-        pickle.dumps(cycle, 2),
-        *memory_for_the_asking,
-        b"text",
-        b"\x80\x02)t.",
-    ]
+    contents = [pickle.dumps(doubling, 2), pickle.dumps(cycle, 2), *memory_for_the_asking, b"text", b"\x80\x02)t."]
     begun = time.perf_counter()
     for content in contents:
         assert bare(tmp_path / "bare.pt", content).weights == (("data/0", "", (), "data/0", 4),)

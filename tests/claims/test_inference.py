@@ -86,9 +86,7 @@ def test_the_reader_of_the_exercise_runs_and_is_partly_wrong() -> None:
 
 
 @pytest.mark.claim("sorting-leaves-hardly-any-padding")
-def test_of_a_thousand_texts_in_planned_batches_95_percent_of_the_places_are_real(
-    tokenizer: Any,
-) -> None:
+def test_of_a_thousand_texts_in_planned_batches_95_percent_of_the_places_are_real(tokenizer: Any) -> None:
     lengths = tsnb.token_lengths(tokenizer, corpus.texts(1000)).tolist()
     computed = sum(batch.tokens for batch in plan_dynamic(lengths, MAX_TOKENS))
     assert sum(lengths) / computed >= 0.95
@@ -96,9 +94,7 @@ def test_of_a_thousand_texts_in_planned_batches_95_percent_of_the_places_are_rea
 
 
 @pytest.mark.claim("padding-costs-time")
-def test_a_text_of_128_takes_several_times_as_long_as_one_of_16(
-    seconds: dict[int, float],
-) -> None:
+def test_a_text_of_128_takes_several_times_as_long_as_one_of_16(seconds: dict[int, float]) -> None:
     assert seconds[128] / seconds[16] > 3
 
 
@@ -132,9 +128,7 @@ def test_the_first_two_calls_are_slow_and_the_next_ones_are_not(mini: tsnb.Trace
 
 
 @pytest.mark.claim("planned-batches-beat-padding")
-def test_the_usual_advice_is_the_slowest_and_planned_batches_about_twice_as_fast_or_more(
-    report: Benchmark,
-) -> None:
+def test_the_usual_advice_is_the_slowest_and_planned_batches_about_twice_as_fast_or_more(report: Benchmark) -> None:
     assert report.ratio("runner") > 1.7
     assert min(report.ratio(row.name) for row in report.rows if row.name != "trace-padded") > 1
 
@@ -166,12 +160,7 @@ def test_the_benchmark_of_the_exercise_says_that_the_trace_is_slower_and_it_is_n
 def test_8_bits_differ_by_far_more_than_rounding(load: Load) -> None:
     model, tokenizer = load("tiny-bert", head="masked-lm", torchscript=True)
     report = tsnb.benchmark(
-        model,
-        tokenizer,
-        corpus.texts(1000)[:64],
-        backends=["runner", "int8"],
-        rounds=1,
-        progress=False,
+        model, tokenizer, corpus.texts(1000)[:64], backends=["runner", "int8"], rounds=1, progress=False
     )
     assert report["int8"].difference > 1000 * report["runner"].difference > 0
 

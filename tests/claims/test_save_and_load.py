@@ -203,9 +203,7 @@ def busy(tmp_path: Path) -> tuple[Path, Path, Path]:
 
 
 @pytest.mark.claim("loading-runs-code")
-def test_a_module_can_write_and_read_files_and_be_busy_while_it_is_loaded(
-    busy: tuple[Path, Path, Path],
-) -> None:
+def test_a_module_can_write_and_read_files_and_be_busy_while_it_is_loaded(busy: tuple[Path, Path, Path]) -> None:
     path, written, mine = busy
     tsnb.inspect(path)
     assert not written.exists()  # looking runs nothing

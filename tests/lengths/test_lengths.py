@@ -160,10 +160,7 @@ NOT_RISING = r"Bucket edges must be positive whole numbers that rise, such as \[
         (lambda: length_report(SOME, 0), "max_length must be a whole number of at least 1; got 0."),
         (lambda: length_report(SOME, int(1e30)), r"max_length is 10+\d+, as where there is no limit"),
         (lambda: length_report(SOME, 16, buckets=[16, 8]), NOT_RISING),
-        (
-            lambda: length_report(SOME, 64, buckets=[8, 16]),
-            "has 30 tokens; the last bucket edge is 16.",
-        ),
+        (lambda: length_report(SOME, 64, buckets=[8, 16]), "has 30 tokens; the last bucket edge is 16."),
         (lambda: tsnb.plan_buckets([5], geometry=nn.Linear(2, 2)), r"Geometry.of\(model\); got a Linear"),  # type: ignore[arg-type]
         (lambda: Geometry.of(configured(n_layers=2, dim=8, d_ff=None)), "does not say intermediate"),
     ],

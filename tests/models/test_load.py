@@ -172,10 +172,7 @@ def test_an_unknown_head_or_attention_suggests_a_known_one() -> None:
     ("file", "settings"),
     [
         ("config.json", {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config"}}),
-        (
-            "tokenizer_config.json",
-            {"tokenizer_class": "Mine", "auto_map": {"AutoTokenizer": ["mine.Mine", None]}},
-        ),
+        ("tokenizer_config.json", {"tokenizer_class": "Mine", "auto_map": {"AutoTokenizer": ["mine.Mine", None]}}),
     ],
 )
 def test_code_in_the_folder_is_neither_run_nor_asked_about(

@@ -104,14 +104,7 @@ detection.DEVICES = pathlib.Path(sys.argv[1]) / "dev"
 """
 
 
-def install(
-    folder: Path,
-    package: str,
-    source: str = "",
-    *,
-    compiler: bool = True,
-    device: bool = False,
-) -> None:
+def install(folder: Path, package: str, source: str = "", *, compiler: bool = True, device: bool = False) -> None:
     """Write a package into a folder, with its compiler and a device where they are asked for."""
     (folder / f"{package}.py").write_text(source or WORKING[package], encoding="utf-8")
     if compiler:

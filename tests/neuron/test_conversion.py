@@ -122,9 +122,7 @@ def tiny(load: Callable[..., Any]) -> tuple[Any, dict[str, torch.Tensor]]:
     return model, tsnb.dummy_inputs(tokenizer, model, max_length=16)
 
 
-def test_with_a_device_the_documented_call_is_made_and_the_graph_compared(
-    outcomes: dict[str, Outcome],
-) -> None:
+def test_with_a_device_the_documented_call_is_made_and_the_graph_compared(outcomes: dict[str, Outcome]) -> None:
     call, contract = outcomes["device"]["call"], outcomes["device"]["contract"]
     assert (call["type"], call["args"], call["cpu"]) == ("tuple", None, False)
     assert (contract["target"], contract["fixed_shape"]) == ("inf2", True)

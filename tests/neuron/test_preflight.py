@@ -187,9 +187,7 @@ def test_how_a_kind_of_model_fits(kind: str, on_inf1: str, on_inf2: str) -> None
         assert ("does not name" in finding.why) == (kind == "llama")
 
 
-def test_the_task_is_that_of_the_class_and_one_that_writes_needs_two_graphs(
-    eager: tuple[Any, tsnb.Traced],
-) -> None:
+def test_the_task_is_that_of_the_class_and_one_that_writes_needs_two_graphs(eager: tuple[Any, tsnb.Traced]) -> None:
     assert checked_task(None, type("MarianMTModel", (), {})()) == "seq2seq-lm"
     assert checked_task(None, nn.Linear(2, 2)) == ""
     assert set(CLASSES) | {*tsnb.neuron.SUITED, *WRITING} <= set(facts()["tasks"])

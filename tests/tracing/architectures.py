@@ -14,19 +14,10 @@ if TYPE_CHECKING:
 
 VOCABULARY, POSITIONS = 99, 64
 VOCAB: dict[str, Any] = {"vocab_size": VOCABULARY, "max_position_embeddings": POSITIONS}
-WIDTH: dict[str, Any] = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 37,
-}
+WIDTH: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 37}
 LAYERS: dict[str, Any] = {"num_layers": 2, "num_heads": 2}
 FUNNEL: dict[str, Any] = {"d_model": 32, "n_head": 2, "d_head": 16, "d_inner": 37}
-CANINE: dict[str, Any] = {
-    "max_position_embeddings": POSITIONS,
-    "num_hash_buckets": 64,
-    "local_transformer_stride": 8,
-}
+CANINE: dict[str, Any] = {"max_position_embeddings": POSITIONS, "num_hash_buckets": 64, "local_transformer_stride": 8}
 START: dict[str, Any] = {"pad_token_id": 0, "decoder_start_token_id": 0}
 CODERS: dict[str, Any] = {
     f"{part}_{name}": size

@@ -23,10 +23,7 @@ INF = float("inf")
 X = Contract(("x",), dtypes={"x": "float32"}, input_axes={"x": ("batch", "length")})
 NAMES = ("input_ids", "attention_mask")
 MASKED = Contract(
-    NAMES,
-    dtypes=dict.fromkeys(NAMES, "int64"),
-    input_axes=dict.fromkeys(NAMES, ("batch", "length")),
-    pad_token_id=0,
+    NAMES, dtypes=dict.fromkeys(NAMES, "int64"), input_axes=dict.fromkeys(NAMES, ("batch", "length")), pad_token_id=0
 )
 
 
@@ -116,9 +113,7 @@ def test_a_limit_that_counts_real_tokens_is_not_hidden_by_padding() -> None:
         assert compare(traced, model, (batch, 63)).kind == "unsupported"
 
 
-def test_nothing_of_the_model_or_of_torch_is_changed_and_nothing_is_said(
-    recwarn: pytest.WarningsRecorder,
-) -> None:
+def test_nothing_of_the_model_or_of_torch_is_changed_and_nothing_is_said(recwarn: pytest.WarningsRecorder) -> None:
     model, ids = make_trap(BakedDropout), torch.ones(1, 7, dtype=torch.int64)
     traced = tsnb.trace(model, {"input_ids": ids})
     with quiet_jit() as jit:

@@ -5,13 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from torch import nn
-from transformers import (
-    AutoModel,
-    BartConfig,
-    CLIPTextConfig,
-    GPT2Config,
-    PretrainedConfig,
-)
+from transformers import AutoModel, BartConfig, CLIPTextConfig, GPT2Config, PretrainedConfig
 
 import tsnb
 from tests.tracing.architectures import make
@@ -64,10 +58,7 @@ def test_names_shapes_and_dtypes_in_the_order_of_forward(tiny: Tiny, length: int
     assert list(inputs) == ["input_ids", "attention_mask", "token_type_ids"]
     assert {tuple(tensor.shape) for tensor in inputs.values()} == {(size, length)}
     assert {tensor.dtype for tensor in inputs.values()} == {torch.int64}
-    assert list(tsnb.dummy_inputs(tiny[0], make("distilbert"), max_length=16)) == [
-        "input_ids",
-        "attention_mask",
-    ]
+    assert list(tsnb.dummy_inputs(tiny[0], make("distilbert"), max_length=16)) == ["input_ids", "attention_mask"]
 
 
 def test_padding_is_real_and_masked(tiny: Tiny) -> None:

@@ -27,14 +27,7 @@ RAISES = Verdict(
 )
 OVER = Verdict("unsupported", error="index out of range in self", shapes=(("input_ids", (1, 99)),))
 CONTRACT = Contract(("input_ids",), batch_size=2, length=16, max_positions=64)
-CELLS = {
-    (1, 8): SAME,
-    (1, 16): WRONG,
-    (1, 99): OVER,
-    (2, 8): RAISES,
-    (2, 16): SAME,
-    (2, 99): OVER,
-}
+CELLS = {(1, 8): SAME, (1, 16): WRONG, (1, 99): OVER, (2, 8): RAISES, (2, 16): SAME, (2, 99): OVER}
 MAP = ShapeMap(CELLS, CONTRACT)
 TEXT = """\
 batch \\ length  8   16  99
@@ -120,10 +113,7 @@ class Smaller(nn.Module):
         return self.embeddings(input_ids) * attention_mask.unsqueeze(-1)
 
 
-@pytest.mark.parametrize(
-    "other",
-    [lambda _: make("bert", seed=1), Smaller, lambda _: IntMask()],
-)
+@pytest.mark.parametrize("other", [lambda _: make("bert", seed=1), Smaller, lambda _: IntMask()])
 def test_a_model_that_was_not_traced_is_refused(
     bert: tuple[tsnb.Traced, Any], other: Callable[..., nn.Module]
 ) -> None:

@@ -37,11 +37,7 @@ def henson(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> float:
 
 
 def copied(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    sentences: int = SENTENCES,
-    *,
-    typed: bool = True,
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, sentences: int = SENTENCES, *, typed: bool = True
 ) -> float:
     """Return the share of masked names that the model copies from the other sentence.
 
@@ -80,12 +76,7 @@ def _hits(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pair: corp
     return [bool(hit) for hit in best == ids[places]]
 
 
-def solved(
-    head: str,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    examples: int = SENTENCES,
-) -> float:
+def solved(head: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, examples: int = SENTENCES) -> float:
     """Return the share of held-out examples that a head gets right from end to end.
 
     For a question that is the first and the last piece of the answer, for tags every one of a text.

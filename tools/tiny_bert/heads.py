@@ -35,13 +35,7 @@ class Task(NamedTuple):
     names: tuple[str, ...] = ()
 
     def batch(
-        self,
-        tokenizer: BertTokenizerFast,
-        rng: random.Random,
-        size: int,
-        most: int = LONG,
-        *,
-        unseen: bool = False,
+        self, tokenizer: BertTokenizerFast, rng: random.Random, size: int, most: int = LONG, *, unseen: bool = False
     ) -> Batch:
         """Draw examples with texts of about one length, as tensors with labels.
 
@@ -64,11 +58,7 @@ def encode_asked(tokenizer: BertTokenizerFast, examples: list[tasks.Asked]) -> B
     encoded = tokenizer(*columns, padding=True, return_tensors="pt")
     starts = [encoded.char_to_token(row, example.start, 1) for row, example in enumerate(examples)]
     ends = [encoded.char_to_token(row, example.end - 1, 1) for row, example in enumerate(examples)]
-    return {
-        **encoded,
-        "start_positions": torch.tensor(starts),
-        "end_positions": torch.tensor(ends),
-    }
+    return {**encoded, "start_positions": torch.tensor(starts), "end_positions": torch.tensor(ends)}
 
 
 def encode_paired(tokenizer: BertTokenizerFast, examples: list[tasks.Paired]) -> Batch:

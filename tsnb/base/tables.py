@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from html import escape
 from typing import TYPE_CHECKING
@@ -79,3 +80,12 @@ def listed(numbers: Iterable[int]) -> str:
 
 def _row(cells: Sequence[str], tag: str = "td") -> str:
     return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
+
+
+def marked(text: str) -> str:
+    """Return a sentence as HTML, with what stands between backticks as code.
+
+    >>> marked("`a < b` & so on")
+    '<code>a &lt; b</code> &amp; so on'
+    """
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text, quote=False))

@@ -158,11 +158,7 @@ def _python() -> Finding:
     result = f"{version} on {platform.platform()}"
     if SpecifierSet(allowed).contains(version, prereleases=True):
         return "ok", result, ""
-    return (
-        "problem",
-        result,
-        f"Make a new environment with Python {allowed}: torch.jit does not support 3.14.",
-    )
+    return ("problem", result, f"Make a new environment with Python {allowed}: torch.jit does not support 3.14.")
 
 
 def _packages() -> Finding:
@@ -239,11 +235,7 @@ def _build_tools() -> Finding:
 
 def _neuron() -> Finding:
     present = ", ".join(name for name in NEURON if find_spec(name))
-    return (
-        "ok",
-        present or "not installed",
-        "" if present else "Only needed on AWS; notebook 05 works without.",
-    )
+    return ("ok", present or "not installed", "" if present else "Only needed on AWS; notebook 05 works without.")
 
 
 def _threads() -> Finding:

@@ -230,12 +230,7 @@ def _run_one(path: Path, notebook: NotebookNode, timeout: int, tick: Callable[[]
         transport_encryption="auto" if zmq.has("curve") else "disabled",  # ipykernel warns without
     )
     client = NotebookClient(
-        notebook,
-        km=manager,
-        timeout=timeout,
-        startup_timeout=STARTUP,
-        coalesce_streams=True,
-        store_widget_state=False,
+        notebook, km=manager, timeout=timeout, startup_timeout=STARTUP, coalesce_streams=True, store_widget_state=False
     )
     result, begin = Result(path.stem), perf_counter()
     with ThreadPoolExecutor(1) as pool:

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 BASELINE = "trace-padded"
 COLUMNS = ("backend", "round", "seconds", "computed", "real", "difference", "exact")
 NUMBERS = ("median s", "spread s", "first s", "× usual", "real / computed", "of the limit", "difference")
-UNKNOWN = float("nan")
 BEGINNING, WIDTH = 40, 200  # characters of a text, and of somebody else's error, in a sentence
 
 
@@ -314,10 +313,7 @@ def _known(backends: Iterable[str]) -> list[str]:
 
 
 def _dynamic_trace(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    texts: Sequence[str],
-    lengths: NDArray[np.int64],
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], lengths: NDArray[np.int64]
 ) -> Traced:
     """Trace the model with its longest text; the trace takes other shapes, or an error says why not."""
     index, limit = int(lengths.argmax()), max_positions(model)
@@ -367,7 +363,7 @@ def _limit(model: PreTrainedModel, lengths: NDArray[np.int64]) -> tuple[float, f
     try:
         geometry = Geometry.of(model)
     except InputError:
-        return UNKNOWN, UNKNOWN
+        return np.nan, np.nan
     return float(flops(lengths, geometry).sum()), matmul_peak(geometry)
 
 

@@ -226,10 +226,7 @@ class Runner:
         """
         import torch
 
-        fillers = {
-            "input_ids": self.tokenizer.pad_token_id,
-            "token_type_ids": self.tokenizer.pad_token_type_id,
-        }
+        fillers = {"input_ids": self.tokenizer.pad_token_id, "token_type_ids": self.tokenizer.pad_token_type_id}
         filler, left = int(fillers.get(name, 0)), self.tokenizer.padding_side == "left"
         padded = []
         for index in batch.indices:

@@ -252,11 +252,7 @@ def presets(lengths: Lengths, limit: int | None = None) -> dict[str, int]:
 
 
 def length_report(
-    lengths: Lengths,
-    max_length: int,
-    *,
-    geometry: Geometry | None = None,
-    buckets: Sequence[int] | None = None,
+    lengths: Lengths, max_length: int, *, geometry: Geometry | None = None, buckets: Sequence[int] | None = None
 ) -> LengthReport:
     """Return what is cut at a max length, and what padding to it, or to buckets, costs.
 

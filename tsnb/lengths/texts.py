@@ -114,10 +114,7 @@ def _csv_rows(text: str, _: str) -> Rows:
                 header = row
                 yield line, dict.fromkeys(header, "")
             elif len(row) > len(header):
-                yield (
-                    line,
-                    "the row has more fields than the header. A text with commas needs quotation marks.",
-                )
+                yield (line, "the row has more fields than the header. A text with commas needs quotation marks.")
             elif row:
                 yield line, dict(zip(header, row, strict=False))
             line = reader.line_num + 1

@@ -5,19 +5,13 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
 
 from tsnb.base.errors import ModelError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SECONDS = 4.0
 SAFE = "*.safetensors"
 PICKLED = "*.bin"
 OTHER_FILES = ("*.json", "*.txt", "*.model")
-
-Result = TypeVar("Result")
 
 
 def fetch(name: str) -> Path:
@@ -33,14 +27,13 @@ def fetch(name: str) -> Path:
     ModelError
         The hub does not answer within `SECONDS`, or does not know the model.
     """
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
     try:
         if (cached := _cached(name)) is not None:
             return cached
-        listed = _within(SECONDS, lambda: HfApi().list_repo_files(name))
-        weights = SAFE if any(file.endswith(".safetensors") for file in listed) else PICKLED
+        weights = SAFE if any(file.endswith(".safetensors") for file in _files(name)) else PICKLED
         return Path(snapshot_download(name, allow_patterns=[*OTHER_FILES, weights]))
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise ModelError(f"The hub knows no public model {name}. Check the spelling (owner/name).") from error
@@ -68,18 +61,20 @@ def _cached(name: str) -> Path | None:
     return folder if has_weights(folder) else None
 
 
-def _within(seconds: float, question: Callable[[], Result]) -> Result:
-    """Return what a call returns, or raise TimeoutError where it takes longer than `seconds`.
+def _files(name: str) -> list[str]:
+    """Return the files that the hub has of a model, or raise a TimeoutError after `SECONDS`.
 
     The timeout of an HTTP library does not bound the look-up of the host's name; this does.
     """
-    answer: Future[Result] = Future()
+    from huggingface_hub import HfApi
+
+    answer: Future[list[str]] = Future()
 
     def run() -> None:
         try:
-            answer.set_result(question())
+            answer.set_result(HfApi().list_repo_files(name))
         except Exception as error:  # noqa: BLE001, raised where the answer is waited for
             answer.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
-    return answer.result(seconds)
+    return answer.result(SECONDS)

@@ -32,12 +32,7 @@ CLASSES = {
 }
 EMBEDDED = "tiny-bert"
 MINI = "bert-mini"
-MINI_GEOMETRY = {
-    "hidden_size": 384,
-    "num_hidden_layers": 6,
-    "num_attention_heads": 12,
-    "intermediate_size": 1536,
-}
+MINI_GEOMETRY = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
 SEED = 0
 
 

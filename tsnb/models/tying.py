@@ -82,10 +82,8 @@ class TyingReport:
             return f"<p>{self}</p>"
         boxes = []
         for first, names in tensors.items():
-            label = f"{sizes[first]:,} bytes at …{self.addresses[first] & 0xFFFFFF:06x}"
-            colour = ORANGE
-            if len(names) > 1:
-                label, colour = f"{label}, {len(names)} names", BLUE
+            label = f"{sizes[first]:,} bytes at …{self.addresses[first] & 0xFFFFFF:06x}, names: {len(names)}"
+            colour = BLUE if len(names) > 1 else ORANGE
             width = 60 * sizes[first] / max(sizes.values())
             box = f"width: {width:.2f}%; min-width: 1px; border: 1px solid; background: {colour}73"
             boxes.append(

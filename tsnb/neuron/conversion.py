@@ -31,12 +31,7 @@ REFUSAL = "Stand-in for a Neuron graph, on the CPU"
 
 
 def convert(
-    model: nn.Module,
-    inputs: Tensors,
-    target: str = "inf2",
-    *,
-    tolerance: float | None = None,
-    **options: Any,
+    model: nn.Module, inputs: Tensors, target: str = "inf2", *, tolerance: float | None = None, **options: Any
 ) -> Traced:
     """Compile a model for a Neuron device of the second generation, with `torch_neuronx.trace`.
 

@@ -40,8 +40,8 @@ from typing import TYPE_CHECKING, Any
 
 from tsnb.base.errors import ExerciseError
 from tsnb.base.files import write_text
-from tsnb.base.markup import marked
 from tsnb.base.palette import GREEN, GREY, VERMILION
+from tsnb.base.tables import marked
 from tsnb.practice.exercises import exercise, exercises, questions
 from tsnb.practice.progress import progress_in
 from tsnb.practice.record import HINT, record

@@ -87,9 +87,7 @@ class ShapeError:
 
 
 def explain(
-    error: BaseException | str,
-    traced: Traced | None = None,
-    inputs: Mapping[str, torch.Tensor] | None = None,
+    error: BaseException | str, traced: Traced | None = None, inputs: Mapping[str, torch.Tensor] | None = None
 ) -> ShapeError:
     """Take a TorchScript shape error apart.
 

@@ -18,13 +18,7 @@ from tsnb.models.load import quiet_transformers
 from tsnb.tracing.compare import TOLERANCE, Verdict, compare
 from tsnb.tracing.contract import Contract, axes_by_size, batch_and_length, input_axes, versions
 from tsnb.tracing.graphs import fixed_devices
-from tsnb.tracing.inputs import (
-    PAIR,
-    checked_tensors,
-    in_forward_order,
-    is_positive_int,
-    max_positions,
-)
+from tsnb.tracing.inputs import PAIR, checked_tensors, in_forward_order, is_positive_int, max_positions
 from tsnb.tracing.outputs import flatten, largest_difference, run, traceable
 from tsnb.tracing.traced import Traced, TraceWarning, check_eval, checked_module, dtype_name
 

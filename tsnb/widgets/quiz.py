@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ipywidgets import HTML, Layout, RadioButtons
 
-from tsnb.base.markup import marked
+from tsnb.base.tables import marked
 from tsnb.widgets.base import View, live_region
 
 if TYPE_CHECKING:

@@ -294,10 +294,7 @@ class ShapeErrorExplorer(View):
 
 
 def _yours(
-    traced: Traced | None,
-    model: nn.Module | None,
-    lengths: Sequence[int] | None,
-    batch_sizes: Sequence[int] | None,
+    traced: Traced | None, model: nn.Module | None, lengths: Sequence[int] | None, batch_sizes: Sequence[int] | None
 ) -> Subject | None:
     """Return the reader's own subject, or say what is wrong with it before anything runs."""
     if traced is None and model is None:

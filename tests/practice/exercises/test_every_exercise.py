@@ -48,10 +48,7 @@ def evaluate(source: str, namespace: dict[str, Any]) -> Any:
 
 @pytest.fixture
 def names(
-    request: pytest.FixtureRequest,
-    load: Callable[..., Any],
-    traced: Callable[..., tsnb.Traced],
-    tmp_path: Path,
+    request: pytest.FixtureRequest, load: Callable[..., Any], traced: Callable[..., tsnb.Traced], tmp_path: Path
 ) -> Callable[[str], dict[str, Any]]:
     """Return what a notebook's first cell defines, and what its exercises use of later ones."""
 

@@ -171,10 +171,7 @@ def first_of(conditions: Mapping[str, object], otherwise: str) -> str:
 
 
 def compare_guesses(
-    answer: Any,
-    truth: Mapping[Any, object],
-    choices: Collection[object],
-    mistakes: Mapping[Any, str],
+    answer: Any, truth: Mapping[Any, object], choices: Collection[object], mistakes: Mapping[Any, str]
 ) -> Outcome:
     """Compare a dict of guesses with what was measured; `mistakes` names some wrong pairs of key and guess.
 

@@ -64,10 +64,7 @@ def shares_storage(answer: Any) -> Outcome:
     results = {name: call(answer, weight, other) for name, other in others.items()}
     if not isinstance(results["itself"], bool):
         return Outcome("not-a-bool", kind=type(results["itself"]).__name__)
-    mistakes = {
-        "equal-numbers": results["clone"],
-        "first-number": not results["rows"],
-    }
+    mistakes = {"equal-numbers": results["clone"], "first-number": not results["rows"]}
     right = not results["clone"] and all(shared for name, shared in results.items() if name != "clone")
     return Outcome(first_of(mistakes, "done" if right else "wrong"), results=results)
 

@@ -7,16 +7,7 @@ from math import nan
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from tsnb.practice.exercises.base import (
-    Outcome,
-    call,
-    compare_guesses,
-    distance,
-    embedded,
-    first_of,
-    fits,
-    listed,
-)
+from tsnb.practice.exercises.base import Outcome, call, compare_guesses, distance, embedded, first_of, fits, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -124,11 +115,7 @@ def pass_preflight(answer: Any) -> Outcome:
     report = preflight(traced, "inf1", model)
     blockers = len(report.of("blocker"))
     right = difference < TOLERANCE and not blockers
-    conditions = {
-        "still-fused": SDPA in outside,
-        "no-mask": unmasked < TOLERANCE < difference,
-        "unlisted": outside,
-    }
+    conditions = {"still-fused": SDPA in outside, "no-mask": unmasked < TOLERANCE < difference, "unlisted": outside}
     return Outcome(
         first_of(conditions, "done" if right else "wrong"),
         difference=difference,

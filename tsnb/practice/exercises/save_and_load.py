@@ -11,16 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from tsnb.practice.exercises.base import (
-    Outcome,
-    call,
-    compare_guesses,
-    distance,
-    embedded,
-    first_of,
-    fits,
-    short_text,
-)
+from tsnb.practice.exercises.base import Outcome, call, compare_guesses, distance, embedded, first_of, fits, short_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -129,11 +120,7 @@ def _files() -> dict[str, tuple[Path, list[list[int]], list[Tensor]]]:
         rows, expected = [], []
         for length in LENGTHS:
             ids = torch.randint(10, vocabulary, (1, length), generator=draw)
-            made = {
-                "input_ids": ids,
-                "attention_mask": torch.ones_like(ids, dtype=dtype),
-                "token_type_ids": ids * 0,
-            }
+            made = {"input_ids": ids, "attention_mask": torch.ones_like(ids, dtype=dtype), "token_type_ids": ids * 0}
             inputs = {name: tensor for name, tensor in made.items() if name in names}
             rows.append(ids[0].tolist())
             with torch.no_grad():
