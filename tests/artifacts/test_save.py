@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import warnings
+import zipfile
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 import torch
@@ -14,8 +17,11 @@ from torch import nn
 
 import tsnb
 from tests.artifacts.test_archive import refused, without_rights
+from tests.tracing import architectures
+from tests.tracing.architectures import make
 from tsnb.artifacts.archive import MEMBER, append_digest
 from tsnb.artifacts.save import OtherDeviceWarning, OtherVersionWarning
+from tsnb.models.load import Head, quiet_transformers
 from tsnb.tracing.traced import quiet_jit
 
 if TYPE_CHECKING:
@@ -24,6 +30,26 @@ if TYPE_CHECKING:
 
     Traces = Callable[..., tsnb.Traced]
 
+ANSWER = """
+import sys
+from pathlib import Path
+import torch, tsnb
+torch.set_num_threads(1)
+for path in sorted(Path(sys.argv[1]).glob("*.pt")):
+    inputs, expected = torch.load(path.with_suffix(".expected"))
+    outputs = tsnb.load_traced(path)(**inputs)
+    pairs = zip(outputs.values(), expected.values(), strict=True)
+    print(path.stem, list(outputs) == list(expected) and all(torch.equal(*pair) for pair in pairs))
+"""
+PLAIN = """
+import json, sys, torch
+extra = {"tsnb_contract.json": ""}
+module = torch.jit.load(sys.argv[1], _extra_files=extra)
+inputs, expected = torch.load(sys.argv[2])
+[output] = module(**inputs)
+print(torch.equal(output, expected["logits"]), json.loads(extra["tsnb_contract.json"])["length"])
+print("tsnb" in sys.modules, "transformers" in sys.modules)
+"""
 FULL = """
 import resource, sys, tsnb
 traced = tsnb.load_traced(sys.argv[1])
@@ -33,6 +59,7 @@ try:
 except tsnb.ArtifactError as error:
     print(error)
 """
+ROUND_TRIP = ("distilbert", "roberta", "deberta-v2", "t5-encoder", "marian", "longformer", "canine")
 
 
 @pytest.fixture
@@ -62,18 +89,42 @@ def plain_save(module: Any, path: Path, extra: dict[str, str] | None = None) -> 
 # What was saved is what is loaded
 
 
+def test_outputs_are_equal_bit_for_bit_in_another_process(
+    traced: Traces, python: Callable[..., str], tmp_path: Path
+) -> None:
+    traces = {head: traced(head) for head in get_args(Head)}
+    with quiet_transformers(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in ROUND_TRIP:
+            traces[name] = tsnb.trace(make(name), architectures.example(name))
+    for name, trace in traces.items():
+        inputs = example(trace)
+        torch.save((inputs, trace(**inputs)), tmp_path / f"{name}.expected")
+        tsnb.save(trace, tmp_path / f"{name}.pt")
+    assert python(ANSWER, tmp_path).splitlines() == [f"{name} True" for name in sorted(traces)]
+
+
+def test_plain_torch_reads_the_trace_and_its_contract(
+    traced: Traces, saved: Path, python: Callable[..., str], tmp_path: Path
+) -> None:
+    inputs = example(traced())
+    torch.save((inputs, traced()(**inputs)), tmp_path / "expected")
+    printed = python(PLAIN, saved, tmp_path / "expected")
+    assert printed.splitlines() == ["True 24", "False False"]
+
+
 def test_a_loaded_trace_and_its_tokenizer_are_saved_again(
     traced: Traces, load: Callable[..., Any], saved: Path
 ) -> None:
     loaded, tokenizer = tsnb.load_traced(saved), tsnb.load_tokenizer(saved)
     assert loaded.contract == traced().contract
-    assert torch.equal(loaded(**example(loaded))["logits"], traced()(**example(loaded))["logits"])
     assert len(tsnb.tying(loaded.module).tied) >= 1
+    texts = ["Who was Jim Henson ?", "unheard of, [MASK] 한국어"]
     more = tsnb.Traced(loaded.module, loaded.contract.with_verified([(4, 8)]))
     again = tsnb.save(more, saved, tokenizer)
     assert set(tsnb.load_traced(again).contract.verified) - set(loaded.contract.verified) == {(4, 8)}
-    text = "unheard of, [MASK] 한국어"
-    assert tsnb.load_tokenizer(again)(text) == tokenizer(text) == load()[1](text)
+    assert tsnb.load_tokenizer(again)(texts) == tokenizer(texts) == load()[1](texts)
+    assert type(tokenizer) is type(load()[1])
 
 
 def test_where_a_file_is_written(
@@ -104,15 +155,17 @@ def test_a_file_of_somebody_else_is_loaded_and_called_by_name(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("made", "onto", "words"),
     [
-        ((torch.__version__.partition("+")[0] + "+other", "cpu"), "cpu", []),
-        (("2.6.0", "cuda:0"), "cpu", ["was made with torch 2.6.0", "puts tensors on cuda:0"]),
-        (("", "cpu"), "meta", ["is loaded onto meta"]),
+        ((torch.__version__.partition("+")[0] + "+other", ("cpu",)), "cpu", []),
+        (("", ()), "meta", []),
+        (("2.6.0", ()), "cpu", ["was made with torch 2.6.0"]),
+        (("", ("cuda:0",)), "cpu", ["puts tensors on cuda:0"]),
+        (("", ("cpu",)), "meta", ["is loaded onto meta"]),
     ],
 )
 def test_another_torch_or_device_than_the_file_s_is_told_on_loading(
-    linear: tsnb.Traced, tmp_path: Path, made: tuple[str, str], onto: str, words: list[str]
+    linear: tsnb.Traced, tmp_path: Path, made: tuple[str, tuple[str, ...]], onto: str, words: list[str]
 ) -> None:
-    contract = replace(linear.contract, versions={"torch": made[0]}, devices=made[1:])
+    contract = replace(linear.contract, versions={"torch": made[0]}, devices=made[1])
     path = tsnb.save(tsnb.Traced(linear.module, contract), tmp_path / "linear.pt")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -126,44 +179,59 @@ def test_another_torch_or_device_than_the_file_s_is_told_on_loading(
 # What cannot be saved, and that nothing is lost
 
 
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), tsnb.ArtifactError),
+        (RuntimeError("unexpected pos 64 vs 0"), tsnb.ArtifactError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+    ],
+)
 def test_a_failure_half_way_leaves_the_old_file_and_nothing_else(
-    linear: tsnb.Traced, saved: Path, monkeypatch: pytest.MonkeyPatch
+    linear: tsnb.Traced,
+    saved: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: BaseException,
+    expected: type[BaseException],
 ) -> None:
-    failures = [KeyboardInterrupt(), RuntimeError("unexpected pos 64 vs 0")]
-
     def half(_: object, path: str, **__: object) -> None:
         with open(path, "wb") as file:  # noqa: PTH123, as torch does
             file.write(b"PK\x03\x04 and no more")
-        raise failures.pop()
+        raise failure
 
     before = saved.read_bytes()
     monkeypatch.setattr(torch.jit, "save", half)
-    for expected in (tsnb.ArtifactError, KeyboardInterrupt):
-        with pytest.raises(expected):
-            tsnb.save(linear, saved)
-        assert saved.read_bytes() == before
-        assert [path.name for path in saved.parent.iterdir()] == ["bert.pt"]
+    with pytest.raises(expected):
+        tsnb.save(linear, saved)
+    assert saved.read_bytes() == before
+    assert [path.name for path in saved.parent.iterdir()] == ["bert.pt"]
 
 
 def test_a_full_disk_costs_neither_the_process_nor_the_old_file(
-    linear: tsnb.Traced, saved: Path, tmp_path: Path, python: Callable[..., str]
+    linear: tsnb.Traced, saved: Path, tmp_path: Path, python: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tsnb.save(linear, tmp_path / "target" / "bert.pt")
     before = path.read_bytes()
     printed = python(FULL, saved, path)  # where torch met the full disk, it ended the process
     assert printed.startswith(f"{path} cannot be written: {os.strerror(errno.EFBIG)}.")
+    monkeypatch.delattr(os, "posix_fallocate")  # as on macOS and Windows
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000))
+    assert f"cannot be written: {os.strerror(errno.ENOSPC)}." in refused(tsnb.save, linear, path)
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == ["bert.pt"]
 
 
-def test_what_is_reserved_is_enough(traced: Traces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("frozen", [False, True])
+def test_what_is_reserved_is_enough(
+    traced: Traces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, frozen: bool
+) -> None:
     reserved: list[int] = []
     monkeypatch.setattr(os, "posix_fallocate", lambda _file, _start, size: reserved.append(size))
+    module = traced().module
     with quiet_jit() as jit:
-        frozen = jit.freeze(traced().module)  # its weights are constants
-    for module in (traced().module, frozen):
-        path = tsnb.save(tsnb.Traced(module, traced().contract), tmp_path / "bert.pt")
-        assert 3_000_000 < path.stat().st_size < reserved.pop() < path.stat().st_size + 9_000_000
+        module = jit.freeze(module) if frozen else module
+    path = tsnb.save(tsnb.Traced(module, traced().contract), tmp_path / "bert.pt")
+    assert 3_000_000 < path.stat().st_size < reserved[0] < path.stat().st_size + 9_000_000
 
 
 def test_where_nothing_can_be_written(linear: tsnb.Traced, saved: Path, tmp_path: Path) -> None:
@@ -177,7 +245,8 @@ def test_where_nothing_can_be_written(linear: tsnb.Traced, saved: Path, tmp_path
     assert "no file but a device" in refused(tsnb.save, linear, tmp_path / "pipe")
     with without_rights():
         assert "Permission denied" in refused(tsnb.save, linear, tmp_path / "fixed" / "linear.pt")
-    assert "got None" in refused(tsnb.save, linear, None)
+    for path in (None, 5, "a\0b", "~nobody-of-that-name/bert.pt"):
+        assert f"got {path!r}" in refused(tsnb.save, linear, path)
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -186,6 +255,7 @@ def test_something_else_than_a_trace_or_a_tokenizer(
 ) -> None:
     path = tmp_path / "linear.pt"
     assert "got TopLevelTracedModule" in refused(tsnb.save, linear.module, path)
+    assert "Expected a tokenizer" in refused(tsnb.save, linear, path, "bert-base")
     assert "Expected a tokenizer" in refused(tsnb.save, linear, path, load()[0])
     assert list(tmp_path.iterdir()) == []
 
@@ -199,6 +269,10 @@ class Korean(nn.Module):
 
 def test_names_that_torch_could_not_read_again(tmp_path: Path) -> None:
     traced = tsnb.trace(Korean().eval(), {"문장": torch.ones(1, 2)})
+    plain = plain_save(traced.module, tmp_path / "plain.pt")
+    with pytest.raises(RuntimeError):
+        torch.jit.load(str(plain))
+    plain.unlink()
     assert "has the name 문장" in refused(tsnb.save, traced, tmp_path / "bert.pt")
     assert not list(tmp_path.iterdir())
 
@@ -206,27 +280,55 @@ def test_names_that_torch_could_not_read_again(tmp_path: Path) -> None:
 # What cannot be loaded
 
 
+class Going(nn.Module):
+    """A module with a method, and no forward."""
+
+    @torch.jit.export
+    def go(self, x: torch.Tensor) -> torch.Tensor:
+        return x + 1
+
+
 def test_a_file_without_a_forward(tmp_path: Path) -> None:
-    with quiet_jit() as jit:
-        path = plain_save(jit.script(nn.Module()), tmp_path / "empty.pt")
+    with quiet_jit() as jit, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = plain_save(jit.script(Going()), tmp_path / "going.pt")
     assert "without a forward" in refused(tsnb.load_traced, path)
 
 
-@pytest.mark.parametrize("text", ["{", '{"input_names": ["x"], "from_the_future": 1}'])
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"input_names": ["x"], "from_the_future": 1}'])
 def test_a_contract_that_was_tampered_with(linear: tsnb.Traced, tmp_path: Path, text: str) -> None:
     path = plain_save(linear.module, tmp_path / "linear.pt", {MEMBER: text})
     assert "the contract inside cannot be read" in refused(tsnb.load_traced, path)
 
 
-def test_a_device_that_is_not_there(saved: Path) -> None:
-    assert f"cannot load {saved} onto gpu. torch said: " in refused(tsnb.load_traced, saved, "gpu")
+def test_torch_does_not_see_a_damaged_file(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.jit, "load", lambda *_, **__: pytest.fail("torch was asked"))
+    saved.write_bytes(saved.read_bytes().replace(b"jim", b"tim"))
+    assert "bytes were changed" in refused(tsnb.load_traced, saved)
+    assert "bytes were changed" in refused(tsnb.load_tokenizer, saved)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:0"])
+def test_a_device_that_is_not_there(saved: Path, device: str) -> None:
+    assert f"cannot load {saved} onto {device}. torch said: " in refused(tsnb.load_traced, saved, device)
+
+
+def test_a_whole_file_that_torch_cannot_read(tmp_path: Path) -> None:
+    path = tmp_path / "bare.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("code/a.py", "constants.pkl", "data.pkl", "version"):
+            archive.writestr(f"bare/{name}", "3")
+    assert f"cannot load {path} onto cpu" in refused(tsnb.load_traced, path)
 
 
 def test_a_tokenizer_that_transformers_cannot_load_and_names_that_leave_its_folder(
     linear: tsnb.Traced, tmp_path: Path
 ) -> None:
-    extra = {"tokenizer/tokenizer.json": "{", "tokenizer/../../../../../evil.txt": "text"}
-    extra |= {MEMBER: linear.contract.to_json()}
+    extra = {
+        MEMBER: linear.contract.to_json(),
+        "tokenizer/tokenizer.json": "{",
+        "tokenizer/../../../../../evil.txt": "text",
+    }
     path = plain_save(linear.module, tmp_path / "linear.pt", extra)
     assert "holds a tokenizer that this transformers cannot load" in refused(tsnb.load_tokenizer, path)
     assert not [parent for parent in tmp_path.parents if (parent / "evil.txt").exists()]

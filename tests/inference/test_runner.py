@@ -75,7 +75,6 @@ def test_the_results_equal_the_model_text_by_text(
     model, tokenizer = load(head=head)
     runner = runners(head, lengths)
     assert runner.dynamic is not bool(lengths)
-    assert runner([]) == []
     for text, result in zip(TEXTS, runner(TEXTS), strict=True):
         with torch.no_grad():
             eager = model(**encode(tokenizer, text))
@@ -83,6 +82,12 @@ def test_the_results_equal_the_model_text_by_text(
         for name, tensor in result.items():
             assert tensor.shape == eager[name][0].shape  # the text's own length: no padding
             assert torch.allclose(tensor, eager[name][0], atol=1e-4)
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_any_number_of_texts_fills_a_static_batch(runners: Runners, count: int) -> None:
+    results = runners("sequence-classification", (LENGTH,))(["jim henson"] * count)
+    assert [result["logits"].shape for result in results] == [(2,)] * count
 
 
 def test_a_tokenizer_that_pads_on_the_left(traced: Traces) -> None:
@@ -102,11 +107,21 @@ def test_a_saved_trace_runs_too(runners: Runners, traced: Traces, tmp_path: Any,
     assert torch.allclose(again["logits"], before["logits"], atol=1e-5)
 
 
-def test_rounding_is_not_taken_for_a_difference() -> None:
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.half])
+def test_rounding_is_not_taken_for_a_difference(dtype: torch.dtype) -> None:
     model, tokenizer = tsnb.load("tiny-bert")
-    traced = tsnb.trace(model.to(torch.bfloat16), tsnb.dummy_inputs(tokenizer, model, max_length=16))
+    traced = tsnb.trace(model.to(dtype), tsnb.dummy_inputs(tokenizer, model, max_length=16))
     dynamic = replace(traced, contract=replace(traced.contract, verified=((1, 8), (2, 16))))
     assert tsnb.Runner(dynamic, tokenizer).dynamic
+
+
+def test_the_work_is_counted(load: Callable[..., Any], runners: Runners) -> None:
+    runner, tokenizer = runners(), load()[1]
+    runner(TEXTS)
+    assert runner.work.real == sum(encode(tokenizer, text)["input_ids"].numel() for text in TEXTS)
+    assert runner.work.real < runner.work.computed
+    runner([])
+    assert runner.work.share == 1.0
 
 
 def test_an_iterator_gives_the_same_as_a_list_window_by_window(
@@ -156,9 +171,16 @@ def test_a_text_over_the_limit_is_cut_only_when_asked(runners: Runners) -> None:
     assert len(result["logits"]) == 512
 
 
-def test_what_a_runner_cannot_be_made_of(load: Callable[..., Any], traced: Traces) -> None:
-    assert "got no trace" in unbuilt([], load()[1])
-    assert "tsnb.trace or tsnb.load_traced returns; got str" in unbuilt("model.pt", load()[1])
+@pytest.mark.parametrize(
+    ("trace", "message"), [([], "got no trace"), ("model.pt", "tsnb.trace or tsnb.load_traced returns; got str")]
+)
+def test_what_is_no_trace(load: Callable[..., Any], trace: Any, message: str) -> None:
+    assert message in unbuilt(trace, load()[1])
+
+
+def test_too_little_is_known_of_a_trace_or_what_is_no_tokenizer_or_no_number(
+    load: Callable[..., Any], traced: Traces
+) -> None:
     unknown = replace(traced(), contract=replace(traced().contract, known=False))
     assert "needs a trace with a known contract" in unbuilt(unknown, load()[1])
     assert "takes the model's tokenizer" in unbuilt(traced(), None)
@@ -170,12 +192,14 @@ def test_a_tokenizer_that_makes_other_inputs_or_cannot_pad(traced: Traces) -> No
     tokenizer.pad_token = None
     assert "no pad token" in unbuilt(traced(), tokenizer)
     tokenizer.model_input_names = ["input_ids", "attention_mask"]
-    assert "takes token_type_ids, which this tokenizer does not make" in unbuilt(traced(), tokenizer)
+    message = unbuilt(traced(), tokenizer)
+    assert "takes token_type_ids, which this tokenizer does not make" in message
 
 
 def test_a_trace_without_the_mask_that_the_tokenizer_makes(load: Callable[..., Any]) -> None:
     model, tokenizer = load()
-    traced = tsnb.trace(model, {"input_ids": torch.full((1, 16), 7)})
+    inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16)
+    traced = tsnb.trace(model, {"input_ids": inputs["input_ids"]})
     assert "takes no attention_mask" in unbuilt(traced, tokenizer)
 
 

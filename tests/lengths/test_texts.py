@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,9 +24,9 @@ def made(folder: Path, name: str, content: str | bytes) -> Path:
     return path
 
 
-def refused(path: Path) -> str:
+def refused(path: Path, column: str = "text") -> str:
     with pytest.raises(tsnb.InputError) as caught:
-        read_texts(path)
+        read_texts(path, column)
     sentence = str(caught.value)
     assert str(path) in sentence
     assert "\n" not in sentence
@@ -36,10 +37,13 @@ def refused(path: Path) -> str:
     ("name", "content", "expected"),
     [
         ("A.TXT", "one\n\n  two \n \t\nthree", ["one", "two", "three"]),
+        ("a.txt", "one\r\ntwo\rthree\r\n", ["one", "two", "three"]),
         ("a.txt", "one\u2028still one\x0band still\n", ["one\u2028still one\x0band still"]),
         ("a.csv", f'id,text\n1,"{PRICE}"\n2,"say ""hi"""\n', [PRICE, 'say "hi"']),
+        ("a.csv", 'id,text\r\n1,"two\r\nlines"\r\n2,one', ["two\r\nlines", "one"]),
         ("a.csv", "text,id\none,1\n,2\n \t,3\ntwo\n", ["one", "two"]),
         ("a.jsonl", '{"text": "one"}\n\n{"id": 2, "text": "two"}\n', ["one", "two"]),
+        ("a.JsonL", json.dumps({"text": PRICE}), [PRICE]),
     ],
 )
 def test_each_form_is_read(tmp_path: Path, name: str, content: str, expected: list[str]) -> None:
@@ -50,14 +54,18 @@ def test_each_form_is_read(tmp_path: Path, name: str, content: str, expected: li
 def test_another_column_may_be_named(tmp_path: Path) -> None:
     assert read_texts(made(tmp_path, "a.csv", "id,body\n1,one\n"), "body") == ["one"]
     assert read_texts(made(tmp_path, "a.jsonl", '{"id": 1, "body": "one"}'), column="body") == ["one"]
+    assert 'such as {"body": "a text"}; got 7' in refused(made(tmp_path, "a.jsonl", "7"), "body")
 
 
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
         ("a.txt", BOM, "a.txt holds no text. Expected at least one"),
+        ("a.csv", "id,text\n1,\n", "a.csv holds no text."),
         ("a.txt", BOM + b"one\n\xff", "a.txt is no UTF-8 text: line 2 holds bytes that are none."),
+        ("a.txt", "one".encode("utf-16"), "a.txt is no UTF-8 text: line 1 "),
         ("a.csv", "Text,id\none,1\n", "a.csv, line 1: nothing here is called text. Did you mean Text?"),
+        ("a.csv", "id,text\n1,one\n\n2\n", "a.csv, line 4: nothing here is called text. Known: id."),
         ("a.csv", "text\nhello, world\n", "a.csv, line 2: the row has more fields than the header."),
         ("a.csv", 'text\none\n"two\nthree\n', "a.csv, line 3: the row cannot be read as CSV (unexpected end"),
         ("a.jsonl", GOOD + '{"text": ', "a.jsonl, line 3: this is no JSON (Expecting value)."),

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from torch.nn.functional import pad
 from transformers import GenerationConfig, MarianConfig, MarianMTModel
 
 import tsnb
@@ -64,16 +63,16 @@ def parts(seed: int = 0, rows: int = 1, longest: int = LONGEST, length: int = SO
     return trace_seq2seq(marian(seed), source(rows, length), longest)
 
 
-def generate(seed: int, rows: int = 2, **config: Any) -> list[list[int]]:
-    """Generate by the traces of a model with these settings, and compare with the model."""
-    model, inputs = copy.deepcopy(marian(seed)), source(rows)
-    model.generation_config.update(**config)
+def both(model: MarianMTModel, rows: int = 2) -> list[list[list[int]]]:
+    """Generate by traces and by the model."""
+    inputs = source(rows)
     result = trace_seq2seq(model, inputs, LONGEST).generate(**inputs)
-    assert torch.equal(result, greedy(model, inputs, LONGEST))
-    return [list(row) for row in result.tolist()]
+    return [result.tolist(), greedy(model, inputs, LONGEST).tolist()]
 
 
-@pytest.mark.parametrize(("seed", "rows", "longest", "length"), [(2, 2, 12, 9), (3, 4, 5, 3), (5, 3, 2, 32)])
+@pytest.mark.parametrize(
+    ("seed", "rows", "longest", "length"), [(0, 1, 12, 9), (2, 2, 12, 9), (3, 4, 5, 3), (5, 3, 2, 32)]
+)
 def test_the_traces_generate_what_the_model_does(seed: int, rows: int, longest: int, length: int) -> None:
     traced, model = parts(seed, rows, longest, length), marian(seed)
     for text in range(3):  # the first is the traced one
@@ -81,38 +80,62 @@ def test_the_traces_generate_what_the_model_does(seed: int, rows: int, longest: 
         assert torch.equal(traced.generate(**inputs), greedy(model, inputs, longest))
 
 
+def test_the_texts_differ_so_that_equality_says_something() -> None:
+    rows = [greedy(marian(seed), source(2, seed=seed), LONGEST).tolist() for seed in range(6)]
+    texts = [tuple(row) for pair in rows for row in pair]
+    assert len(set(texts)) >= 8
+    assert sum(len(set(text)) for text in texts) / len(texts) >= 4
+
+
 def test_padding_in_the_source_changes_nothing() -> None:
     short = {name: tensor[:, :5] for name, tensor in source(1).items()}
-    padding = {"input_ids": PAD, "attention_mask": 0}
-    inputs = {name: pad(short[name], (0, 4), value=value) for name, value in padding.items()}
+    padded = {"input_ids": (0, 4, PAD), "attention_mask": (0, 4, 0)}
+    inputs = {
+        name: torch.nn.functional.pad(short[name], (before, after), value=value)
+        for name, (before, after, value) in padded.items()
+    }
     assert torch.equal(parts().generate(**inputs), greedy(marian(0), short, LONGEST))
 
 
 def test_a_row_that_ends_early_is_padded() -> None:
-    result = generate(2)
+    result, expected = both(marian(2))
+    assert result == expected
     assert result[0][2:] == [END] + [PAD] * 9
     assert PAD not in result[1][1:]
 
 
 def test_generation_stops_where_every_row_has_ended() -> None:
-    ends = {row[3] for row in greedy(marian(0), source(2), LONGEST).tolist()}
-    assert len(generate(0, eos_token_id=sorted({*ends, END}))[0]) <= 4
+    model = copy.deepcopy(marian(0))
+    ends = {row[3] for row in greedy(model, source(2), LONGEST).tolist()}
+    model.generation_config.eos_token_id = sorted({*ends, END})
+    result, expected = both(model)
+    assert result == expected
+    assert len(result[0]) <= 4
 
 
 def test_at_the_max_length_the_text_ends() -> None:
-    [result] = generate(0, 1, forced_eos_token_id=END)
+    model = copy.deepcopy(marian(0))
+    model.generation_config.forced_eos_token_id = END
+    [result], [expected] = both(model, 1)
+    assert result == expected
     assert (len(result), result[-1]) == (LONGEST, END)
 
 
 def test_a_bad_word_is_never_written() -> None:
-    word = greedy(marian(0), source(2), LONGEST)[0, 2].item()
-    assert word not in generate(0, bad_words_ids=[[word]])[0]
+    model = copy.deepcopy(marian(0))
+    word = greedy(model, source(2), LONGEST)[0, 2].item()
+    model.generation_config.bad_words_ids = [[word]]
+    result, expected = both(model)
+    assert result == expected
+    assert word not in result[0]
 
 
 def test_each_part_is_a_trace_with_a_contract() -> None:
     traced = parts(2, 2)
     encoder, decoder = traced.encoder.contract, traced.decoder.contract
+    assert encoder.input_names == ("input_ids", "attention_mask")
     assert (encoder.batch_size, encoder.length, encoder.pad_token_id) == (2, SOURCE, PAD)
+    assert decoder.input_names == ("decoder_input_ids", "step_mask", "encoder_hidden_states", "attention_mask")
     assert (decoder.batch_size, decoder.length) == (2, LONGEST)
     assert decoder.output_axes == (("batch", VOCABULARY),)
 
@@ -134,6 +157,7 @@ SHORT_MASK = {"attention_mask": torch.ones(1, 4, dtype=torch.int64)}
     ("inputs", "sentence"),
     [
         (source(1, SOURCE + 1), r"input_ids has the shape \(1, 10\); the trace takes \(1, 9\)"),
+        (source() | SHORT_MASK, "attention_mask has the shape"),
         (source() | {"attention_mask": [[1] * SOURCE]}, "attention_mask is a list"),
     ],
 )
@@ -149,6 +173,7 @@ def test_what_the_traces_do_not_take_is_refused_by_name(inputs: Any, sentence: s
         (source() | SHORT_MASK, LONGEST, r"of one shape, batch × length.* got \(1, 9\) and \(1, 4\)"),
         (source(), 2.5, "at least 2; got 2.5"),
         (source(), 33, "33 tokens are over the position limit"),
+        (source(1, 40), 5, "40 tokens are over the position limit"),
     ],
 )
 def test_what_cannot_be_traced_is_refused_by_name(inputs: Any, longest: Any, sentence: str) -> None:
@@ -157,8 +182,9 @@ def test_what_cannot_be_traced_is_refused_by_name(inputs: Any, longest: Any, sen
 
 
 def test_another_model_or_one_in_training_mode_is_refused(load: Callable[..., Any]) -> None:
-    with pytest.raises(tsnb.InputError, match="Expected a MarianMTModel; got BertForMaskedLM"):
-        trace_seq2seq(load()[0], source())
+    for model in (load()[0], torch.nn.Linear(2, 2)):
+        with pytest.raises(tsnb.InputError, match=f"Expected a MarianMTModel; got {type(model).__name__}"):
+            trace_seq2seq(model, source())
     training = copy.deepcopy(marian(0)).train()
     with pytest.raises(tsnb.TraceError, match="training mode"):
         trace_seq2seq(training, source())

@@ -15,7 +15,7 @@ import tsnb
 from tests.tracing.architectures import ARCHITECTURES, example
 from tests.tracing.architectures import make as make_tiny
 from tsnb.models.load import CLASSES
-from tsnb.neuron.checks import WRITING, checked_task
+from tsnb.neuron.preflight_checks import WRITING, checked_task
 from tsnb.neuron.targets import facts
 from tsnb.tracing.traced import quiet_jit
 from tsnb.tracing.traps import IntMask, PositionLoop, make

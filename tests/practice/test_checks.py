@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tsnb import checks
-from tsnb.base.errors import ExerciseError
+from tsnb.base.errors import ExerciseError, TsnbError
 from tsnb.practice.exercises import exercises
 from tsnb.practice.record import record
 
@@ -142,7 +142,7 @@ def test_export_writes_a_page_and_never_over_one(tmp_path: Path) -> None:
         checks.export(path)
     assert "Ana" in path.read_text(encoding="utf-8")
     for name, why in (("progress.pdf", "neither"), ("no such folder/progress.md", "cannot be")):
-        with pytest.raises(ExerciseError, match=why):
+        with pytest.raises(TsnbError, match=why):
             checks.export(tmp_path / name, replace=True)
     assert list(tmp_path.iterdir()) == [path]
 

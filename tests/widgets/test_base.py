@@ -9,7 +9,7 @@ from ipywidgets import HTML, IntSlider
 from traitlets import HasTraits, Int
 
 from tsnb.widgets import base
-from tsnb.widgets.steps import Steps
+from tsnb.widgets.event_loop import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -12,6 +12,7 @@ import torch
 
 import tsnb
 from tsnb.tracing.subjects import SUBJECTS, Subject
+from tsnb.widgets import base
 from tsnb.widgets.shape_errors import ShapeErrorExplorer, ShapeErrorState
 
 if TYPE_CHECKING:
@@ -44,17 +45,24 @@ def probed(subject: Callable[[str], Subject], monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    ("name", "kinds"),
+    ("name", "kinds", "chosen"),
     [
-        ("bert", {"same", "unsupported"}),
-        ("baked-dropout", {"wrong"}),
-        ("funnel", {"same", "raises", "wrong"}),
-        ("longformer", {"same", "raises", "wrong"}),
+        ("bert", {"same", "unsupported"}, (1, 24)),
+        ("int-mask", {"same", "raises"}, (1, 3)),
+        ("position-loop", {"same", "raises", "wrong"}, (1, 3)),
+        ("baked-dropout", {"wrong"}, (1, 3)),
+        ("funnel", {"same", "raises", "wrong"}, None),
+        ("longformer", {"same", "raises", "wrong"}, None),
     ],
 )
-def test_each_subject_shows_what_it_is_there_for(probed: Callable[[str], Any], name: str, kinds: set[str]) -> None:
+def test_each_subject_shows_what_it_is_there_for(
+    probed: Callable[[str], Any], name: str, kinds: set[str], chosen: tuple[int, int] | None
+) -> None:
     state = probed(name).state
+    assert not state.probing
     assert {verdict.kind for verdict in state.cells.values()} == kinds
+    assert len(state.cells) == len(state.shapes)
+    assert state.selected == chosen or chosen is None
     assert f"{len(state.shapes)} shapes probed." in str(state)
     assert str(state.map) in str(state)
 
@@ -69,18 +77,18 @@ def test_a_raising_cell_is_explained_in_the_words_of_the_seed(probed: Callable[[
 
 
 def test_a_wrong_cell_shows_the_difference_and_no_error(probed: Callable[[str], Any]) -> None:
-    explorer = probed("position-loop")
-    assert explorer.grid.marks["1,9"]["kind"] == "wrong"
-    assert explorer.grid.marks["1,9"]["label"].startswith("batch 1, length 9: runs")
-    state = explorer.state
+    state = probed("position-loop").state
     state.selected = (1, 9)
     text = "\n".join(state.describe())
     assert f"{state.cells[1, 9].difference:.2g}" in text
     assert "Pad to the traced shape" in text
     assert "Error" not in text
+    assert state.picture().count("<svg") == 2
     state.selected = (2, 9)
     assert [mark for mark in "↔↕" if mark in state.picture()] == ["↔"]  # the side that fails alone
-    assert "model.eval()" in "\n".join(probed("baked-dropout").state.describe())
+    baked = "\n".join(probed("baked-dropout").state.describe())  # at the traced shape too
+    assert "Pad" not in baked
+    assert "model.eval()" in baked
 
 
 # The probe, in steps
@@ -121,12 +129,27 @@ def test_what_the_reader_does_while_it_probes_is_as_always(
     assert numbers == [torch.rand(1).item() for _ in numbers]
 
 
+def test_the_note_says_what_comes_and_how_far_it_is(probed: Callable[[str], Any], until: Callable[..., Any]) -> None:
+    notes: list[str] = []
+
+    async def cell() -> None:
+        explorer = probed("int-mask")
+        explorer.state.observe(lambda change: notes.append(change.new), "note")
+        assert explorer.state.note.startswith("Making the model and its trace")
+        await until(lambda: not explorer.state.probing)
+        explorer.again.click()
+        assert explorer.state.note == ""  # it is made once
+
+    asyncio.run(cell())
+    assert notes[:15] == [f"{number} of 15 shapes probed so far." for number in range(1, 16)]
+    assert notes[15:] == ["15 shapes probed.", ""]
+
+
 def test_stop_keeps_the_verdicts_and_another_subject_takes_their_place(
     probed: Callable[[str], Any], until: Callable[..., Any]
 ) -> None:
     async def cell() -> None:
         explorer = probed("int-mask")
-        assert "Making the model and its trace" in explorer.html()
         await until(lambda: len(explorer.state.cells) == 3)
         assert not explorer.stopper.resting
         explorer.stopper.click()
@@ -135,8 +158,24 @@ def test_stop_keeps_the_verdicts_and_another_subject_takes_their_place(
         assert explorer.state.selected == (1, 3)
         explorer.models.value = "position-loop"
         assert explorer.grid.marks == {}
+        explorer.steps.finish()
+        assert explorer.grid.marks["1,9"]["kind"] == "wrong"
 
     asyncio.run(cell())
+
+
+def test_what_is_kept_of_an_explorer_is_never_half_a_probe_without_a_word(
+    probed: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cell(seconds: float) -> str:
+        monkeypatch.setattr(base, "SHOW_WITHIN", seconds)
+        explorer = probed("int-mask")
+        html: str = explorer._repr_mimebundle_()["text/html"]
+        explorer.close()
+        return html
+
+    assert "15 shapes probed." in asyncio.run(cell(60))
+    assert "Making the model and its trace" in asyncio.run(cell(0))
 
 
 def test_what_cannot_be_made_or_compared_is_said(probed: Callable[[str], Any]) -> None:
@@ -154,6 +193,21 @@ def test_what_cannot_be_made_or_compared_is_said(probed: Callable[[str], Any]) -
     assert "not made from this" in other.state.note
 
 
+def test_what_the_reader_chooses_meanwhile_stays_chosen(probed: Callable[[str], Any]) -> None:
+    explorer = probed("int-mask")
+    state = explorer.state
+
+    def choose(change: Any) -> None:
+        if len(change.new) == 2:
+            state.selected = (2, 7)
+            assert "not probed" in explorer.detail.value
+
+    state.observe(choose, "cells")
+    state.start()
+    assert state.selected == (2, 7)
+    assert "agree here" in explorer.detail.value
+
+
 # The reader's own trace, and the view
 
 
@@ -161,9 +215,27 @@ def test_the_readers_own_trace_comes_first_and_its_shape_is_probed() -> None:
     traced = tsnb.trace(LAYER, {"input": torch.ones(4, 5, dtype=torch.int64)})
     explorer = ShapeErrorExplorer(traced, LAYER)
     assert explorer.state.subject == "yours"
-    assert (explorer.grid.rows, explorer.grid.columns[0]) == ([1, 2, 3, 4], 5)
+    assert explorer.grid.rows == [1, 2, 3, 4]
+    assert explorer.grid.columns == [5, 8, 16, 32, 64, 128]
     assert explorer.grid.selected == [4, 5]
     assert "the shape that was traced" in explorer.detail.value
+
+
+def test_the_grid_shows_every_verdict_with_words(probed: Callable[[str], Any]) -> None:
+    explorer = probed("position-loop")
+    assert (explorer.grid.rows, explorer.grid.columns) == ([1, 2, 3], [3, 5, 7, 9, 16])
+    assert explorer.grid.traced == [1, 7]
+    assert explorer.grid.marks["1,9"]["kind"] == "wrong"
+    assert explorer.grid.marks["1,9"]["label"].startswith("batch 1, length 9: runs")
+
+
+def test_grid_and_state_choose_for_each_other(probed: Callable[[str], Any]) -> None:
+    explorer = probed("int-mask")
+    explorer.grid.selected = [2, 9]
+    assert explorer.state.selected == (2, 9)
+    assert "Batch 2, length 9" in explorer.detail.value
+    explorer.state.selected = (3, 16)
+    assert explorer.grid.selected == [3, 16]
 
 
 def test_what_torch_says_is_escaped(probed: Callable[[str], Any]) -> None:

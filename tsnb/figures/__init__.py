@@ -1,6 +1,6 @@
 """Figures: every one a function that returns a Matplotlib Figure; `show` puts it on the page.
 
-They stand in notebooks 01, 02 and 04, by themselves and in widgets.
+They stand in notebooks 02 and 04, by themselves and in widgets.
 Begin with `style.py`: colours, the empty figure, and SVG in the colours of the page.
 """
 

@@ -1,4 +1,3 @@
-from .checks import preflight as preflight
 from .conversion import convert as convert
 from .conversion import fixed_shape as fixed_shape
 from .detection import Detection as Detection
@@ -8,6 +7,7 @@ from .generation import trace_seq2seq as trace_seq2seq
 from .operators import operators_of as operators_of
 from .planning import Plan as Plan
 from .planning import plan as plan
+from .preflight_checks import preflight as preflight
 from .report import Finding as Finding
 from .report import Preflight as Preflight
 from .snippets import analyze_code as analyze_code

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tsnb.base.errors import NeuronError
-from tsnb.neuron.checks import check_plain
 from tsnb.neuron.detection import detect_one, installed
 from tsnb.neuron.operators import is_compiled
+from tsnb.neuron.preflight_checks import check_plain
 from tsnb.neuron.targets import STAND_IN
 from tsnb.neuron.targets import target as find_target
 from tsnb.tracing.contract import batch_and_length, resolve

@@ -15,8 +15,8 @@ from tsnb.base.errors import InputError, suggest
 from tsnb.base.tables import listed
 from tsnb.lengths.lengths import checked, length_report, plan_buckets, presets, token_lengths
 from tsnb.models.load import CLASSES, EMBEDDED, MINI, NewWeightsWarning, load
-from tsnb.neuron.checks import checked_task, preflight
 from tsnb.neuron.detection import detect_one
+from tsnb.neuron.preflight_checks import checked_task, preflight
 from tsnb.neuron.snippets import code
 from tsnb.neuron.targets import SUITED
 from tsnb.neuron.targets import target as find_target

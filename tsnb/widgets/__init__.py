@@ -1,6 +1,6 @@
 """The widgets of notebooks 02 to 05, a module each: traits, a text form, and a view of them.
 
-Begin with `base.py`, what every view does, and `padding.py`, the plainest of them; `steps.py` is how a
+Begin with `base.py`, what every view does, and `padding.py`, the plainest of them; `event_loop.py` is how a
 widget works without a thread. The public names are listed in `__init__.pyi`.
 """
 

@@ -1,5 +1,4 @@
 from .artifact_viewer import ArtifactViewer as ArtifactViewer
-from .feedback import FeedbackView as FeedbackView
 from .max_length import MaxLengthChooser as MaxLengthChooser
 from .neuron_planner import NeuronPlanner as NeuronPlanner
 from .padding import PaddingCostView as PaddingCostView

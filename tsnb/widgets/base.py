@@ -14,7 +14,7 @@ A view shows a state, a plain `HasTraits` whose `str` says everything in words. 
         def draw(self) -> None:
             self.picture.value = svg(self.state.figure(), str(self.state))
 
-What takes longer than a moment is the state's `steps`, see `tsnb.widgets.steps`.
+What takes longer than a moment is the state's `steps`, see `tsnb.widgets.event_loop`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from traitlets import Bool, TraitType, link, observe
 
 from tsnb.base.errors import InputError
 from tsnb.tracing.inputs import is_positive_int
-from tsnb.widgets.steps import handle_on_loop
+from tsnb.widgets.event_loop import handle_on_loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ipywidgets import Widget
     from traitlets import HasTraits
 
-    from tsnb.widgets.steps import Steps
+    from tsnb.widgets.event_loop import Steps
 
 LABELS = {"description_width": "initial"}  # a `style` that never cuts a label
 GRID = "display: grid; grid-template-columns: repeat(auto-fill, minmax(15em, 1fr)); gap: 0.6em 1.5em"

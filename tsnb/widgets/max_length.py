@@ -21,7 +21,7 @@ from tsnb.lengths.lengths import Geometry, checked, length_report, plan_buckets,
 from tsnb.tracing.inputs import is_positive_int, max_positions
 from tsnb.tracing.traced import checked_module, checked_traced
 from tsnb.widgets.base import View, WholeNumber, figures, number_control, row
-from tsnb.widgets.steps import Steps
+from tsnb.widgets.event_loop import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -20,7 +20,7 @@ from tsnb.tracing.probe import ShapeMap, grid, probe_each
 from tsnb.tracing.subjects import SUBJECTS, Subject
 from tsnb.tracing.traced import checked_module, checked_traced
 from tsnb.widgets.base import LABELS, RestingButton, View, live_region, row
-from tsnb.widgets.steps import Steps
+from tsnb.widgets.event_loop import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

@@ -64,15 +64,32 @@ def test_ids_as_arguments_and_from_standard_input(
     assert answer(shell(bert, IDS[1], "-", lines=f"{IDS[0]}\n{IDS[2]}\n")) == printed
 
 
+def test_all_values_of_a_batch_of_two_rows(shell: Shell, bert: Path) -> None:
+    twice = [f"{argument}; {argument.partition('=')[2]}" for argument in IDS]
+    printed = answer(shell(bert, "--all", *twice))["logits"]
+    assert printed["shape"][:2] == [2, 4]
+    values = torch.tensor(printed["values"]).reshape(printed["shape"])
+    assert (values[0] - values[1]).abs().max() <= 1e-5
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ((), f"the input input_ids is missing; {TAKES}"),
         ((*IDS, "Input_ids=1 1 1 1"), f"there is no input Input_ids; {TAKES}"),
         ((*IDS, IDS[0]), "input_ids is given twice"),
-        ((f"input_ids={2**63}",), f"input_ids has {2**63}, which is not a whole number of 64 bits"),
+        (("2 14 5 3",), "expected name=ids, got 2 14 5 3"),
+        (("input_ids=2.0",), "input_ids has 2.0, which is not a whole number of 64 bits"),
+        (
+            ("input_ids=2 9223372036854775808",),
+            "input_ids has 9223372036854775808, which is not a whole number of 64 bits",
+        ),
+        (("input_ids=;",), "input_ids has no ids"),
         (("input_ids=1 2;;1 2",), "input_ids has rows of 2 and 0 ids"),
-        ((IDS[0], "attention_mask=1", IDS[2]), "attention_mask has shape [1, 1], input_ids has [1, 4]; all"),
+        (
+            (IDS[0], "attention_mask=1", IDS[2]),
+            "attention_mask has shape [1, 1], input_ids has [1, 4]; all inputs need the same shape",
+        ),
     ],
 )
 def test_what_does_not_fit_is_said_in_one_line(
@@ -80,29 +97,37 @@ def test_what_does_not_fit_is_said_in_one_line(
 ) -> None:
     done = shell(bert, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"load_traced: {message}")
-    assert done.stderr.count("\n") == 1
+    assert done.stderr == f"load_traced: {message}\n"
 
 
-@pytest.mark.parametrize("contract", [None, '{"input_names": ["input_'])
-def test_files_that_it_cannot_run(shell: Shell, tmp_path: Path, contract: str | None) -> None:
+def test_files_that_it_cannot_run(shell: Shell, bert: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.pt").touch()
+    (tmp_path / "half.pt").write_bytes(bert.read_bytes()[:-100])
     torch.save({"weight": torch.ones(2)}, tmp_path / "weights.pt")
-    extra = {"tsnb_contract.json": contract} if contract else {}
+    for name in ("empty.pt", "half.pt", "weights.pt"):
+        done = shell(name, *IDS)
+        message = f"load_traced: {name} is not TorchScript that this torch can read\n"
+        assert (done.returncode, done.stderr) == (2, message)
+    done = shell("none.pt", *IDS)
+    assert (done.returncode, done.stderr) == (2, "load_traced: there is no file none.pt\n")
+    done = shell()
+    assert (done.returncode, done.stderr) == (2, "load_traced: usage: load_traced FILE [--all] name=ids ...\n")
+
+
+@pytest.mark.parametrize("contract", [None, "", '{"input_names": ["input_', "[" * 9])
+def test_a_file_without_a_contract_that_can_be_read(shell: Shell, tmp_path: Path, contract: str | None) -> None:
+    extra = {} if contract is None else {"tsnb_contract.json": contract}
     with quiet_jit() as jit:
         jit.save(jit.script(nn.Linear(2, 2)), str(tmp_path / "foreign.pt"), _extra_files=extra)
-    for arguments, message in (
-        (("empty.pt", *IDS), "empty.pt is not TorchScript that this torch can read"),
-        (("weights.pt", *IDS), "weights.pt is not TorchScript that this torch can read"),
-        (("none.pt", *IDS), "there is no file none.pt"),
-        (("foreign.pt", "input=1 2"), "foreign.pt holds no contract; tsnb.save writes one"),
-        ((), "usage: load_traced FILE [--all] name=ids ..."),
-    ):
-        done = shell(*arguments)
-        assert (done.returncode, done.stderr) == (2, f"load_traced: {message}\n")
+    done = shell("foreign.pt", "input=1 2")
+    assert done.returncode == 2
+    assert done.stderr == "load_traced: foreign.pt holds no contract; tsnb.save writes one\n"
 
 
 def test_a_model_that_fails_says_why_without_its_traceback(shell: Shell, bert: Path) -> None:
     done = shell(bert, IDS[0].replace("14", "99999"), *IDS[1:])
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "load_traced: RuntimeError: index out of range in self\n"
+    done = shell(bert, *(f"{name}={'1 ' * 513}" for name in ROWS))
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "The size of tensor a (513) must match the size of tensor b (512)" in done.stderr

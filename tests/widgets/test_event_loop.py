@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipywidgets import IntSlider
 
-from tsnb.widgets.steps import Steps, handle_on_loop
+from tsnb.widgets.event_loop import Steps, handle_on_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
