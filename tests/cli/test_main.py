@@ -13,10 +13,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import nbformat
 import psutil
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
-from tests.cli.test_run import write
 from tsnb.cli import doctor as checkup
 from tsnb.cli import main as cli
 from tsnb.practice import checks
@@ -34,6 +35,12 @@ import sys
 heavy = {{"torch", "transformers", "nbclient", "nbconvert", "matplotlib"}} & set(sys.modules)
 assert not heavy, heavy
 """
+
+
+def write(path: Path, *sources: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(new_notebook(cells=[new_code_cell(source) for source in sources]), path)
+    return path
 
 
 def tsnb_command(
@@ -56,6 +63,13 @@ def test_the_command_is_installed_and_tells_its_version() -> None:
     assert tsnb_command("--version").stdout == f"tsnb {version('tsnb')}\n"
 
 
+def test_misuse_is_said_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["run", "--timeout", "soon"])
+    out, err = capsys.readouterr()
+    assert (out, "usage: tsnb" in err) == ("", True)
+
+
 def test_nothing_heavy_is_imported_before_it_is_needed(python: Callable[..., str]) -> None:
     codes = [
         "import tsnb.cli.doctor, tsnb; dir(tsnb); assert tsnb.doctor.__name__ == 'doctor'",
@@ -76,7 +90,7 @@ def test_doctor_fails_on_a_problem_only(
 ) -> None:
     monkeypatch.setattr(checkup, "CHECKS", {"Python": lambda: (status, "3.11.7", "Some advice.")})
     assert cli.main(["doctor"]) == code
-    assert "Some advice." in capsys.readouterr().out
+    assert f"{checkup.SYMBOLS[status]} Python  3.11.7" in capsys.readouterr().out
     assert cli.main(["doctor", "--json"]) == code
     report = json.loads(capsys.readouterr().out)
     assert (report["ok"], report["checks"][0]["result"]) == (code == 0, "3.11.7")
@@ -111,7 +125,6 @@ def test_what_cannot_be_run_is_one_sentence(
     (tmp_path / "notes.txt").write_text("no JSON")
     assert "notes.txt is not a notebook" in misused(capsys, "run", "notes.txt")
     assert "notes.txt cannot be written" in misused(capsys, "run", path, "--output", "notes.txt")
-    assert (tmp_path / "notes.txt").read_text() == "no JSON"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
@@ -145,8 +158,20 @@ def test_bench_prints_a_table_and_writes_csv_and_a_figure(tmp_path: Path, capsys
     assert err.startswith("The checkpoint lacks these weights")  # and no name of a warning, no line of source
     assert (folder / "benchmark.csv").read_text(encoding="utf-8").count("\n") == 1 + 2 * 2
     assert "<svg" in (folder / "benchmark.svg").read_text(encoding="utf-8")
-    assert "Did you mean runner" in misused(capsys, "bench", "tiny-bert", "--backends", "runer")
-    assert "nowhere.txt" in misused(capsys, "bench", "tiny-bert", "--file", "nowhere.txt")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--backends", "runer"), "Did you mean runner"),
+        (("--batch-size", "0"), "batch_size must be a whole number"),
+        (("--file", "nowhere.txt"), "nowhere.txt"),
+    ],
+)
+def test_bench_says_what_is_wrong_in_a_sentence(
+    capsys: pytest.CaptureFixture[str], options: tuple[str, ...], message: str
+) -> None:
+    assert message in misused(capsys, "bench", "tiny-bert", "--texts", "2", *options)
 
 
 def test_progress_is_shown_exported_and_forgotten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,3 +187,5 @@ def test_progress_is_shown_exported_and_forgotten(tmp_path: Path, capsys: pytest
     assert "Ana" not in page.read_text(encoding="utf-8")
     assert cli.main(["progress", "--reset"]) == 0
     assert record().events() == []
+    capsys.readouterr()
+    assert misused(capsys, "progress", "9").startswith("There is no notebook 9 with exercises.")

@@ -16,6 +16,7 @@ import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from tsnb.base.errors import ArtifactError
 from tsnb.cli import run as notebooks
 from tsnb.cli.run import NotebookError, Result
 
@@ -47,6 +48,7 @@ SOURCES = {
         WORDS,
     ),
     "03_memory": ("block = bytearray(100 * 2**20); block[::4096] = bytes(range(256)) * 100", "del block"),
+    "04_empty": (),
 }
 
 
@@ -106,22 +108,28 @@ def test_results_come_in_order_and_one_failure_stops_nothing(outcome: Outcome) -
     assert list(outcome.results) == [*SOURCES, "05_old"]  # a notebook that is named twice runs once
     bad, *others = outcome.results.values()
     assert bad.error == "ZeroDivisionError: division by zero (cell 2)"  # as in `In [2]`
-    assert [result.error for result in others] == [None] * 4
+    assert [result.error for result in others] == [None] * 5
     assert "01_good: " in outcome.bar
+    cells = sum(map(len, SOURCES.values())) + 3
+    assert f"{cells}/{cells}" in outcome.bar
 
 
-def test_kernel_time_slowest_cell_and_peak_memory(outcome: Outcome) -> None:
-    good = outcome.results["01_good"]
+def test_the_kernel_is_this_interpreter_and_ends_in_its_own_time(outcome: Outcome) -> None:
     assert (outcome.folder / "who").read_text() == sys.executable
-    assert (outcome.folder / "ended").is_file()  # in its own time
+    assert (outcome.folder / "ended").is_file()
+
+
+def test_time_slowest_cell_and_peak_memory(outcome: Outcome) -> None:
+    good, empty = outcome.results["01_good"], outcome.results["04_empty"]
     assert good.slowest_cell == 4  # code cells are counted, Markdown is not
     assert 0.4 <= good.slowest_cell_seconds < good.seconds < 60
+    assert (empty.slowest_cell, empty.slowest_cell_seconds) == (None, 0)
     block = outcome.results["03_memory"].peak_mib - good.peak_mib  # what was given back counts
     assert 80 < block < 120
     assert good.peak_mib < 300  # of the kernel alone, not of this process
 
 
-def test_every_notebook_becomes_a_page_that_loads_nothing_from_elsewhere(outcome: Outcome) -> None:
+def test_every_notebook_becomes_a_page_and_all_a_summary(outcome: Outcome) -> None:
     assert set(outcome.pages) == {*outcome.results, "summary"}
     assert outcome.pages["summary"] == notebooks.table(outcome.results.values())
     assert "the answer is 42" in outcome.pages["01_good"]
@@ -129,6 +137,9 @@ def test_every_notebook_becomes_a_page_that_loads_nothing_from_elsewhere(outcome
     assert [word in bad for word in ("before", "ZeroDivisionError", "afterwards")] == [True, True, False]
     assert "stale words" not in outcome.pages["05_old"]
     assert "NameError" in outcome.pages["05_old"]  # an expected error is no failure
+
+
+def test_a_page_embeds_pictures_and_loads_nothing_from_elsewhere(outcome: Outcome) -> None:
     page = outcome.pages["01_good"]
     assert f"data:image/png;base64,{PIXEL}" in page.replace("\n", "")
     assert re.findall(r'<(?:script|img|link)[^>]+(?:src|href)="(?:https?:)?//[^"]*"', page) == []
@@ -147,6 +158,8 @@ def test_a_cell_that_takes_too_long_ends_with_what_it_started(tmp_path: Path) ->
     path = write(tmp_path / "slow.ipynb", "1", source)
     [result] = notebooks.run([path], tmp_path, timeout=1)
     assert result.error == "CellTimeoutError: The cell ran longer than the timeout, 1 s. (cell 2)"
+    assert result.slowest_cell == 2
+    assert 1 <= result.slowest_cell_seconds < 10
     assert "The cell ran longer" in (tmp_path / "slow.html").read_text(encoding="utf-8")
     assert ["sleep", "61.5"] not in [process.info["cmdline"] for process in psutil.process_iter(["cmdline"])]
 
@@ -163,14 +176,25 @@ def test_a_kernel_that_dies_where_a_loop_is_running_as_in_a_notebook(tmp_path: P
     assert "DeadKernelError" in (tmp_path / "dead.html").read_text(encoding="utf-8")
 
 
+def test_a_kernel_that_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    [result] = notebooks.run([write(tmp_path / "a.ipynb", "1")], tmp_path)
+    assert str(result.error).startswith("RuntimeError: Kernel died")
+    assert (result.slowest_cell, result.peak_mib) == (None, 0)
+    assert "FAILED" in (tmp_path / notebooks.SUMMARY).read_text()
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (None, "There is no file"),
         (b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{}]}', "is not a notebook"),
+        (b"\xff\xfe\x00", "is not a notebook"),
     ],
 )
-def test_bad_input_is_one_sentence_and_nothing_runs(tmp_path: Path, content: bytes | None, message: str) -> None:
+def test_bad_input_is_one_sentence_and_nothing_runs(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], content: bytes | None, message: str
+) -> None:
     good, bad = write(tmp_path / "good.ipynb", "open('ran', 'w').close()"), tmp_path / "bad.ipynb"
     if content is not None:
         bad.write_bytes(content)
@@ -180,9 +204,10 @@ def test_bad_input_is_one_sentence_and_nothing_runs(tmp_path: Path, content: byt
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "ran").exists()
     assert not (tmp_path / "output").exists()
+    assert capfd.readouterr() == ("", "")
 
 
-def test_nothing_to_run_and_two_pages_of_one_name(tmp_path: Path) -> None:
+def test_nothing_to_run_nowhere_to_write_and_two_pages_of_one_name(tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     write(tmp_path / "below/a-checkpoint.ipynb", "1")
     with pytest.raises(NotebookError, match=r"no notebooks to run.*below"):
@@ -190,6 +215,10 @@ def test_nothing_to_run_and_two_pages_of_one_name(tmp_path: Path) -> None:
     paths = [write(tmp_path / folder / "same.ipynb", "open('ran', 'w').close()") for folder in "ab"]
     with pytest.raises(NotebookError, match="have one name"):
         notebooks.run(paths, tmp_path / "output")
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ArtifactError, match=r"cannot be written: .*Name another folder"):
+        notebooks.run(paths[:1], tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"
     assert not (tmp_path / "a/ran").exists()
 
 

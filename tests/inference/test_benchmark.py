@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import tsnb
+from tsnb.figures import benchmark_bars
 from tsnb.inference import benchmark as benchmarking
 from tsnb.inference.backends import BACKENDS, Backend, MissingPeerError, Outputs
 from tsnb.inference.benchmark import Benchmark, benchmark
@@ -63,9 +64,13 @@ def test_every_backend_is_timed_once_a_round_and_equals_the_model(report: Benchm
 def test_text_page_and_csv_show_the_same(report: Benchmark) -> None:
     heads, *lines = str(report).splitlines()
     assert "real / computed" in heads
+    assert lines[0].startswith("trace, every text padded to")
+    assert len({len(line) for line in (heads, *lines[:3])}) == 1  # columns stand under each other
     page = report._repr_html_()
+    assert page.count("<tr>") == 1 + 3
     for row in report.rows:
         assert f"<td>{row.label}</td>" in page
+        assert f"<td>{row.median:.2f}</td>" in page
     for text in (page, str(report)):
         assert "Planning the batches takes" in text
         assert "8 bits give other numbers" in text
@@ -73,6 +78,7 @@ def test_text_page_and_csv_show_the_same(report: Benchmark) -> None:
     passes = list(csv.DictReader(StringIO(report.to_csv())))
     assert len(passes) == 3 * 4  # the first pass is round 0
     assert float(passes[1]["seconds"]) == report["trace-padded"].seconds[0]
+    assert {line["backend"] for line in passes} == {*QUICK, "int8"}
 
 
 def test_a_backend_with_other_results_is_not_timed(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +101,7 @@ def test_a_backend_with_other_results_is_not_timed(encoder: Encoder, monkeypatch
 
 
 def test_a_peer_that_is_missing_or_fails_is_left_out_and_named(
-    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def missing(_: Any) -> Any:
         message = "No compiler here."
@@ -104,11 +110,12 @@ def test_a_peer_that_is_missing_or_fails_is_left_out_and_named(
     for name, make in (("compiled", missing), ("onnx-runtime", failing), ("int8", lambda _: failing)):
         replaced(monkeypatch, name, make)
     names = ["compiled", "runner", "onnx-runtime", "int8"]
-    report = benchmark(*encoder, TEXTS, backends=names, rounds=2, progress=False)
+    report = benchmark(*encoder, TEXTS, backends=names, rounds=2)
     assert [row.name for row in report.rows] == ["runner"]
     failed = "left out, because it failed with this model (RuntimeError: no such operator)"
     assert report.left_out == {"compiled": "No compiler here.", "onnx-runtime": failed, "int8": failed}
     assert "compiled: No compiler here." in str(report)
+    assert "7/7" in capsys.readouterr().err  # the model alone, four first passes, one backend twice
     with pytest.raises(tsnb.InputError, match=r"named can run. compiled: No compiler here"):
         benchmark(*encoder, TEXTS, backends=["compiled"], progress=False)
 
@@ -121,6 +128,11 @@ def test_a_model_that_cannot_run_the_texts_is_said_in_a_sentence(
         benchmark(*encoder, TEXTS, backends=QUICK, progress=False)
 
 
+def test_a_text_over_the_limit_is_named(encoder: Encoder) -> None:
+    with pytest.raises(tsnb.InputError, match=r"Text 1 \(puppeteer .*tokens, .* positions for 512\."):
+        benchmark(*encoder, ["a poet", "puppeteer " * 600], progress=False)
+
+
 def test_a_model_whose_sizes_are_unknown_has_no_limit(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(_: Any) -> Any:
         message = "The configuration does not say hidden."
@@ -130,6 +142,7 @@ def test_a_model_whose_sizes_are_unknown_has_no_limit(encoder: Encoder, monkeypa
     report = benchmark(*encoder, TEXTS, backends=QUICK, rounds=1, progress=False)
     assert "The least time is unknown" in str(report)
     assert "nan" not in str(report)
+    assert len(benchmark_bars(report).axes[0].lines) == len(QUICK)  # and no dashed one
 
 
 @pytest.mark.parametrize(
@@ -138,8 +151,8 @@ def test_a_model_whose_sizes_are_unknown_has_no_limit(encoder: Encoder, monkeypa
         ({"backends": ["runer"]}, "no backend called runer. Did you mean runner"),
         ({"backends": []}, "No backend that was named"),
         ({"rounds": 1.5}, "rounds must be a whole number"),
+        ({"max_tokens": 4}, "Text 0 has"),
         ({"texts": []}, "no texts"),
-        ({"texts": ["a poet", "puppeteer " * 600]}, r"Text 1 \(puppeteer .*tokens, .* positions for 512\."),
     ],
 )
 def test_bad_options(encoder: Encoder, options: Any, message: str) -> None:

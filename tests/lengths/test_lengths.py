@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from torch import nn
-from transformers import BertConfig, BertTokenizer, FunnelConfig
+from transformers import BertConfig, BertTokenizer, FunnelConfig, T5Config
 
 import tsnb
 from tsnb import tiny_bert
@@ -86,8 +86,10 @@ def test_the_formula_counts_every_matrix_product() -> None:
     ("model", "sizes"),
     [
         (SimpleNamespace(config=BertConfig()), (12, 768, 3072)),
+        (SimpleNamespace(config=T5Config()), (6, 512, 2048)),
         (SimpleNamespace(config=FunnelConfig()), (12, 768, 3072)),
         (configured(n_layers=3, dim=48, hidden_dim=99), (3, 48, 99)),  # as DistilBERT
+        (configured(num_layers=np.int64(2), d_model=8, ffn_dim=32), (2, 8, 32)),
     ],
 )
 def test_sizes_are_read_from_configurations(model: Any, sizes: tuple[int, int, int]) -> None:
@@ -101,8 +103,10 @@ def test_presets() -> None:
     assert presets(range(1, 101)) == {"p50": 50, "p95": 95, "p99": 99, "longest": 100}
     marks = presets(np.array([3, 3, 3, 900]), 512)
     assert marks == {"p50": 3, "p95": 900, "p99": 900, "longest": 900, "limit": 512}
-    length = presets(REAL)["p95"]
-    assert length_report(REAL, length).fit >= 0.95 > length_report(REAL, length - 1).fit
+    assert {type(length) for length in marks.values()} == {int}
+    for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
+        length = presets(REAL)[name]
+        assert length_report(REAL, length).fit >= share > length_report(REAL, length - 1).fit
 
 
 @pytest.mark.parametrize("geometry", [None, BERT_BASE])
@@ -136,7 +140,7 @@ def test_a_report_of_a_million_lengths_takes_a_moment_and_prints_as_aligned_text
     assert (process_time() - start) / 20 <= 0.05
     lines = repr(reports[0]).splitlines()
     assert lines[0].split() == ["texts", "1,000,000"]
-    assert len({len(line) for line in lines}) == 1
+    assert (len(lines), len({len(line) for line in lines})) == (7, 1)
 
 
 # bad input
@@ -148,20 +152,26 @@ NOT_RISING = r"Bucket edges must be positive whole numbers that rise, such as \[
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda: token_lengths(NONE, "one text"), r"got one str. Put one text into a list: \[text\]"),
+        (lambda: token_lengths(NONE, "one text"), r"list of texts; got one str. Put one text into a list: \[text\]"),
         (lambda: token_lengths(NONE, iter([])), "There are no texts to measure. Give at least one."),
         (lambda: token_lengths(NONE, ["jim"] * 9 + [NONE]), "Text 9 is a NoneType; expected a text"),
         (lambda: length_report([], 16), "There are no lengths. Give at least one"),
         (lambda: length_report([5, 0, 9], 16), f"{NO_LENGTHS}, as tsnb.token_lengths gives them; got 0."),
         (lambda: length_report(np.array([5, 2.5]), 16), "got 5.0."),
+        (lambda: length_report([[5, 6], [7]], 16), r"got \[5, 6\]."),  # type: ignore[list-item]
+        (lambda: length_report("5 6", 16), "got str."),  # type: ignore[arg-type]
         (lambda: presets([5, -3]), "got -3."),
         (lambda: tsnb.plan_buckets([5, -3]), "got -3."),
         (lambda: tsnb.plan_buckets([5, 9], 0), "count must be a whole number of at least 1; got 0."),
         (lambda: length_report(SOME, 0), "max_length must be a whole number of at least 1; got 0."),
         (lambda: length_report(SOME, int(1e30)), r"max_length is 10+\d+, as where there is no limit"),
+        (lambda: length_report(SOME, 16, buckets=[]), NOT_RISING),
         (lambda: length_report(SOME, 16, buckets=[16, 8]), NOT_RISING),
-        (lambda: length_report(SOME, 64, buckets=[8, 16]), "has 30 tokens; the last bucket edge is 16."),
+        (lambda: length_report(SOME, 16, buckets=[8, 16.5]), NOT_RISING),  # type: ignore[list-item]
+        (lambda: length_report(SOME, 16, buckets=16), f"{NOT_RISING} 16."),  # type: ignore[arg-type]
+        (lambda: length_report(SOME, 64, buckets=[8, 16]), "A text has 30 tokens; the last bucket edge is 16."),
         (lambda: tsnb.plan_buckets([5], geometry=nn.Linear(2, 2)), r"Geometry.of\(model\); got a Linear"),  # type: ignore[arg-type]
+        (lambda: Geometry.of(nn.Linear(2, 2)), "of this Linear does not say layers. Give the sizes"),
         (lambda: Geometry.of(configured(n_layers=2, dim=8, d_ff=None)), "does not say intermediate"),
     ],
 )

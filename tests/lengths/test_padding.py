@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,8 +30,8 @@ TEXTS = corpus.texts(60, longest=60)
 # what is counted
 
 
-@pytest.mark.parametrize("lengths", [REAL, MANY])
-@pytest.mark.parametrize("max_length", [None, 16])
+@pytest.mark.parametrize("lengths", [REAL, MANY, [7] * 20])
+@pytest.mark.parametrize("max_length", [None, 16, 400])
 def test_every_plan_runs_every_text_once_and_none_is_too_long(lengths: Any, max_length: int | None) -> None:
     report = padding_cost(lengths, max_length)
     for plan in report.plans.values():
@@ -51,12 +52,16 @@ def test_padding_is_what_the_length_report_says(max_length: int, size: int, buck
     filler = sum((batch.rows - len(batch.indices)) * batch.length for batch in batches)
     report = length_report(REAL, max_length, buckets=result.edges)
     assert result.computed["buckets"] == report.computed_tokens + filler
+    assert {batch.rows for batch in batches} == {size}
+    assert filler < buckets * size * 128
+    assert size > 1 or not filler
 
 
 def test_batches_come_in_arrival_order_or_cost_less() -> None:
     report = padding_cost(REAL, batch_size=7)
     parts = [REAL[first : first + 7] for first in range(0, len(REAL), 7)]
     assert report.computed["arrival"] == sum(len(part) * part.max() for part in parts)
+    assert [i for batch in report.plans["arrival"].batches for i in batch.indices] == [*range(1000)]
     computed = padding_cost(REAL).computed
     assert computed["max"] > computed["arrival"] > computed["buckets"] > computed["sorted"] > REAL.sum()
 
@@ -67,6 +72,7 @@ def test_operations_are_those_of_every_row() -> None:
     for plan in report.plans.values():
         spent = sum(flops(batch.length, MINI) * batch.rows for batch in plan.batches)
         assert plan.flops_ratio == pytest.approx(spent / least)
+        assert spent / least >= plan.tokens_ratio  # long rows cost more operations than tokens
     assert report.edges == tuple(tsnb.plan_buckets(np.minimum(REAL, 100), 4, geometry=MINI))
 
 
@@ -103,6 +109,7 @@ def test_texts_that_are_cut_are_told() -> None:
     assert report.lengths == (5, 9, 10, 10)
     assert report.cut() == "2 of 4 texts are cut to 10 tokens; 22 tokens are lost"
     assert str(report).endswith(report.cut())
+    assert padding_cost(SOME).cut() == ""
     assert "cut" not in str(padding_cost(SOME))
 
 
@@ -117,3 +124,20 @@ def test_texts_that_are_cut_are_told() -> None:
 def test_choices_that_cannot_be(choices: dict[str, Any], message: str) -> None:
     with pytest.raises(tsnb.InputError, match=message):
         padding_cost(SOME, **choices)
+
+
+# as text
+
+
+def test_the_table() -> None:
+    report = padding_cost(REAL, 64, geometry=MINI)
+    head, *rows, edges, cut = str(report).splitlines()
+    columns = ["plan", "computed", "real", "padding", "no padding = 1", "in FLOPs"]
+    assert re.split(r"  +", head) == columns
+    plan = report.plans["max"]
+    counts = [f"{plan.computed:,}", f"{plan.real:,}", f"{plan.padding_share:.1%}"]
+    ratios = [f"{plan.tokens_ratio:.2f}", f"{plan.flops_ratio:.2f}"]
+    assert re.split(r"  +", rows[0]) == ["padded to 64", *counts, *ratios]
+    assert (edges[:14], cut) == ("bucket edges: ", report.cut())
+    assert "FLOPs" not in str(padding_cost(REAL))
+    assert all(f">{column}<" in report._repr_html_() for column in columns)

@@ -97,7 +97,7 @@ def test_a_model_and_its_untied_copy_show_their_names_bytes_and_addresses(load: 
     tied, apart = (report._repr_html_() for report in reports)
     address = f"{model.get_parameter(WORDS).data_ptr() & 0xFFFFFF:06x}"
     assert f"{WORDS}<br>= {OUT}" in tied
-    assert f"318,976 bytes at …{address}, 2 names" in tied
+    assert f"318,976 bytes at …{address}, names: 2" in tied
     assert "321,468 bytes." in tied
     assert f"{WORDS}<br>" not in apart
     assert apart.count("318,976 bytes at …") == 2

@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 import tsnb
-from tests.neuron.stand_ins import THIRD, environment, install
-from tsnb.neuron.targets import STAND_IN
+from tests.neuron.stand_ins import THIRD, TRACING, WORKING, environment, install
+from tsnb.neuron.targets import STAND_IN, target
+from tsnb.tracing.outputs import relative_difference
 from tsnb.tracing.traced import quiet_jit
 
 if TYPE_CHECKING:
@@ -23,12 +24,24 @@ if TYPE_CHECKING:
     Traces = Callable[..., tsnb.Traced]
 
 FAILING = "def trace(*arguments, **options):\n    raise ValueError('boom')"
+LATE = """
+class Late(torch.nn.Module):
+    def __init__(self, inner, *rest, **options):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, *tensors):
+        raise RuntimeError("stand-in: no core")
+"""
+NO_CORE = WORKING["torch_neuronx"].replace("torch.jit.trace(Compiled", "Late(Compiled") + LATE
 # What is installed, by the name of its folder: the package's source, and the options of `install`.
 MACHINES: dict[str, tuple[str, dict[str, bool]]] = {
     "device": ("", {"device": True}),
     "host": ("", {}),
     "third": (THIRD, {"device": True}),
+    "no-compiler": (TRACING, {"compiler": False}),
     "failing": (FAILING, {}),
+    "no-core": (NO_CORE, {"device": True}),
 }
 # What is converted where; `without` leaves an input out, `off_by` spoils the graph's output.
 CONVERSIONS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -39,7 +52,7 @@ CONVERSIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "host": ("host", {}),
     "trn1": ("host", {"compiler_args": "--target trn1"}),
     "list": ("host", {"compiler_args": ["--auto-cast", "none"]}),
-    **{name: (name, {}) for name in ("third", "failing")},
+    **{name: (name, {}) for name in ("third", "no-compiler", "failing", "no-core")},
 }
 CONVERT = """
 import importlib, json, os, pathlib, sys
@@ -137,15 +150,14 @@ def test_a_compiled_graph_takes_one_shape_and_is_not_compiled_again(outcomes: di
         assert "compiled for Neuron already" in outcomes["device"][case]
 
 
-def test_without_a_device_the_compiler_gets_its_target(outcomes: dict[str, Outcome]) -> None:
-    for name, passed in (
-        ("host", "--target inf2"),
-        ("trn1", "--target trn1"),
-        ("list", "--auto-cast none --target inf2"),
-    ):
-        call = outcomes[name]["call"]
-        assert (call["type"], call["args"], call["cpu"]) == ("tuple", passed, True)
-        assert outcomes[name]["contract"]["verified"] == []
+@pytest.mark.parametrize(
+    ("name", "passed"),
+    [("host", "--target inf2"), ("trn1", "--target trn1"), ("list", "--auto-cast none --target inf2")],
+)
+def test_without_a_device_the_compiler_gets_its_target(name: str, passed: str, outcomes: dict[str, Outcome]) -> None:
+    call = outcomes[name]["call"]
+    assert (call["type"], call["args"], call["cpu"]) == ("tuple", passed, True)
+    assert outcomes[name]["contract"]["verified"] == []
 
 
 def test_names_that_leave_a_gap_do_not_land_in_the_wrong_place(outcomes: dict[str, Outcome]) -> None:
@@ -156,27 +168,37 @@ def test_names_that_leave_a_gap_do_not_land_in_the_wrong_place(outcomes: dict[st
 def test_a_graph_that_disagrees_is_refused_unless_the_reader_s_tolerance_allows_it(
     outcomes: dict[str, Outcome],
 ) -> None:
+    assert "differs from the model by" in outcomes["off"]["error"]
     assert "0.01 is allowed" in outcomes["off"]["error"]
     assert 0.1 < outcomes["off-allowed"]["difference"] < 0.9
 
 
-def test_what_is_missing_or_fails_is_named(outcomes: dict[str, Outcome]) -> None:
-    third, failing = outcomes["third"], outcomes["failing"]
-    assert ("has no function trace" in third["error"], third["loaded"]) == (True, False)
-    assert "torch_neuronx could not compile it, or not run it: boom" in failing["error"]
+@pytest.mark.parametrize(
+    ("name", "sentence", "loaded"),
+    [
+        ("third", "has no function trace", False),
+        ("no-compiler", "its compiler neuronxcc is not", False),
+        ("failing", "torch_neuronx could not compile it, or not run it: boom", True),
+        ("no-core", "no core", True),
+    ],
+)
+def test_what_is_missing_or_fails_is_named(
+    name: str, sentence: str, *, loaded: bool, outcomes: dict[str, Outcome]
+) -> None:
+    assert sentence in outcomes[name]["error"]
+    assert outcomes[name]["loaded"] == loaded
 
 
 def test_what_cannot_be_converted_here_is_refused(traced: Traces, tiny: Any) -> None:
     model, inputs = tiny
-    for sentence, given, name in (
-        ("torch_neuronx is not installed here", model, "inf2"),
-        ("Did you mean inf2", model, "inf22"),
-        ("is a trace. The compiler needs the model", traced().module, "inf2"),
-    ):
+    refusals: dict[str, Callable[[], Any]] = {
+        "torch_neuronx is not installed here": lambda: tsnb.neuron.convert(model, inputs),
+        "Did you mean inf2": lambda: tsnb.neuron.convert(model, inputs, "inf22"),
+        "is a trace. The compiler needs the model": lambda: tsnb.neuron.convert(traced().module, inputs),
+    }
+    for sentence, call in refusals.items():
         with pytest.raises(tsnb.NeuronError, match=sentence):
-            tsnb.neuron.convert(given, inputs, name)
-    with pytest.raises(tsnb.InputError, match="no input called inputs"):
-        tsnb.neuron.convert(model, {"inputs": torch.zeros(1, 2)})
+            call()
 
 
 def test_inf1_is_refused_with_the_call_that_writes_its_program(tiny: Any) -> None:
@@ -185,6 +207,31 @@ def test_inf1_is_refused_with_the_call_that_writes_its_program(tiny: Any) -> Non
     call = str(caught.value).partition(": ")[2].partition(" writes")[0]
     assert call == "tsnb.neuron.code(['input_ids', 'attention_mask', 'token_type_ids'], \"inf1\")"
     assert "torch_neuron.trace" in eval(call)
+
+
+def test_what_is_no_model_no_input_or_in_training_mode_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing: Any = 5
+    with pytest.raises(tsnb.InputError, match=r"Expected a torch\.nn\.Module"):
+        tsnb.neuron.convert(nothing, {"input": torch.zeros(1, 2)})
+    with pytest.raises(tsnb.InputError, match="no input called inputs"):
+        tsnb.neuron.convert(nn.Linear(2, 2).eval(), {"inputs": torch.zeros(1, 2)})
+    install(tmp_path, "torch_neuronx", TRACING)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(tsnb.TraceError, match="training mode"):
+        tsnb.neuron.convert(nn.Linear(2, 2), {"input": torch.zeros(1, 2)})
+
+
+def test_small_berts_in_bfloat16_stay_within_what_is_to_be_expected_of_inf1(load: Callable[..., Any]) -> None:
+    for name in ("tiny-bert", "bert-mini"):
+        model, tokenizer = load(name)
+        inputs = tsnb.dummy_inputs(tokenizer, model, max_length=32)
+        rounded, _ = tsnb.load(name)
+        with torch.no_grad():
+            logits = rounded.to(torch.bfloat16)(**inputs).logits.float()
+            part = relative_difference([model(**inputs).logits], [logits])
+        assert 0 < part <= 0.02 < target("inf1").tolerance
 
 
 # The stand-in for a compiled graph: one shape, on the CPU
@@ -200,6 +247,13 @@ def inputs(shape: tuple[int, ...]) -> dict[str, torch.Tensor]:
     return dict.fromkeys(names, torch.ones(shape, dtype=torch.int64))
 
 
+def test_it_equals_the_trace_at_its_shape_and_keeps_the_contract(fixed: tsnb.Traced, traced: Traces) -> None:
+    plain, contract = traced("masked-lm", 16, 1), fixed.contract
+    assert torch.allclose(fixed(**inputs((1, 16)))["logits"], plain(**inputs((1, 16)))["logits"], atol=1e-5)
+    assert (contract.target, contract.fixed_shape, contract.verified) == (STAND_IN, True, ((1, 16),))
+    assert replace(contract, target="", fixed_shape=False, verified=plain.contract.verified) == plain.contract
+
+
 def test_another_shape_or_dtype_of_one_input_is_refused_by_name_and_by_graph(fixed: tsnb.Traced) -> None:
     for shape, dtype in (((1, 15), torch.int64), ((2, 16), torch.int64), ((1, 16), torch.int32)):
         mixed = inputs((1, 16)) | {"attention_mask": torch.ones(shape, dtype=dtype)}
@@ -209,15 +263,12 @@ def test_another_shape_or_dtype_of_one_input_is_refused_by_name_and_by_graph(fix
             fixed.module(*mixed.values())
 
 
-def test_saved_it_keeps_its_contract_and_refuses_with_tsnb_and_without(
-    fixed: tsnb.Traced, traced: Traces, python: Callable[..., str], tmp_path: Path
+def test_saved_it_still_refuses_with_tsnb_and_without(
+    fixed: tsnb.Traced, python: Callable[..., str], tmp_path: Path
 ) -> None:
     path = tsnb.save(fixed, tmp_path / "fixed.pt")
-    loaded, plain = tsnb.load_traced(path), traced("masked-lm", 16, 1)
+    loaded = tsnb.load_traced(path)
     assert loaded.contract == fixed.contract
-    assert fixed.contract == replace(plain.contract, target=STAND_IN, fixed_shape=True, verified=((1, 16),))
-    expected = plain(**inputs((1, 16)))["logits"]
-    assert torch.allclose(loaded(**inputs((1, 16)))["logits"], expected, atol=1e-5)
     with pytest.raises(tsnb.InputError):
         loaded(**inputs((1, 8)))
     first, *refusals, imported = python(ALONE, path).splitlines()
@@ -226,11 +277,22 @@ def test_saved_it_keeps_its_contract_and_refuses_with_tsnb_and_without(
     assert imported == "False"
 
 
+def test_inputs_without_a_length_and_with_fixed_axes() -> None:
+    model = nn.Bilinear(2, 3, 4).eval()
+    tensors = {"input1": torch.ones(1, 2), "input2": torch.ones(1, 3)}
+    fixed = tsnb.neuron.fixed_shape(tsnb.trace(model, tensors))
+    assert torch.allclose(fixed(**tensors)["output_0"], model(**tensors))
+    with pytest.raises(tsnb.InputError, match=r"input2 has the shape \[1, 4\]"):
+        fixed(**(tensors | {"input2": torch.ones(1, 4)}))
+
+
 def test_what_has_no_shape_or_is_a_stand_in_already_is_refused(fixed: tsnb.Traced) -> None:
     with quiet_jit() as jit:
         module = jit.trace(nn.ReLU().eval(), torch.ones(1, 2))
     foreign = tsnb.Traced(module, tsnb.Contract(("input",), known=False))
-    with pytest.raises(tsnb.NeuronError, match="does not say its shape"):
-        tsnb.neuron.fixed_shape(foreign)
+    flat = tsnb.trace(nn.ReLU().eval(), {"input": torch.ones(3)})
+    for traced in (foreign, flat):
+        with pytest.raises(tsnb.NeuronError, match="does not say its shape"):
+            tsnb.neuron.fixed_shape(traced)
     with pytest.raises(tsnb.NeuronError, match="a stand-in that fixed_shape made"):
         tsnb.neuron.fixed_shape(fixed)
