@@ -43,7 +43,7 @@ def as_html(rows: Rows, notes: Iterable[str] = ()) -> str:
     lines = "".join(map(_row, body))
     table = f"<thead>{_row(head, 'th')}</thead><tbody>{lines}</tbody>"
     below = "".join(f"<p>{escape(note)}</p>" for note in notes)
-    return f"<div style='overflow-x: auto' tabindex='0'><table>{table}</table></div>{below}"
+    return f"<div style='overflow-x: auto' tabindex='0'><table style='border-spacing: 0.8em 0.1em'>{table}</table></div>{below}"
 
 
 def wrapped(text: str, indent: str = "") -> str:
