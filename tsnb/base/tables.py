@@ -40,10 +40,10 @@ def as_html(rows: Rows, notes: Iterable[str] = ()) -> str:
     True
     """
     head, *body = rows
-    lines = "".join(map(_row, body))
-    table = f"<thead>{_row(head, 'th')}</thead><tbody>{lines}</tbody>"
+    lines = f"<thead>{_row(head, 'th')}</thead><tbody>{''.join(map(_row, body))}</tbody>"
+    table = f"<table style='border-spacing: 0.8em 0.1em'>{lines}</table>"
     below = "".join(f"<p>{escape(note)}</p>" for note in notes)
-    return f"<div style='overflow-x: auto' tabindex='0'><table style='border-spacing: 0.8em 0.1em'>{table}</table></div>{below}"
+    return f"<div style='overflow-x: auto' tabindex='0'>{table}</div>{below}"
 
 
 def wrapped(text: str, indent: str = "") -> str:
