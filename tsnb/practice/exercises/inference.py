@@ -60,14 +60,14 @@ def fill_batch(answer: Any) -> Outcome:
     texts, alone = [" ".join(pair) for batch in BATCHES for pair in batch], readings()["done"]
     if [*map(len, results)] != [*map(len, BATCHES)]:
         raise ValueError(f"{len(answers)} answers for {len(texts)} texts")
-    gaps = [*map(gap, answers, alone)]
-    furthest = gaps.index(max(gaps))
+    distances = [*map(gap, answers, alone)]
+    furthest = distances.index(max(distances))
     like = {
         name: all(distance <= SHARE for distance in map(gap, answers, filled)) for name, filled in readings().items()
     }
     return Outcome(
         first_of(like, "wrong"),
-        right=sum(distance <= SHARE for distance in gaps),
+        right=sum(distance <= SHARE for distance in distances),
         count=len(texts),
         text=texts[furthest],
         answer="{} ({:.3f})".format(*answers[furthest]),

@@ -146,9 +146,9 @@ def fixed_rows(answer: Any) -> Outcome:
             return Outcome("short-batch", number=len(shapes), shape=shapes[-1])
         raise
     same = [scores.shape for scores in results] == [alone.shape for alone in expected]
-    gaps = [*map(distance, results, expected)] if same else [nan]
-    difference = max(gaps)
-    whole = same and gaps[RAGGED.index(LENGTH)] <= TOLERANCE < difference
+    distances = [*map(distance, results, expected)] if same else [nan]
+    difference = max(distances)
+    whole = same and distances[RAGGED.index(LENGTH)] <= TOLERANCE < difference
     right = difference <= TOLERANCE and len(shapes) == CALLS
     return Outcome(
         "no-mask" if whole else "done" if right else "wrong",

@@ -92,10 +92,10 @@ def run_any_file(answer: Any) -> Outcome:
             return Outcome("other-file", file=about, error=f"{type(error).__name__}: {short_text(str(error))}")
         output = result[0] if isinstance(result, tuple) else result
         pairs = zip(output, expected, strict=True)
-        gaps = [distance(row[: len(alone)], alone) for row, alone in pairs]
-        largest = max(largest, *gaps)
+        distances = [distance(row[: len(alone)], alone) for row, alone in pairs]
+        largest = max(largest, *distances)
         if not largest <= TOLERANCE:
-            name = "no-mask" if gaps[-1] <= TOLERANCE else "wrong"
+            name = "no-mask" if distances[-1] <= TOLERANCE else "wrong"
             return Outcome(name, difference=largest, file=about)
     return Outcome("done", difference=largest)
 
