@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     Options = argparse.Namespace
 
-FOLDER = "notebooks"
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130  # 130 is 128 + SIGINT, as a shell reports it
 
 
@@ -171,8 +170,8 @@ def find_notebooks(start: Path) -> Path:
 
     beside = Path(__file__).resolve().parents[2]
     for folder in (start, *start.parents, beside):
-        if notebooks_in(folder / FOLDER):
-            return folder / FOLDER
+        if notebooks_in(folder / "notebooks"):
+            return folder / "notebooks"
     raise NotebookError(f"{start} and the folders above have no notebooks. Name the notebooks to run.")
 
 

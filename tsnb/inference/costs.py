@@ -163,6 +163,7 @@ def first_calls(traced: Traced, shape: Shape, calls: int = 12, copies: int = 3) 
     for _ in range(copies):
         fresh = replace(traced, module=freeze(traced.module))
         curves.append([timed(partial(fresh, **inputs)) for _ in range(calls)])
+        del fresh  # before the next copy of the weights is made
     return [min(seconds) for seconds in zip(*curves, strict=True)]
 
 
