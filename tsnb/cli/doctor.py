@@ -22,7 +22,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 from tqdm.auto import tqdm
 
-from tsnb.artifacts.cpp.building import tools
+from tsnb.artifacts.cpp.building import HOW_TO_INSTALL, tools
+from tsnb.artifacts.neuron import PACKAGES
 from tsnb.base.machine import MIB, memory_limit, usable_cores
 from tsnb.base.tables import CELL, wrapped
 
@@ -35,7 +36,6 @@ Finding = tuple[Status, str, str]  # status, result, advice
 SYMBOLS: dict[Status, str] = {"ok": "✓", "warning": "!", "problem": "✗"}
 FRONT_ENDS = ("@jupyter-widgets/jupyterlab-manager", "anywidget")  # draw widgets in the page
 NEEDED_MIB = 700  # the most that a notebook's kernel takes; `tsnb run` measures it
-NEURON = ("torch_neuronx", "torch_neuron")
 
 
 @dataclass(frozen=True)
@@ -225,16 +225,11 @@ def _build_tools() -> Finding:
     result = ", ".join(path or f"no {name}" for name, path in paths.items())
     if all(paths.values()):
         return "ok", result, ""
-    advice = (
-        "Only the C++ part of notebook 03 needs them. Debian and Ubuntu: sudo apt install g++ cmake make. "
-        "macOS: xcode-select --install, then brew install cmake. conda: conda install cxx-compiler cmake "
-        "make. Windows: Visual Studio's build tools for C++, with Jupyter started from their x64 prompt."
-    )
-    return "warning", result, advice
+    return "warning", result, HOW_TO_INSTALL
 
 
 def _neuron() -> Finding:
-    present = ", ".join(name for name in NEURON if find_spec(name))
+    present = ", ".join(name for name in PACKAGES.values() if find_spec(name))
     return ("ok", present or "not installed", "" if present else "Only needed on AWS; notebook 05 works without.")
 
 

@@ -19,6 +19,11 @@ from tsnb.base.files import whole_file
 
 SOURCES = Path(__file__).parent
 PROGRAM = "load_traced" + (sysconfig.get_config_var("EXE") or "")
+HOW_TO_INSTALL = (
+    "Only the C++ part of notebook 03 needs them; the rest goes on without. Debian and Ubuntu: sudo apt install g++ "
+    "cmake make. macOS: xcode-select --install, then brew install cmake. conda: conda install cxx-compiler cmake "
+    "make. Windows: Visual Studio's build tools for C++, with Jupyter started from their x64 Native Tools prompt."
+)
 LAST_LINES = 15
 TICK = 0.5  # seconds after which the bar's clock goes on
 
@@ -86,12 +91,7 @@ def build(folder: str | Path) -> Path:
     if program.is_file():
         return program
     if absent := missing():
-        raise CppError(
-            f"The C++ loader cannot be built here: {', '.join(absent)} not found. Only the C++ part of "  # noqa: S608, no SQL
-            "notebook 03 needs them; the rest goes on without. Debian and Ubuntu: sudo apt install g++ cmake make. "
-            "macOS: xcode-select --install, then brew install cmake. conda: conda install cxx-compiler cmake make. "
-            "Windows: Visual Studio's build tools for C++, with Jupyter started from their x64 Native Tools prompt."
-        )
+        raise CppError(f"The C++ loader cannot be built here: {', '.join(absent)} not found. {HOW_TO_INSTALL}")
     try:
         program.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(program) as half:
