@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+ROUNDINGS = 4  # of the dtype: how far two ways to compute the same may be apart, as a part of the largest number
+
 
 def run(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Run a model on inputs by name and return its tensors by name.
@@ -134,6 +136,31 @@ def largest_difference(first: list[torch.Tensor], second: list[torch.Tensor]) ->
         apart = (left.to(wide) - right.to(wide)).abs().masked_fill(equal(left, right), 0.0)
         differences.append(apart.nan_to_num(nan=float("inf"), posinf=float("inf")).flatten())
     return max((float(apart.max()) for apart in differences if apart.numel()), default=0.0)
+
+
+def agree(expected: list[torch.Tensor], actual: list[torch.Tensor], tolerance: float) -> bool:
+    """Tell whether two outputs are the same but for rounding.
+
+    Each tensor may be off by the tolerance, or by four roundings of its dtype at its largest number where
+    that is more: half precision has three digits.
+
+    >>> import torch
+    >>> agree([torch.tensor([300.0])], [torch.tensor([300.0001])], 1e-5)
+    True
+    """
+    import torch
+
+    def allowed(tensor: torch.Tensor) -> float:
+        numbers = tensor[tensor.isfinite()] if tensor.is_floating_point() else tensor[:0]
+        return (
+            max(tolerance, ROUNDINGS * torch.finfo(tensor.dtype).eps * float(numbers.abs().max()))
+            if numbers.numel()
+            else tolerance
+        )
+
+    return len(expected) == len(actual) and all(
+        largest_difference([one], [other]) <= allowed(one) for one, other in zip(expected, actual, strict=True)
+    )
 
 
 def relative_difference(expected: list[torch.Tensor], actual: list[torch.Tensor]) -> float:
