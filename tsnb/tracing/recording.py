@@ -67,7 +67,7 @@ def left_out_warnings(model: nn.Module, left_out: Mapping[str, object]) -> list[
         if kind.endswith("Cache") or isinstance(value, torch.Tensor):
             message = (
                 f"The trace leaves the cache out ({kind}), because it returns tensors only. Where text is generated "
-                "with it, each new token computes all tokens before it again; see notebook 05, generation in two graphs."
+                "with it, each new token computes all tokens before it again (notebook 05: generation in two graphs)."
             )
         notes.append(TraceWarning(f"{type(model).__name__}.forward", name or kind, message, 1, output=name or kind))
     return notes
