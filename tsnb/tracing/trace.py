@@ -5,10 +5,7 @@ Prepare, record, compare, write the contract. Taught in notebook 02.
 
 from __future__ import annotations
 
-import linecache
-import re
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -20,7 +17,8 @@ from tsnb.tracing.compare import TOLERANCE, Verdict, compare, compare_on
 from tsnb.tracing.contract import Contract, versions
 from tsnb.tracing.graphs import fixed_devices
 from tsnb.tracing.inputs import PAIR, checked_tensors, in_forward_order, is_positive_int, max_positions
-from tsnb.tracing.outputs import agree, flatten, largest_difference, run, traceable
+from tsnb.tracing.outputs import agree, flatten, largest_difference, run_whole
+from tsnb.tracing.recording import left_out_warnings, record
 from tsnb.tracing.traced import Traced, TraceWarning, check_eval, checked_module, dtype_name, shapes_as_text
 
 if TYPE_CHECKING:
@@ -85,9 +83,9 @@ def trace(model: nn.Module, inputs: Tensors, verify: Iterable[Shape | Tensors] =
 
     shapes, named = checked_verify(verify)
     with torch.no_grad(), quiet_transformers():
-        example, outputs = _prepared(model, inputs)
+        example, outputs, left_out = _prepared(model, inputs)
         others = [in_forward_order(model, checked_tensors(each)) for each in named]
-        module, notes = _record(traceable(model), example)
+        module, notes = record(model, example)
         tensors = list(outputs.values())
         traced_outputs = flatten(module(**example))
         if not agree(tensors, traced_outputs, TOLERANCE):
@@ -117,7 +115,7 @@ def trace(model: nn.Module, inputs: Tensors, verify: Iterable[Shape | Tensors] =
     shown = {
         shape: verdict for shape, verdict in verdicts.items() if shape != own or verdict.kind in {"wrong", "raises"}
     }
-    return replace(traced, contract=contract, warnings=(*_marked(notes, shown), *bound))
+    return replace(traced, contract=contract, warnings=(*_marked(notes, shown), *bound, *left_out))
 
 
 def _contract(model: nn.Module, example: Tensors, outputs: Tensors, bound: list[TraceWarning]) -> Contract:
@@ -213,8 +211,10 @@ def checked_verify(verify: Any) -> tuple[list[Shape], list[Tensors]]:
     return shapes, named
 
 
-def _prepared(model: object, inputs: object) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """Check model and inputs; return copies of the inputs in the order of forward, and the outputs."""
+def _prepared(
+    model: object, inputs: object
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], list[TraceWarning]]:
+    """Check model and inputs; return copies of the inputs in the order of forward, the outputs, what is left out."""
     import torch
 
     if isinstance(model, (Traced, torch.jit.ScriptModule)):
@@ -228,42 +228,20 @@ def _prepared(model: object, inputs: object) -> tuple[dict[str, torch.Tensor], d
     # copies: the tracer takes one tensor under two names for one input
     example = {name: tensor.detach().clone() for name, tensor in ordered.items()}
     try:
-        return example, run(module, example)
-    except TraceError:  # outputs that no trace holds
-        raise
+        outputs, left_out = run_whole(module, example)
     except Exception as error:  # whatever a model raises at inputs that it cannot run
         raise TraceError(
             f"The {type(model).__name__} itself cannot run these inputs; nothing was traced. It said: "
             f"{type(error).__name__}: {error} Run model(**inputs) to see at which line; check names, "
             "shapes, and that ids are within the vocabulary."
         ) from error
-
-
-def _record(model: nn.Module, inputs: Tensors) -> tuple[Any, list[TraceWarning]]:
-    """Let torch trace; return the module and the tracer's warnings, grouped by line of source."""
-    import torch
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            module = torch.jit.trace(model, example_kwarg_inputs=dict(inputs), check_trace=False)
-        except Exception as error:  # torch says in many kinds of errors what it cannot trace
-            message = re.sub(r"tensor\([^()]*\)", "tensor(…)", str(error)).partition("\nTensor:\n")[0]
-            if "unordered_map::at" in message:
-                message += (
-                    "\nThe tracer does not record torch.vmap, with which transformers 4.57 makes a decoder's "
-                    "mask. torch.export.export takes such a model; or give a four-dimensional attention mask."
-                )
-            raise TraceError(f"torch.jit.trace could not trace the model. It said: {message}") from error
-    counts = Counter(
-        (warning.filename, warning.lineno, str(warning.message))
-        for warning in caught
-        if warning.category is torch.jit.TracerWarning
-    )
-    return module, [
-        TraceWarning(f"{file}:{line}", linecache.getline(file, line).strip(), message, count)
-        for (file, line, message), count in counts.items()
-    ]
+    if not outputs:
+        kinds = ", ".join(sorted({type(leaf).__name__ for leaf in left_out.values()})) or "nothing"
+        raise TraceError(
+            f"The model returns {kinds} and no tensor; a trace holds tensors only, in tuples, lists, dicts and "
+            "dataclasses. Return a tensor from forward, or wrap the model in a module that does."
+        )
+    return example, outputs, left_out_warnings(module, left_out)
 
 
 def _device_warnings(module: torch.jit.ScriptModule) -> list[TraceWarning]:

@@ -44,6 +44,9 @@ class TraceWarning:
     device
         Where the line was recorded with a device, that one: it matters on other devices only, and
         says nothing of shapes.
+    output
+        Where the model returns what no trace holds (a cache, a text), its name; it says nothing of
+        shapes either.
     """
 
     source: str
@@ -53,6 +56,7 @@ class TraceWarning:
     harmless: bool | None = None
     shapes: tuple[Shape, ...] = ()
     device: str = ""
+    output: str = ""
 
     def __str__(self) -> str:
         lines = [f"{self.source} ({self.count} ×)", self.code, self.message]
@@ -63,7 +67,7 @@ class TraceWarning:
             lines.append(f"may be the cause: trace and model part at {shapes}")
         elif shapes:
             lines.append(f"unknown: trace and model part at {shapes}, and the error names another line")
-        elif not self.device:
+        elif not (self.device or self.output):
             lines.append("not tried at another shape")
         return "\n    ".join(lines)
 
@@ -82,7 +86,7 @@ class Traced:
         Names, shapes and versions that belong to it.
     warnings
         What the tracer warned of, grouped by line of source; then the lines that were recorded with
-        a device.
+        a device, and what of the output is left out.
     example
         The inputs that were traced, to draw others like them; none for a trace from a file.
     """
