@@ -115,9 +115,7 @@ def test_a_tokenizer_that_pads_on_the_left(traced: Traces, lengths: tuple[int, .
     bert = [static(traced("masked-lm", length, 4)) for length in lengths] or traced()
     assert "other numbers where padding stands beside it, on the left" in unbuilt(bert, tokenizer)  # it moves the text
     text = Pooling(lambda hidden, mask: (hidden * mask).sum(1) / mask.sum(1))
-    pooled = [static(trace_of(text, tokenizer, length)) for length in lengths] or trace_of(
-        text, tokenizer, max_length=16
-    )
+    pooled = [static(trace_of(text, tokenizer, length)) for length in lengths] or trace_of(text, tokenizer, 16)
     [result] = tsnb.Runner(pooled, tokenizer)(["jim henson"])
     row = tokenizer("jim henson", return_tensors="pt")
     alone = {"output_0": text(row["input_ids"], row["attention_mask"])}

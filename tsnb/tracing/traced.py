@@ -123,8 +123,10 @@ class Traced:
             lines.append(f"verified: equals the model on other values at {', '.join(shapes)}")
         if contract.unverified:
             lines.append(f"NOT VERIFIED at the traced shape: {contract.unverified}")
-        if self.warnings:
-            lines.append(f"{len(self.warnings)} lines that the tracer warned of, in .warnings")
+        lines += [note.message for note in self.warnings if note.output]
+        notes = [note for note in self.warnings if not note.output]
+        if notes:
+            lines.append(f"The tracer warned of {len(notes)} lines of code: see .warnings")
         return "\n".join(lines)
 
     __repr__ = __str__
