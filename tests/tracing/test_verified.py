@@ -28,6 +28,7 @@ from tsnb.tracing.trace import UnverifiedWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 SIZES: dict[str, Any] = {
     "vocab_size": 99, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 20,
@@ -186,3 +187,11 @@ def test_where_nothing_else_can_be_tried_that_is_said() -> None:
     assert tsnb.trace(Choosy(ordered=False).eval(), inputs).contract.unverified == ""
     with pytest.warns(UnverifiedWarning, match=r"could not be compared on other values.*\(no such id\).*verify="):
         tsnb.trace(Choosy(ordered=True).eval(), inputs)
+
+
+def test_a_trace_from_a_file_is_probed_on_an_example(tmp_path: Path) -> None:
+    inputs, model = {"input_ids": IDS[:1]}, Choosy(ordered=False).eval()
+    loaded = tsnb.load_traced(tsnb.save(tsnb.trace(model, inputs), tmp_path / "choosy.pt"))
+    alone = tsnb.probe(loaded, model, [8, 16])
+    assert "not compared, since the model raises at inputs drawn without an example" in str(alone[1, 8])
+    assert tsnb.probe(loaded, model, [8, 16], example=inputs)[1, 8].kind == "same"
