@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import wraps
@@ -57,6 +58,29 @@ def run_whole(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> tuple[dic
     return kept, {name: leaf for name, leaf in leaves(whole) if name not in names or not is_tensor(leaf)}
 
 
+def elsewhere(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> str:
+    """Say which inputs are on another device than a model, or of another floating-point dtype; or nothing.
+
+    >>> from torch import nn, ones
+    >>> elsewhere(nn.Linear(2, 2), {"x": ones(1, 2).half()}).partition(". ")[0]
+    "The model's weights are torch.float32 on cpu, but x is torch.float16 on cpu"
+    """
+    weights = [weight for weight in model.parameters() if weight.is_floating_point()]
+    kinds, places = {weight.dtype for weight in weights}, {weight.device for weight in weights}
+    apart = [
+        f"{name} is {tensor.dtype} on {tensor.device}"
+        for name, tensor in inputs.items()
+        if tensor.device not in places or (tensor.is_floating_point() and tensor.dtype not in kinds)
+    ]
+    if not weights or not apart:
+        return ""
+    own = " on ".join("/".join(sorted(map(str, group))) for group in (kinds, places))
+    return (
+        f"The model's weights are {own}, but {', '.join(apart)}. Move inputs with .to(model.device), and give "
+        "floating-point ones the model's dtype with .to(model.dtype)."
+    )
+
+
 def call_arguments(model: nn.Module) -> dict[str, bool]:
     """Return the arguments that ask a Transformers model for a dict, and for no cache.
 
@@ -87,20 +111,22 @@ def traceable(model: nn.Module) -> Any:
 
     kind: Any = type(model)
     arguments, signature = call_arguments(model), inspect.signature(model.forward)
-    own = vars(model).get("forward")  # in place of the class's: a hook of accelerate, or the reader's
+    inner: Any = object.__new__(kind)  # runs hooks on the dict, and whatever replaces forward on the model itself
+    vars(inner).update(vars(model), _compiled_call_impl=None)
 
     @wraps(kind.forward)
-    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def forward(_: Any, *args: Any, **kwargs: Any) -> Any:
         if arguments:  # by name, because an exporter may pass every argument by position
             args, kwargs = (), {**dict(zip(signature.parameters, args, strict=False)), **kwargs, **arguments}
-        output = own(*args, **kwargs) if own else kind.forward(self, *args, **kwargs)
+        output = inner(*args, **kwargs)
         return output if isinstance(output, torch.Tensor) else tuple(flatten(output))
 
-    self = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
-    vars(forward)["__signature__"] = signature.replace(parameters=[self, *signature.parameters.values()])
+    itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    vars(forward)["__signature__"] = signature.replace(parameters=[itself, *signature.parameters.values()])
     members = {"__module__": kind.__module__, "forward": forward}
     view: Any = object.__new__(type(kind.__name__, (kind,), members))
-    vars(view).update(vars(model))
+    hooks = {name: OrderedDict() for name in ("_forward_pre_hooks", "_forward_hooks", "_backward_hooks")}
+    vars(view).update(vars(inner), **hooks)
     vars(view).pop("forward", None)
     return view
 
@@ -198,7 +224,7 @@ def agree(expected: list[torch.Tensor], actual: list[torch.Tensor], tolerance: f
     import torch
 
     def allowed(tensor: torch.Tensor) -> float:
-        numbers = tensor[tensor.isfinite()] if tensor.is_floating_point() else tensor[:0]
+        numbers = tensor[tensor.isfinite()] if tensor.is_floating_point() else tensor.flatten()[:0]
         return (
             max(tolerance, ROUNDINGS * torch.finfo(tensor.dtype).eps * float(numbers.abs().max()))
             if numbers.numel()

@@ -42,9 +42,11 @@ def record(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> tuple[Any, l
         warnings.simplefilter("always")
         try:
             module = torch.jit.trace(traceable(model), example_kwarg_inputs=dict(inputs), check_trace=False)
-        except Exception as error:  # torch says in many kinds of errors what it cannot trace
+        except Exception as error:  # noqa: BLE001, torch says in many kinds of errors what it cannot trace
             message = re.sub(r"tensor\([^()]*\)", "tensor(…)", str(error)).partition("\nTensor:\n")[0]
-            raise TraceError(f"torch.jit.trace could not trace the model. It said: {message}") from error
+            advice = _advice(model, message)
+            sentence = f"torch.jit.trace could not trace the model. {advice or f'It said: {message}'}"
+            raise TraceError(sentence) from None if advice else error
     counts = Counter(
         (warning.filename, warning.lineno, str(warning.message))
         for warning in caught
@@ -54,6 +56,43 @@ def record(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> tuple[Any, l
         TraceWarning(f"{file}:{line}", linecache.getline(file, line).strip(), message, count)
         for (file, line, message), count in counts.items()
     ]
+
+
+def _advice(model: nn.Module, message: str) -> str:
+    """Return the cause and what to do, where torch's own message says neither; or nothing."""
+    import torch
+
+    device = next((weight.device.type for weight in model.parameters()), "cpu")
+    if (
+        "requires grad as a constant" in message
+        and torch.is_autocast_enabled(device)
+        and (torch.is_autocast_cache_enabled())
+    ):
+        return (
+            "torch.autocast keeps copies of weights in fewer bits, which are no parameters but require a gradient. "
+            "Trace under torch.autocast(..., cache_enabled=False), or call model.requires_grad_(False) first."
+        )
+    if "requires grad as a constant" in message:
+        return (
+            "forward uses a tensor that requires a gradient and is in no part of the model. Make it a parameter "
+            "(self.weight = nn.Parameter(tensor)) or its module a part (self.layer = layer), or call "
+            "requires_grad_(False) on it."
+        )
+    if "unordered_map::at" in message:
+        return (
+            "forward calls layers within a torch.autograd.Function, as reentrant checkpointing and reversible layers "
+            "do, and the tracer does not know their weights there. Call them directly where no gradient is needed; "
+            "torch.export.export takes such a model as it is."
+        )
+    if "dynamo-optimized" in message and "flex" in getattr(getattr(model, "config", None), "_attn_implementation", ""):
+        return 'Its attention is compiled by torch.compile. Call model.set_attn_implementation("sdpa") first.'
+    if "dynamo-optimized" in message:
+        compiled = [name for name, part in model.named_modules() if hasattr(part, "_orig_mod")]
+        return (
+            f"The tracer does not look into what torch.compile made ({', '.join(compiled[:3]) or 'a function'}). "
+            "Trace the model as it was before; torch.cond, which is compiled too, is for torch.export.export."
+        )
+    return ""
 
 
 def left_out_warnings(model: nn.Module, left_out: Mapping[str, object]) -> list[TraceWarning]:
