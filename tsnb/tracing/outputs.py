@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from functools import wraps
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,8 +34,8 @@ def run(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch
     return _named(model(**inputs, **call_arguments(model)))
 
 
-def run_whole(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Run a model as `run` does; return also what a call of its own gives beyond that, by name.
+def run_whole(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Run a model as `run` does; return also what it gives beyond that when it is just called: names and types.
 
     That is a cache, which a Transformers model is asked to leave out, and whatever is no tensor.
 
@@ -47,15 +46,15 @@ def run_whole(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> tuple[dic
     ...     def forward(self, x):
     ...         return {"scores": x, "label": "a poet"}
     >>> run_whole(Named(), {"x": ones(1)})
-    ({'scores': tensor([1.])}, {'label': 'a poet'})
+    ({'scores': tensor([1.])}, {'label': 'str'})
     """
     arguments = call_arguments(model)
     output = whole = model(**inputs, **arguments)
     if arguments.pop("use_cache", None) is False:
         whole = model(**inputs, **arguments)
     names = {name for name, _ in leaves(output)}
-    kept = _named(output)
-    return kept, {name: leaf for name, leaf in leaves(whole) if name not in names or not is_tensor(leaf)}
+    beyond = [(name, leaf) for name, leaf in leaves(whole) if name not in names or not is_tensor(leaf)]
+    return _named(output), {name or "a part of the output": type(leaf).__name__ for name, leaf in beyond}
 
 
 def elsewhere(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> str:
@@ -63,22 +62,18 @@ def elsewhere(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> str:
 
     >>> from torch import nn, ones
     >>> elsewhere(nn.Linear(2, 2), {"x": ones(1, 2).half()}).partition(". ")[0]
-    "The model's weights are torch.float32 on cpu, but x is torch.float16 on cpu"
+    'x is torch.float16 on cpu, and the model begins with torch.float32 on cpu'
     """
-    weights = [weight for weight in model.parameters() if weight.is_floating_point()]
-    kinds, places = {weight.dtype for weight in weights}, {weight.device for weight in weights}
-    apart = [
+    first = next(model.parameters(), None)
+    if first is None:
+        return ""
+    apart = ", ".join(
         f"{name} is {tensor.dtype} on {tensor.device}"
         for name, tensor in inputs.items()
-        if tensor.device not in places or (tensor.is_floating_point() and tensor.dtype not in kinds)
-    ]
-    if not weights or not apart:
-        return ""
-    own = " on ".join("/".join(sorted(map(str, group))) for group in (kinds, places))
-    return (
-        f"The model's weights are {own}, but {', '.join(apart)}. Move inputs with .to(model.device), and give "
-        "floating-point ones the model's dtype with .to(model.dtype)."
+        if tensor.device != first.device or (tensor.is_floating_point() and tensor.dtype != first.dtype)
     )
+    advice = "Move inputs with .to(model.device), and those with floating point to its dtype with .to(model.dtype)."
+    return f"{apart}, and the model begins with {first.dtype} on {first.device}. {advice}" if apart else ""
 
 
 def call_arguments(model: nn.Module) -> dict[str, bool]:
@@ -114,7 +109,6 @@ def traceable(model: nn.Module) -> Any:
     inner: Any = object.__new__(kind)  # runs hooks on the dict, and whatever replaces forward on the model itself
     vars(inner).update(vars(model), _compiled_call_impl=None)
 
-    @wraps(kind.forward)
     def forward(_: Any, *args: Any, **kwargs: Any) -> Any:
         if arguments:  # by name, because an exporter may pass every argument by position
             args, kwargs = (), {**dict(zip(signature.parameters, args, strict=False)), **kwargs, **arguments}
@@ -125,8 +119,7 @@ def traceable(model: nn.Module) -> Any:
     vars(forward)["__signature__"] = signature.replace(parameters=[itself, *signature.parameters.values()])
     members = {"__module__": kind.__module__, "forward": forward}
     view: Any = object.__new__(type(kind.__name__, (kind,), members))
-    hooks = {name: OrderedDict() for name in ("_forward_pre_hooks", "_forward_hooks", "_backward_hooks")}
-    vars(view).update(vars(inner), **hooks)
+    vars(view).update(vars(inner), _forward_pre_hooks={}, _forward_hooks={}, _backward_hooks={})
     vars(view).pop("forward", None)
     return view
 
@@ -143,16 +136,13 @@ def leaves(output: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
     if output is None:
         return
-    parts: Any = None
     if isinstance(output, Mapping):
-        parts = output.items()
-    elif isinstance(output, tuple) and hasattr(output, "_asdict"):
-        parts = output._asdict().items()
+        parts: Any = output.items()
     elif is_dataclass(output):
         parts = [(item.name, getattr(output, item.name)) for item in fields(output)]
     elif isinstance(output, (list, tuple)):
-        parts = [("", part) for part in output]
-    if parts is None:
+        parts = zip(getattr(output, "_fields", repeat("", len(output))), output, strict=True)
+    else:
         yield name, torch.as_tensor(output) if isinstance(output, (bool, int, float)) else output
         return
     for key, part in parts:

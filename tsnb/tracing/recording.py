@@ -20,6 +20,24 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+ADVICE = {  # the cause and what to do, by words of torch that say neither
+    "requires grad as a constant": (
+        "forward uses a tensor that requires a gradient and is no parameter of the model. Under torch.autocast, it is "
+        "a weight's copy in fewer bits: trace under torch.autocast(..., cache_enabled=False), or call "
+        "model.requires_grad_(False) first. Any other, or its module, make a part of the model, or call "
+        "requires_grad_(False) on it."
+    ),
+    "unordered_map::at": (
+        "forward calls layers within a torch.autograd.Function, as reentrant checkpointing and reversible layers do, "
+        "and the tracer does not know their weights there. Call them directly where no gradient is needed; "
+        "torch.export.export takes such a model as it is."
+    ),
+    "dynamo-optimized": (
+        "The tracer does not look into what torch.compile made. Trace the model as it was before; for flex_attention, "
+        'call model.set_attn_implementation("sdpa") first; torch.cond is for torch.export.export.'
+    ),
+}
+
 
 def record(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> tuple[Any, list[TraceWarning]]:
     """Let torch trace a model; return the module and the tracer's warnings, grouped by line of source.
@@ -44,7 +62,7 @@ def record(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> tuple[Any, l
             module = torch.jit.trace(traceable(model), example_kwarg_inputs=dict(inputs), check_trace=False)
         except Exception as error:  # noqa: BLE001, torch says in many kinds of errors what it cannot trace
             message = re.sub(r"tensor\([^()]*\)", "tensor(…)", str(error)).partition("\nTensor:\n")[0]
-            advice = _advice(model, message)
+            advice = next((advice for words, advice in ADVICE.items() if words in message), "")
             sentence = f"torch.jit.trace could not trace the model. {advice or f'It said: {message}'}"
             raise TraceError(sentence) from None if advice else error
     counts = Counter(
@@ -58,57 +76,17 @@ def record(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> tuple[Any, l
     ]
 
 
-def _advice(model: nn.Module, message: str) -> str:
-    """Return the cause and what to do, where torch's own message says neither; or nothing."""
-    import torch
-
-    device = next((weight.device.type for weight in model.parameters()), "cpu")
-    if (
-        "requires grad as a constant" in message
-        and torch.is_autocast_enabled(device)
-        and (torch.is_autocast_cache_enabled())
-    ):
-        return (
-            "torch.autocast keeps copies of weights in fewer bits, which are no parameters but require a gradient. "
-            "Trace under torch.autocast(..., cache_enabled=False), or call model.requires_grad_(False) first."
-        )
-    if "requires grad as a constant" in message:
-        return (
-            "forward uses a tensor that requires a gradient and is in no part of the model. Make it a parameter "
-            "(self.weight = nn.Parameter(tensor)) or its module a part (self.layer = layer), or call "
-            "requires_grad_(False) on it."
-        )
-    if "unordered_map::at" in message:
-        return (
-            "forward calls layers within a torch.autograd.Function, as reentrant checkpointing and reversible layers "
-            "do, and the tracer does not know their weights there. Call them directly where no gradient is needed; "
-            "torch.export.export takes such a model as it is."
-        )
-    if "dynamo-optimized" in message and "flex" in getattr(getattr(model, "config", None), "_attn_implementation", ""):
-        return 'Its attention is compiled by torch.compile. Call model.set_attn_implementation("sdpa") first.'
-    if "dynamo-optimized" in message:
-        compiled = [name for name, part in model.named_modules() if hasattr(part, "_orig_mod")]
-        return (
-            f"The tracer does not look into what torch.compile made ({', '.join(compiled[:3]) or 'a function'}). "
-            "Trace the model as it was before; torch.cond, which is compiled too, is for torch.export.export."
-        )
-    return ""
-
-
-def left_out_warnings(model: nn.Module, left_out: Mapping[str, object]) -> list[TraceWarning]:
-    """Say what of a model's output a trace leaves out, and what that means where it is a cache."""
-    import torch
-
+def left_out_warnings(model: nn.Module, left_out: Mapping[str, str]) -> list[TraceWarning]:
+    """Say which outputs of a model a trace leaves out, by name and type, and what that means for a cache."""
+    generating = (
+        " Without this cache, each new token of a text that is generated computes all tokens before it again; see "
+        "notebook 05, generation in two graphs."
+    )
     notes = []
-    for name, value in left_out.items():
-        kind = type(value).__name__
-        message = f"The trace leaves this output out: it is no tensor but a {kind}, and a trace returns tensors only."
-        if kind.endswith("Cache") or isinstance(value, torch.Tensor):
-            message = (
-                f"The trace leaves the cache out ({kind}), because it returns tensors only. Where text is generated "
-                "with it, each new token computes all tokens before it again (notebook 05: generation in two graphs)."
-            )
-        notes.append(TraceWarning(f"{type(model).__name__}.forward", name or kind, message, 1, output=name or kind))
+    for name, kind in left_out.items():
+        message = f"The trace returns tensors only, and leaves {name} out ({kind})."
+        message += generating if kind.endswith("Cache") or kind == "Tensor" else ""
+        notes.append(TraceWarning(f"{type(model).__name__}.forward", name, message, 1, output=name))
     return notes
 
 
@@ -120,15 +98,14 @@ def masks_without_vmap() -> Iterator[None]:
     and no tracer records that. The numbers are the same; transformers' own exporters do likewise
     (`transformers.exporters.utils`, 5.24).
     """
-    masks = vars(sys.modules["transformers.masking_utils"]) if "transformers.masking_utils" in sys.modules else {}
+    masks = getattr(sys.modules.get("transformers.masking_utils"), "__dict__", {})
     plain = {
         "_vmap_for_bhqkv": broadcasting,  # in transformers 4.57
         "_vmap_expansion_sdpa": broadcasting,  # in 5
         "TransformGetItemToIndex": nullcontext,  # lets vmap read from a tensor
     }
     before = {name: masks[name] for name in plain if name in masks}
-    for name in before:
-        masks[name] = plain[name]
+    masks.update((name, plain[name]) for name in before)
     try:
         yield
     finally:
@@ -145,10 +122,7 @@ def broadcasting(mask_function: Callable[..., torch.Tensor]) -> Callable[..., to
     """
 
     def mask(*indices: torch.Tensor) -> torch.Tensor:
-        spread = [
-            index.view([-1 if axis == place else 1 for axis in range(len(indices))])
-            for place, index in enumerate(indices)
-        ]
+        spread = [index.view([-1 if axis == place else 1 for axis in range(4)]) for place, index in enumerate(indices)]
         return mask_function(*spread).expand([index.shape[0] for index in indices])
 
     return mask

@@ -252,10 +252,9 @@ def _prepared(
             f"{type(error).__name__}: {error} {advice}"
         ) from error
     if not outputs:
-        kinds = ", ".join(sorted({type(leaf).__name__ for leaf in left_out.values()})) or "nothing"
         raise TraceError(
-            f"The model returns {kinds} and no tensor; a trace holds tensors only, in tuples, lists, dicts and "
-            "dataclasses. Return a tensor from forward, or wrap the model in a module that does."
+            f"The model returns no tensor ({', '.join(left_out.values()) or 'nothing'}). Return one from forward, "
+            "alone or in tuples, lists, dicts or dataclasses, or wrap the model in a module that does."
         )
     return example, outputs, left_out_warnings(module, left_out)
 
