@@ -167,9 +167,7 @@ class Benchmark:
 
     def _notes(self) -> list[str]:
         """Return what is below the table."""
-        limit = (
-            "The least time is unknown: a size is not in the model's configuration, or it is no float32 on the CPU."
-        )
+        limit = "The least time is unknown, but for float32 on a CPU and a configuration that says all sizes."
         if not np.isnan(self.limit):
             limit = (
                 f"Nothing in 32 bits can take less than {self.limit:.2f} s: the texts' operations without "

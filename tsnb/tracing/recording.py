@@ -99,11 +99,8 @@ def masks_without_vmap() -> Iterator[None]:
     (`transformers.exporters.utils`, 5.24).
     """
     masks = getattr(sys.modules.get("transformers.masking_utils"), "__dict__", {})
-    plain = {
-        "_vmap_for_bhqkv": broadcasting,  # in transformers 4.57
-        "_vmap_expansion_sdpa": broadcasting,  # in 5
-        "TransformGetItemToIndex": nullcontext,  # lets vmap read from a tensor
-    }
+    plain: dict[str, Any] = dict.fromkeys(("_vmap_for_bhqkv", "_vmap_expansion_sdpa"), broadcasting)
+    plain |= {"TransformGetItemToIndex": nullcontext}  # which lets vmap read from a tensor
     before = {name: masks[name] for name in plain if name in masks}
     masks.update((name, plain[name]) for name in before)
     try:
