@@ -69,6 +69,8 @@ class Runner:
     ----------
     work
         What the last call computed.
+    device
+        Where the trace is: inputs go there, and results stay there.
 
     Raises
     ------
@@ -105,7 +107,7 @@ class Runner:
             _check_trace(one, tokenizer)
         self.tokenizer, self.truncate = tokenizer, truncate
         self.max_tokens = positive_int("max_tokens", max_tokens)
-        self.work = Work()
+        self.work, self.device = Work(), traces[0].device
         self.dynamic = len(traces) == 1 and is_dynamic(traces[0].contract)
         self.traces = {(one.contract.batch_size or 1, one.contract.length or 1): one for one in traces}
         self._check_padding()
@@ -245,7 +247,8 @@ class Runner:
             rows = _padded(
                 [tokens[name][index] for index in batch.indices], batch, int(fillers.get(name, 0)), left=left
             )
-            inputs[name] = torch.tensor(rows, dtype=getattr(torch, traced.contract.dtypes.get(name, "int64")))
+            dtype = getattr(torch, traced.contract.dtypes.get(name, "int64"))
+            inputs[name] = torch.tensor(rows, dtype=dtype, device=self.device)
         try:
             outputs = traced(**inputs)
         except RuntimeError as error:

@@ -112,6 +112,14 @@ class Traced:
         with torch.inference_mode():
             return named_outputs(self.module(*ordered), self.contract.output_names)
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are; for a graph without any of its own, where it was traced."""
+        import torch
+
+        weights: Any = getattr(self.module, "parameters", tuple)()  # a benchmark puts functions in the module's place
+        return next((weight.device for weight in weights), torch.device(self.contract.device or "cpu"))
+
     def __str__(self) -> str:
         contract = self.contract
         sizes = (contract.batch_size or 1, contract.length or 1)
