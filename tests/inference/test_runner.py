@@ -216,6 +216,7 @@ def test_a_text_that_cannot_be_run_is_named_by_its_index(runners: Runners, text:
     runner = runners(lengths=(LENGTH,))
     assert refused(runner, ["jim", "jim " * 22, text, "jim"]).startswith(f"Text 2 {message}")
     assert "Expected a list of texts" in refused(runner, "jim henson")
+    assert 'df["review"]' in refused(runner, {"id": [1, 2], "review": ["jim", "henson"]})
 
 
 def test_beyond_the_first_window_a_text_is_named_by_its_own_index(

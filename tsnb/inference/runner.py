@@ -13,7 +13,7 @@ from tsnb.inference.freezing import freeze
 from tsnb.lengths.batching import MAX_TOKENS, WINDOW, Batch, check_max_tokens, plan_dynamic, plan_static
 from tsnb.tracing.compare import TOLERANCE
 from tsnb.tracing.graphs import holds
-from tsnb.tracing.inputs import checked_text, positive_int
+from tsnb.tracing.inputs import check_token_count, checked_text, checked_texts, positive_int
 from tsnb.tracing.outputs import ROUNDINGS, relative_difference
 from tsnb.tracing.traced import Traced, checked_traced
 
@@ -127,7 +127,7 @@ class Runner:
         Parameters
         ----------
         texts
-            Texts, or pairs of texts; an empty list gives an empty list.
+            Texts, or pairs of texts, also a column such as `df["review"]`; an empty list gives an empty list.
 
         Returns
         -------
@@ -137,7 +137,8 @@ class Runner:
         Raises
         ------
         InputError
-            A text that is empty, no text, or too long; its index is named.
+            A table instead of its column, or a text that is empty, no text, makes no tokens, or is too
+            long; its index is named.
         """
         return list(self.stream(texts))
 
@@ -146,10 +147,8 @@ class Runner:
 
         Raises what a call raises, when it comes to it, and what the iterator of texts raises.
         """
-        if isinstance(texts, str) or not isinstance(texts, Iterable):
-            raise InputError(f"Expected a list of texts, such as [text]; got {type(texts).__name__}.")
+        iterator, first = iter(checked_texts(texts)), 0
         self.work = Work()
-        iterator, first = iter(texts), 0
         while window := list(islice(iterator, WINDOW)):
             yield from self._window(window, first)
             first += len(window)
@@ -164,6 +163,7 @@ class Runner:
         tokens = self.tokenizer(texts, truncation=self.truncate, max_length=longest, verbose=False)
         lengths = [len(row) for row in tokens["input_ids"]]
         for index, length in enumerate(lengths, first):
+            check_token_count(index, length)
             if length > self.longest:
                 raise InputError(
                     f"Text {index} makes {length} tokens, and the trace takes {self.longest} at most. "
