@@ -5,6 +5,7 @@ What depends on the `torchscript` flag of transformers 4 is kept in this module 
 
 from __future__ import annotations
 
+import inspect
 import os
 import warnings
 from contextlib import contextmanager
@@ -14,10 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from tsnb import tiny_bert
 from tsnb.base.errors import ModelError, suggest
 from tsnb.models import hub
+from tsnb.models.checkpoint import WRAPPERS, fits, own_names, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import torch
     from torch import nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -34,6 +37,7 @@ EMBEDDED = "tiny-bert"
 MINI = "bert-mini"
 MINI_GEOMETRY = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
 SEED = 0
+MEDIA = ("pixel_values", "input_features", "input_values", "image", "visual_feats")  # arguments of forward
 
 
 class CheckpointWarning(UserWarning):
@@ -46,6 +50,14 @@ class NewWeightsWarning(CheckpointWarning):
 
 class UnusedWeightsWarning(CheckpointWarning):
     """Weights of the checkpoint for which the configuration leaves no place are left out."""
+
+
+class RenamedWeightsWarning(CheckpointWarning):
+    """Weights of the checkpoint went by other names than the model's, and were read by the model's."""
+
+
+class UnusedModulesWarning(CheckpointWarning):
+    """A folder of sentence-transformers holds modules that work on the model's outputs; they are left out."""
 
 
 def load(
@@ -214,26 +226,42 @@ def _folder(name: object) -> Path:
 
 
 def _from_folder(folder: Path, head: str, options: dict[str, Any]) -> PreTrainedModel:
-    """Load a checkpoint; warn of weights that are drawn from `SEED`, and of those left out.
+    """Load a checkpoint; warn of what differs between it and the model, and of weights drawn from `SEED`.
 
     Another head's weights, and a part that this head does without, such as a pooler, are no loss.
     """
     config = _config(folder, **options)
+    _check_text(folder, config)
     factory = _factory(config, head)
-    with seeded():
-        try:
-            model, report = factory.from_pretrained(
-                folder, config=config, local_files_only=True, output_loading_info=True
+
+    def read(kind: Any, source: Path | None, **weights: Any) -> Any:
+        with _loading(folder):
+            return kind.from_pretrained(
+                source, config=config, local_files_only=True, output_loading_info=True, **weights
             )
-        except Exception as error:  # each file format has errors of its own
-            raise ModelError(
-                f"The weights in {folder} cannot be loaded: {error}. Check that they are whole, and that "
-                "config.json belongs to them."
-            ) from error
-    tied = getattr(model.get_output_embeddings(), "weight", None)  # a copy of what was loaded
-    missing = sorted(report["missing_keys"])
-    new = [name for name in missing if model.get_parameter_or_buffer(name) is not tied]
-    if new:
+
+    try:
+        model, report = read(factory, folder)
+        fitting = fits(model, report["missing_keys"]) and not any(map(WRAPPERS.search, report["unexpected_keys"]))
+    except ModelError:  # also of transformers 4 where only the head's names fit
+        fitting = False
+        with _loading(folder):
+            model = factory.from_config(config)
+    if not fitting:
+        with _loading(folder):
+            state = read_weights(folder)
+        names = own_names(folder, state, model)
+        model, report = read(type(model), None, state_dict={names[key]: weight for key, weight in state.items()})
+        if changed := [key for key in state if key != names[key]]:
+            longest = max(changed, key=lambda key: len(key) - len(names[key]))
+            message = (
+                f"The names of {len(changed)} weights in {folder} are not the model's own: {longest} was read as "
+                f"{names[longest]}, and the others likewise. The folder stays as it is."
+            )
+            warnings.warn(message, RenamedWeightsWarning, stacklevel=3)
+    missing, state = report["missing_keys"], model.state_dict(keep_vars=True)
+    loaded = [weight for name, weight in state.items() if name not in missing]
+    if new := [name for name in sorted(missing) if not _is_copy(model.get_parameter_or_buffer(name), loaded)]:
         message = (
             f"The checkpoint lacks these weights, so they were drawn at random (seed {SEED}): "
             f"{', '.join(new)}. Results that depend on them mean nothing until they are trained."
@@ -250,6 +278,42 @@ def _from_folder(folder: Path, head: str, options: dict[str, Any]) -> PreTrained
         )
         warnings.warn(message, UnusedWeightsWarning, stacklevel=3)
     return model
+
+
+@contextmanager
+def _loading(folder: Path) -> Iterator[None]:
+    """Draw what is missing from `SEED`; say of which folder an error is, whose kind each file format chooses."""
+    try:
+        with seeded():
+            yield
+    except Exception as error:
+        raise ModelError(
+            f"The weights in {folder} cannot be loaded: {error}. Check that they are whole, and that "
+            "config.json belongs to them."
+        ) from error
+
+
+def _is_copy(weight: torch.Tensor, loaded: list[torch.Tensor]) -> bool:
+    """True if a weight is tied to one that was loaded, or is the copy of one that the flag makes."""
+    import torch
+
+    return any(weight is other or (weight.ndim > 1 and torch.equal(weight, other)) for other in loaded)
+
+
+def _check_text(folder: Path, config: Any) -> None:
+    """Raise a ModelError where a model takes pictures or sound, or no token ids; warn of modules after it."""
+    import transformers
+
+    saved = getattr(transformers, (config.architectures or [""])[0], None)
+    kind = saved or transformers.AutoModel._model_mapping.get(type(config), None)  # noqa: SLF001
+    takes = inspect.signature(kind.forward).parameters if kind else {"input_ids": None}
+    other = [name for name in takes if name in MEDIA] or [[*takes][1]] * ("input_ids" not in takes)
+    if other:
+        raise ModelError(
+            f"The folder {folder} holds a {config.model_type} model, which is not a text model: its forward takes "
+            f"{other[0]}. Load it with transformers.{kind.__name__}.from_pretrained(folder), and give tsnb.trace "
+            "that model and its tensors by name."
+        )
 
 
 def _config(folder: Path, **options: Any) -> Any:
