@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 # what DataParallel, torch.compile, FSDP, activation checkpointing and DeepSpeed put into names
 WRAPPERS = re.compile(r"(?<![^.])(module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|_forward_module)\.")
 FORMATS = ("model.safetensors", "pytorch_model.bin")  # in the order in which transformers looks for them
-SHOWN = 3  # names that a refusal shows
 
 
 def fits(model: PreTrainedModel, missing: Collection[str]) -> bool:
@@ -55,7 +54,7 @@ def own_names(folder: Path, keys: Collection[str], model: PreTrainedModel) -> di
     Raises
     ------
     ModelError
-        Most of the model's weights have no key, or the keys fit under two prefixes.
+        Most of the model's weights have no key, or the keys fit as well under two prefixes.
     """
     from transformers import CONFIG_MAPPING
 
@@ -68,20 +67,15 @@ def own_names(folder: Path, keys: Collection[str], model: PreTrainedModel) -> di
         for new in ("", base)
         if new + key[cut:] in names
     )
-    best = sorted(fitting, key=lambda pair: (-fitting[pair], len(pair[0])))
-    old, new = best[0] if best else ("", "")
-    rivals = [other for other, _ in best if fitting[other, _] == fitting[best[0]] and not other.startswith(old)]
-    if rivals:
-        raise ModelError(
-            f"The weights in {folder} fit a {kind} model in more than one way: those below {old} and those below "
-            f"{rivals[0]}. Write the model that you mean with its save_pretrained(folder)."
-        )
+    best = [pair for pair in fitting if fitting[pair] == max(fitting.values())]
+    old, new = min(best, key=lambda pair: len(pair[0]), default=("", ""))
     attribute = old.rstrip(".").rpartition(".")[2]
-    if attribute in CONFIG_MAPPING and attribute not in (kind, model.base_model_prefix):
-        old, new = "", ""  # of another kind of model, whose weights may do other things under the same names
+    foreign = attribute in CONFIG_MAPPING and attribute not in (kind, model.base_model_prefix)
+    if foreign or not all(other.startswith(old) for other, _ in best):  # another kind of model, or two models
+        old, new = "", ""
     renamed = {key: new + name.removeprefix(old) if name.startswith(old) else name for key, name in bare.items()}
     if not fits(model, names.keys() - renamed.values()):
-        shown = list({key.partition(".")[0]: key for key in keys}.values())[:SHOWN]
+        shown = list({key.partition(".")[0]: key for key in keys}.values())[:3]
         raise ModelError(
             f"The weights in {folder} do not fit the {kind} model that its config.json describes: their names look "
             f"like {', '.join(shown) or 'nothing'}; the model's like {next(iter(names))}. Load them with the code "

@@ -6,6 +6,7 @@ What depends on the `torchscript` flag of transformers 4 is kept in this module 
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import warnings
 from contextlib import contextmanager
@@ -80,6 +81,9 @@ def load(
     head
         What stands on the encoder. What the checkpoint lacks gets seeded random weights and a
         `NewWeightsWarning`; what it has and the configuration does not, an `UnusedWeightsWarning`.
+        Names that a wrapper has changed, as DataParallel or a LightningModule do, are read by the
+        model's own, with a `RenamedWeightsWarning`; the pooling of sentence-transformers is left
+        out, with an `UnusedModulesWarning`.
     torchscript
         Set the flag of transformers 4: unties the embeddings and returns tuples. That it took
         effect is checked.
@@ -95,8 +99,9 @@ def load(
     Raises
     ------
     ModelError
-        Unknown name or head, folder without weights or with code of its own, no way to the hub, a
-        head or a kind of attention that the model cannot have, or a flag that did nothing.
+        Unknown name or head, folder without weights or with code of its own, weights that do not
+        fit the configuration, a model of pictures or sound, no way to the hub, a head or a kind of
+        attention that the model cannot have, or a flag that did nothing.
 
     Examples
     --------
@@ -113,6 +118,13 @@ def load(
         raise ModelError(f"There is no attn_implementation called {attn_implementation}. {near}")
     options = {"torchscript": torchscript, "attn_implementation": attn_implementation}
     folder = _folder(EMBEDDED if name == MINI else name)
+    if (modules := folder / "modules.json").is_file():
+        names = [module["type"].rpartition(".")[2] for module in json.loads(modules.read_bytes())[1:]]
+        message = (
+            f"The folder {folder} is one of sentence-transformers: what comes after the model there "
+            f"({', '.join(names)}) is not part of what is loaded, nor of a file made from it. Apply it to the outputs."
+        )
+        warnings.warn(message, UnusedModulesWarning, stacklevel=2)
     trained = tiny_bert.FOLDER / head  # heads trained on the embedded model have weights of their own
     with quiet_transformers():
         if name == MINI:
@@ -143,13 +155,17 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        files = [folder / name for name in tokenizer.vocab_files_names.values()]  # none where bytes are the tokens
+        if files and not any(map(Path.is_file, files)):
+            raise FileNotFoundError  # noqa: TRY301, where transformers 5 makes an empty one
     except Exception as error:  # a missing file may end in an ImportError, a broken one in any
         _refuse_code(folder, error)
         raise ModelError(
             f"The folder {folder} holds no tokenizer that transformers can load. Save it there with "
             "tokenizer.save_pretrained(folder)."
         ) from error
+    return tokenizer
 
 
 def verify_flag(model: PreTrainedModel) -> None:
@@ -234,11 +250,11 @@ def _from_folder(folder: Path, head: str, options: dict[str, Any]) -> PreTrained
     _check_text(folder, config)
     factory = _factory(config, head)
 
+    common = {"config": config, "local_files_only": True, "output_loading_info": True}
+
     def read(kind: Any, source: Path | None, **weights: Any) -> Any:
         with _loading(folder):
-            return kind.from_pretrained(
-                source, config=config, local_files_only=True, output_loading_info=True, **weights
-            )
+            return kind.from_pretrained(source, **common, **weights)
 
     try:
         model, report = read(factory, folder)
@@ -259,9 +275,10 @@ def _from_folder(folder: Path, head: str, options: dict[str, Any]) -> PreTrained
                 f"{names[longest]}, and the others likewise. The folder stays as it is."
             )
             warnings.warn(message, RenamedWeightsWarning, stacklevel=3)
-    missing, state = report["missing_keys"], model.state_dict(keep_vars=True)
-    loaded = [weight for name, weight in state.items() if name not in missing]
-    if new := [name for name in sorted(missing) if not _is_copy(model.get_parameter_or_buffer(name), loaded)]:
+    missing = {name: model.get_parameter_or_buffer(name) for name in sorted(report["missing_keys"])}
+    loaded = [weight for name, weight in model.state_dict(keep_vars=True).items() if name not in missing]
+    new = [name for name, weight in missing.items() if not any(_is_copy(weight, other) for other in loaded)]
+    if new:
         message = (
             f"The checkpoint lacks these weights, so they were drawn at random (seed {SEED}): "
             f"{', '.join(new)}. Results that depend on them mean nothing until they are trained."
@@ -293,26 +310,26 @@ def _loading(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _is_copy(weight: torch.Tensor, loaded: list[torch.Tensor]) -> bool:
-    """True if a weight is tied to one that was loaded, or is the copy of one that the flag makes."""
-    import torch
-
-    return any(weight is other or (weight.ndim > 1 and torch.equal(weight, other)) for other in loaded)
+def _is_copy(weight: torch.Tensor, other: torch.Tensor) -> bool:
+    """True if two weights are tied, or one is the copy of the other that the flag makes."""
+    alike = weight.ndim > 1 and (weight.shape, weight.dtype) == (other.shape, other.dtype)
+    return weight is other or (alike and weight.equal(other))
 
 
 def _check_text(folder: Path, config: Any) -> None:
-    """Raise a ModelError where a model takes pictures or sound, or no token ids; warn of modules after it."""
+    """Raise a ModelError where the model takes pictures, sound or something else than token ids."""
     import transformers
 
     saved = getattr(transformers, (config.architectures or [""])[0], None)
     kind = saved or transformers.AutoModel._model_mapping.get(type(config), None)  # noqa: SLF001
+    kind = kind[0] if isinstance(kind, tuple) else kind
     takes = inspect.signature(kind.forward).parameters if kind else {"input_ids": None}
     other = [name for name in takes if name in MEDIA] or [[*takes][1]] * ("input_ids" not in takes)
     if other:
         raise ModelError(
-            f"The folder {folder} holds a {config.model_type} model, which is not a text model: its forward takes "
+            f"The folder {folder} holds a model of type {config.model_type}, not a text model: its forward takes "
             f"{other[0]}. Load it with transformers.{kind.__name__}.from_pretrained(folder), and give tsnb.trace "
-            "that model and its tensors by name."
+            "its tensors by name."
         )
 
 
@@ -353,7 +370,8 @@ def _factory(config: Any, head: str) -> Any:
     }
     if head not in fitting:
         raise ModelError(
-            f"A {config.model_type} model cannot have the head {head}. It can have: {', '.join(fitting)}."
+            f"A {config.model_type} model cannot have the head {head}. It can have: {', '.join(fitting) or 'none'}."
+            + " Load it with transformers, and give tsnb.trace its tensors by name." * (not fitting)
         )
     return fitting[head]
 
