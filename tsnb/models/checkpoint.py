@@ -69,11 +69,14 @@ def own_names(folder: Path, keys: Collection[str], model: PreTrainedModel) -> di
     )
     best = [pair for pair in fitting if fitting[pair] == max(fitting.values())]
     old, new = min(best, key=lambda pair: len(pair[0]), default=("", ""))
-    attribute = old.rstrip(".").rpartition(".")[2]
-    foreign = attribute in CONFIG_MAPPING and attribute not in (kind, model.base_model_prefix)
+    foreign = any(part in CONFIG_MAPPING and part not in (kind, base[:-1]) for part in old.split("."))
     if foreign or not all(other.startswith(old) for other, _ in best):  # another kind of model, or two models
         old, new = "", ""
-    renamed = {key: new + name.removeprefix(old) if name.startswith(old) else name for key, name in bare.items()}
+    rest = base if model.base_model is model else ""  # by which transformers 4 would take the others for a base's
+    renamed = {
+        key: new + name.removeprefix(old) if name.startswith(old) else name.removeprefix(rest)
+        for key, name in bare.items()
+    }
     if not fits(model, names.keys() - renamed.values()):
         shown = list({key.partition(".")[0]: key for key in keys}.values())[:3]
         raise ModelError(
