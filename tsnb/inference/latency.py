@@ -160,11 +160,8 @@ def _check_memory(module: nn.Module, batch: int, length: int) -> None:
     A language model's head makes `batch × length × vocabulary` numbers, which can end a kernel. A layer makes as
     many as its weight has rows, with a bias or without; an embedding's rows are what it chooses from.
     """
-    layers = [
-        part
-        for part in module.modules()
-        if not getattr(part, "original_name", type(part).__name__).endswith("Embedding")
-    ]
+    parts = [(getattr(part, "original_name", type(part).__name__), part) for part in module.modules()]
+    layers = [part for name, part in parts if not name.endswith("Embedding")]
     sizes = [len(weight) for part in layers for weight in part.parameters(recurse=False) if weight.ndim]
     needed = 2 * FLOAT_BYTES * batch * length * max(sizes, default=1) / MIB
     available = min(memory_limit(), psutil.virtual_memory().available / MIB)

@@ -73,10 +73,8 @@ def own_names(folder: Path, keys: Collection[str], model: PreTrainedModel) -> di
     if foreign or not all(other.startswith(old) for other, _ in best):  # another kind of model, or two models
         old, new = "", ""
     rest = base if model.base_model is model else ""  # by which transformers 4 would take the others for a base's
-    renamed = {
-        key: new + name.removeprefix(old) if name.startswith(old) else name.removeprefix(rest)
-        for key, name in bare.items()
-    }
+    moved = {key: new * name.startswith(old) + name.removeprefix(old) for key, name in bare.items()}
+    renamed = {key: name.removeprefix(rest) for key, name in moved.items()}
     if not fits(model, names.keys() - renamed.values()):
         shown = list({key.partition(".")[0]: key for key in keys}.values())[:3]
         raise ModelError(

@@ -9,7 +9,7 @@ import inspect
 import json
 import os
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -156,9 +156,9 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        files = [folder / name for name in tokenizer.vocab_files_names.values()]  # none where bytes are the tokens
-        if files and not any(map(Path.is_file, files)):
-            raise FileNotFoundError  # noqa: TRY301, where transformers 5 makes an empty one
+        files = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
+        if tokenizer.vocab_files_names and not any((folder / file).is_file() for file in files):
+            raise FileNotFoundError(files)  # noqa: TRY301, transformers 5 makes up a tokenizer that knows no word
     except Exception as error:  # a missing file may end in an ImportError, a broken one in any
         _refuse_code(folder, error)
         raise ModelError(
@@ -247,7 +247,8 @@ def _from_folder(folder: Path, head: str, options: dict[str, Any]) -> PreTrained
     Another head's weights, and a part that this head does without, such as a pooler, are no loss.
     """
     config = _config(folder, **options)
-    _check_text(folder, config)
+    with suppress(ImportError):  # where the kind of model needs another package, loading it says so
+        _check_text(folder, config)
     factory = _factory(config, head)
 
     common = {"config": config, "local_files_only": True, "output_loading_info": True}
@@ -343,7 +344,7 @@ def _config(folder: Path, **options: Any) -> Any:
         )
     except Exception as error:  # each kind of model checks its settings in its own way
         _refuse_code(folder, error)
-        reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")  # lists and advice follow
+        reason = str(error).strip().partition("\n")[0].partition(". ")[0].rstrip(".")  # lists and advice follow
         raise ModelError(
             f"The folder {folder} holds no config.json that transformers {transformers.__version__} can "
             f"read: {reason}. Expected what model.save_pretrained(folder) writes."
