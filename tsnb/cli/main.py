@@ -123,6 +123,7 @@ def export(options: Options) -> int:
             batch_size=rows,
             verify=[(rows if batch is None else batch, length) for batch, length in options.verify],
             untie=options.untie,
+            pad_token=options.pad_token,
         )
     except TraceError as error:
         sys.stderr.write(f"{error} No file was written.\n")
@@ -222,6 +223,8 @@ def _parser() -> argparse.ArgumentParser:
     shapes = "shapes at which trace and model must agree: a length such as 64, or rows and length as 2x64"
     add("--verify", type=shape, nargs="+", action="extend", default=[], help=shapes)
     add("--untie", action="store_true", help="have tied weights twice, as the torchscript flag does")
+    which = "the token to pad with, for a tokenizer without one, such as <|endoftext|>"
+    add("--pad-token", metavar="TOKEN", help=which)
 
     sub = command(progress, "show which exercises are solved, from the record on this machine")
     add, either = sub.add_argument, sub.add_mutually_exclusive_group().add_argument

@@ -89,7 +89,7 @@ def dummy_inputs(
     if needed < max_length and tokenizer.pad_token is None:
         raise InputError(
             f"The tokenizer has no pad token, and {needed} tokens must be padded to {max_length}. Set one "
-            f"(tokenizer.pad_token = tokenizer.eos_token), or ask for max_length={needed}."
+            f"(tokenizer.pad_token = tokenizer.eos_token; tsnb export: --pad-token), or ask for max_length={needed}."
         )
     padding = {"padding": "max_length", "max_length": max_length} if needed < max_length else {}
     rows = tokenizer(*texts, return_tensors="pt", **padding)
