@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import tsnb
+from tsnb.artifacts.save import OtherDeviceWarning
 from tsnb.inference.backends import BACKENDS, BenchmarkConfig, MissingPeerError
 from tsnb.inference.benchmark import benchmark
 from tsnb.inference.latency import shape_latency
@@ -97,7 +98,7 @@ def test_a_model_on_a_gpu_goes_the_whole_way(dtype: torch.dtype, tmp_path: Path)
 
 
 @gpu
-def test_a_benchmark_on_a_gpu_leaves_out_what_runs_on_the_cpu(load: Load) -> None:
+def test_a_benchmark_on_a_gpu_leaves_out_what_runs_on_the_cpu() -> None:
     model, tokenizer = tsnb.load("tiny-bert", head="encoder")
     report = benchmark(model.cuda(), tokenizer, TEXTS, rounds=1, progress=False)
     assert {"eager-longest", "pipeline", "trace-padded", "runner"} <= {row.name for row in report.rows}
@@ -111,5 +112,5 @@ def test_a_graph_that_is_bound_to_a_gpu_says_so_when_it_is_loaded_elsewhere(tmp_
             return x + torch.arange(x.shape[1], device=x.device)
 
     traced = tsnb.trace(Positions().eval(), {"x": torch.zeros(1, 2, device="cuda")})
-    with pytest.warns(tsnb.OtherDeviceWarning, match="The graph puts tensors on cuda:0"):
+    with pytest.warns(OtherDeviceWarning, match="The graph puts tensors on cuda:0"):
         tsnb.load_traced(tsnb.save(traced, tmp_path / "x.pt"))

@@ -167,7 +167,8 @@ def test_a_tensor_that_is_in_no_part_of_the_model() -> None:
 
 
 def test_layers_within_an_autograd_function() -> None:
-    model = Calling(lambda layer, x: Within.apply(x, layer)).eval()
+    apply: Any = Within.apply
+    model = Calling(lambda layer, x: apply(x, layer)).eval()
     assert "torch.autograd.Function" in refusal(model)
     with torch.no_grad():
         exported = torch.export.export(model, (), X).module()
@@ -177,7 +178,7 @@ def test_layers_within_an_autograd_function() -> None:
 
 def test_what_was_compiled_is_traced_as_it_was_before() -> None:
     plain = Calling(lambda layer, x: layer(x)).eval()
-    whole = torch.compile(plain, backend="eager")
+    whole: Any = torch.compile(plain, backend="eager")
     assert "tsnb.trace(model._orig_mod, inputs)" in refusal(whole)
     assert "model.module" in refusal(nn.DataParallel(plain))
     part = Calling(lambda layer, x: layer(x)).eval()
