@@ -247,6 +247,10 @@ def _prepared(
         advice = elsewhere(module, example) or (
             "Run model(**inputs) to see at which line; check names, shapes, and that ids are within the vocabulary."
         )
+        if getattr(getattr(module, "config", None), "return_dict", True) is False:
+            advice = (
+                "Set model.config.return_dict = True, if its own parts expect that: a trace returns tuples anyway."
+            )
         raise TraceError(
             f"The {type(model).__name__} itself cannot run these inputs; nothing was traced. It said: "
             f"{type(error).__name__}: {error} {advice}"
