@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -251,9 +252,12 @@ def _prepared(
             advice = (
                 "Set model.config.return_dict = True, if its own parts expect that: a trace returns tuples anyway."
             )
+        cannot = "itself cannot run these inputs"
+        with suppress(Exception):
+            module(**example)
+            cannot, advice = "runs these inputs with its cache only, and a trace has none", ""
         raise TraceError(
-            f"The {type(model).__name__} itself cannot run these inputs; nothing was traced. It said: "
-            f"{type(error).__name__}: {error} {advice}"
+            f"The {type(model).__name__} {cannot}; nothing was traced. It said: {type(error).__name__}: {error} {advice}"
         ) from error
     if not outputs:
         raise TraceError(
