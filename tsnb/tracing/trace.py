@@ -256,8 +256,9 @@ def _prepared(
         with suppress(Exception):
             module(**example)
             cannot, advice = "runs these inputs with its cache only, and a trace has none", ""
+        said = f"{type(error).__name__}: {error}"
         raise TraceError(
-            f"The {type(model).__name__} {cannot}; nothing was traced. It said: {type(error).__name__}: {error} {advice}"
+            f"The {type(model).__name__} {cannot}; nothing was traced. It said: {said} {advice}"
         ) from error
     if not outputs:
         raise TraceError(
