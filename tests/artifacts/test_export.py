@@ -144,7 +144,7 @@ def test_weights_under_other_names_are_said_on_stderr_and_pictures_refused(
     path = tmp_path / "model.pt"
     assert run(folder, "--pad-token", "[PAD]", "--max-length", 16, "-o", path) == 0
     assert capsys.readouterr().err.count("are not the model's own: module.bert.") == 1
-    inputs = tsnb.dummy_inputs(load()[1], load()[0], max_length=16)
+    inputs = tsnb.dummy_inputs(tsnb.load_tokenizer(path), load()[0], max_length=16)
     assert torch.allclose(tsnb.load_traced(path)(**inputs)["logits"], load()[0](**inputs).logits, atol=1e-4)
     ViTConfig(architectures=["ViTModel"]).save_pretrained(folder)
     assert run(folder, "-o", path) == 2

@@ -267,7 +267,16 @@ def _from_folder(folder: Path, head: str, options: dict[str, Any]) -> PreTrained
     if not fitting:
         with _loading(folder):
             state = read_weights(folder)
-        names = own_names(folder, state, model)
+        names, own = own_names(folder, state, model), model.state_dict()
+        pairs = {name: (weight.shape, own[name].shape) for key, weight in state.items() if (name := names[key]) in own}
+        wrong = [
+            f"{name} is {[*has]}, and the model's {[*needs]}" for name, (has, needs) in pairs.items() if has != needs
+        ]
+        if wrong:
+            raise ModelError(
+                f"The weights in {folder} cannot be loaded: size mismatch in {len(wrong)} of them; {wrong[0]}. Check "
+                "that config.json belongs to them."
+            )
         model, report = read(type(model), None, state_dict={names[key]: weight for key, weight in state.items()})
         if changed := [key for key in state if key != names[key]]:
             longest = max(changed, key=lambda key: len(key) - len(names[key]))
