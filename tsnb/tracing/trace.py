@@ -249,7 +249,7 @@ def _prepared(
         )
         if getattr(getattr(module, "config", None), "return_dict", True) is False:
             advice = (
-                "Set model.config.return_dict = True, which its own parts may expect: a trace returns tuples anyway."
+                "Set model.config.return_dict = True; its own parts may expect that. A trace returns tuples anyway."
             )
         raise TraceError(
             f"The {type(model).__name__} itself cannot run these inputs; nothing was traced. It said: "
