@@ -248,9 +248,7 @@ def _prepared(
             "Run model(**inputs) to see at which line; check names, shapes, and that ids are within the vocabulary."
         )
         if getattr(getattr(module, "config", None), "return_dict", True) is False:
-            advice = (
-                "Set model.config.return_dict = True; its own parts may expect that. A trace returns tuples anyway."
-            )
+            advice = "Set model.config.return_dict = True, as its own parts may expect; a trace returns tuples anyway."
         raise TraceError(
             f"The {type(model).__name__} itself cannot run these inputs; nothing was traced. It said: "
             f"{type(error).__name__}: {error} {advice}"
