@@ -80,6 +80,5 @@ clean:
 
 # A second transformers, beside the first, for the tests of what version 5 changed.
 .venv/transformers5.done: .venv/test.done constraints-transformers5.txt
-	$(BIN)/python -m pip install $(FROM) --quiet --no-deps --target .venv/transformers5 --upgrade \
-		--requirement constraints-transformers5.txt
+	$(BIN)/python -m pip install $(FROM) --quiet --no-deps --target .venv/transformers5 --upgrade --requirement $(word 2,$^)
 	touch $@

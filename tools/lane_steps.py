@@ -34,7 +34,8 @@ STEPS = {  # each goes on from what those before it made
     "Neuron: code": "[tsnb.neuron.code(list(inputs), target.name) for target in tsnb.neuron.TARGETS]",
     "Neuron: fixed shape": "tsnb.Runner(tsnb.neuron.fixed_shape(traced), tokenizer, truncate=True)(texts)",
     "Neuron: generation": "ids = torch.arange(3, 9).reshape(2, 3); "
-    "source = {'input_ids': ids, 'attention_mask': ids > 0}; tsnb.neuron.trace_seq2seq(tsnb.subjects.marian(), source, max_length=12).generate(**source)",
+    "source = {'input_ids': ids, 'attention_mask': ids > 0}; "
+    "tsnb.neuron.trace_seq2seq(tsnb.subjects.marian(), source, max_length=12).generate(**source)",
 }
 
 
