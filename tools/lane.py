@@ -31,7 +31,7 @@ def main() -> int:
     install = [python, "-m", "pip", "install", "--quiet", "--constraint", constraints, *options.pip]
     subprocess.run([*install, *pair, "--editable", f"{ROOT}[bench]"], check=True)
     steps = subprocess.run([python, "-m", "tools.lane_steps"], cwd=ROOT, check=False)
-    command = [python, "-m", "tsnb.cli.main", "run", "--timeout", "600", "notebooks"]
+    command: list[str | Path] = [python, "-m", "tsnb.cli.main", "run", "--timeout", "600", "notebooks"]
     notebooks = subprocess.run(command, cwd=ROOT, check=False)
     return int(bool(steps.returncode or notebooks.returncode))
 
