@@ -131,7 +131,11 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        files = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
+        if tokenizer.vocab_files_names and not any((folder / file).is_file() for file in files):
+            raise FileNotFoundError(files)  # noqa: TRY301, transformers 5 makes up a tokenizer that knows no word
+        return tokenizer
     except Exception as error:  # a missing file may end in an ImportError, a broken one in any
         _refuse_code(folder, error)
         raise ModelError(
