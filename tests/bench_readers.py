@@ -8,17 +8,19 @@ RSS counts them in each. The sum of PSS is what a node needs; one reader's RSS i
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 
 from tsnb.base.machine import MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks/02_dummy_inputs_and_tracing.ipynb"
 READERS = 30
@@ -34,7 +36,7 @@ class Memory(NamedTuple):
     largest_rss: float = 0.0
 
     @classmethod
-    def of(cls, processes: list[psutil.Process]) -> Memory:
+    def of(cls, processes: Sequence[psutil.Process]) -> Memory:
         """Measure processes; one that ended meanwhile takes nothing."""
         sizes = [(0.0, 0.0)]
         for process in processes:

@@ -135,13 +135,13 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         files = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
         if tokenizer.vocab_files_names and not any((folder / file).is_file() for file in files):
             raise FileNotFoundError(files)  # noqa: TRY301, transformers 5 makes up a tokenizer that knows no word
-        return tokenizer
     except Exception as error:  # a missing file may end in an ImportError, a broken one in any
         _refuse_code(folder, error)
         raise ModelError(
             f"The folder {folder} holds no tokenizer that transformers can load. Save it there with "
             "tokenizer.save_pretrained(folder)."
         ) from error
+    return tokenizer
 
 
 def verify_flag(model: PreTrainedModel) -> None:
