@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import platform
+import shutil
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +16,18 @@ from tsnb.base.errors import ArtifactError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+DAY = 86_400  # seconds, after which a temporary folder is nobody's any more
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+SYSTEM = BOOT.read_text(encoding="ascii")[:8] if BOOT.exists() else platform.node()  # the same in all its containers
+
 
 @contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
     """Give a path to write to; at the end of the block, put the file in the target's place in one step.
 
     The file is written in a temporary folder beside the target, and reaches the disk (`fsync`) before the
-    old file goes. Where the block raises, the target stays as it was, and nothing is left beside it.
+    old file goes. Where the block raises, the target stays as it was, and nothing is left beside it. What
+    killed processes left beside it goes: see `_temporary_folder`.
 
     Parameters
     ----------
@@ -39,12 +47,60 @@ def whole_file(target: Path) -> Iterator[Path]:
     ...     [path.name for path in Path(folder).iterdir()]
     ['note.txt']
     """
-    with tempfile.TemporaryDirectory(prefix=".tsnb-", dir=target.parent) as folder:
-        half = Path(folder, target.name.lstrip("."))  # torch takes no name that begins with a dot
+    with _temporary_folder(target.parent) as folder:
+        half = folder / target.name.lstrip(".")  # torch takes no name that begins with a dot
         yield half
         _sync(half)
         os.replace(half, target)  # noqa: PTH105, the one atomic step
-        _sync(target.parent)
+        with suppress(OSError):  # the new file stands; some file systems cannot sync a folder
+            _sync(target.parent)
+
+
+@contextmanager
+def _temporary_folder(parent: Path) -> Iterator[Path]:
+    """Make a hidden folder, and hold its lock (`flock`), which the system lets go however a process ends.
+
+    Containers of one system see each other's locks, where process numbers mean nothing. So a folder of this
+    system that can be locked is a dead process's, and goes, or is so new that its own lock comes too late: then
+    its process makes another. Of other systems' folders, and where locks do nothing (Windows, some shared file
+    systems), only age tells.
+    """
+    with ExitStack() as stack:
+        while True:
+            folder = Path(tempfile.mkdtemp(prefix=f".tsnb-{SYSTEM}-", dir=parent))
+            try:
+                stack.enter_context(_locked(folder))
+            except (BlockingIOError, FileNotFoundError):
+                continue
+            except (OSError, ImportError):
+                break
+            if folder.exists():
+                break
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        everybody = False
+        with suppress(OSError, ImportError), _locked(folder):
+            everybody = True  # gets the lock, so that it says nothing
+        for other in parent.glob(".tsnb-*"):
+            with suppress(OSError, ImportError):
+                if time.time() - other.stat().st_mtime > DAY:
+                    shutil.rmtree(other)
+                elif other.name.startswith(f".tsnb-{SYSTEM}-") and not everybody:
+                    with _locked(other):
+                        shutil.rmtree(other)
+        yield folder
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, or raise: BlockingIOError where another has it, OSError where there are none."""
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _sync(path: Path) -> None:
