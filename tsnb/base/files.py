@@ -65,42 +65,33 @@ def _temporary_folder(parent: Path) -> Iterator[Path]:
     its process makes another. Of other systems' folders, and where locks do nothing (Windows, some shared file
     systems), only age tells.
     """
+    prefix = f".tsnb-{SYSTEM}-"
     with ExitStack() as stack:
-        while True:
-            folder = Path(tempfile.mkdtemp(prefix=f".tsnb-{SYSTEM}-", dir=parent))
-            try:
-                stack.enter_context(_locked(folder))
-            except (BlockingIOError, FileNotFoundError):
-                continue
-            except (OSError, ImportError):
-                break
-            if folder.exists():
-                break
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        everybody = False
-        with suppress(OSError, ImportError), _locked(folder):
-            everybody = True  # gets the lock, so that it says nothing
+        folder, locks = Path(tempfile.mkdtemp(prefix=prefix, dir=parent)), False
+        stack.callback(lambda: shutil.rmtree(folder, ignore_errors=True))
+        with suppress(OSError, ImportError):
+            while not _lock(folder, stack):
+                folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+            locks = not _lock(folder, stack)  # one that everybody gets says nothing
         for other in parent.glob(".tsnb-*"):
-            with suppress(OSError, ImportError):
-                if time.time() - other.stat().st_mtime > DAY:
+            with suppress(OSError), ExitStack() as ending:
+                old = time.time() - other.stat().st_mtime > DAY
+                if old or (locks and other.name.startswith(prefix) and _lock(other, ending)):
                     shutil.rmtree(other)
-                elif other.name.startswith(f".tsnb-{SYSTEM}-") and not everybody:
-                    with _locked(other):
-                        shutil.rmtree(other)
         yield folder
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder, or raise: BlockingIOError where another has it, OSError where there are none."""
+def _lock(folder: Path, stack: ExitStack) -> bool:
+    """Lock a folder until the stack ends; return False where somebody else has it, or removed it."""
     import fcntl
 
-    handle = os.open(folder, os.O_RDONLY)
     try:
+        handle = os.open(folder, os.O_RDONLY)
+        stack.callback(os.close, handle)
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(handle)
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    return folder.exists()
 
 
 def _sync(path: Path) -> None:
