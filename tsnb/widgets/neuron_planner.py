@@ -121,7 +121,7 @@ class NeuronPlanner(View):
             for name, (label, tooltip) in CONTROLS.items()
         }
         self.note, self.numbers, self.sections = live_region(), HTML(), HTML()
-        super().__init__(self, row(*self.controls.values()), self.note, self.numbers, self.sections)
+        super().__init__(row(*self.controls.values()), self.note, self.numbers, self.sections)
         for name, control in self.controls.items():
             setattr(self, name, control.value)
             # `link` would raise where a choice is taken back

@@ -135,7 +135,7 @@ class PaddingCostView(View):
         }
         traitlets.link((self, "max_tokens"), (self.controls["max_tokens"], "value"))
         self.picture, self.numbers = HTML(), HTML()
-        super().__init__(self, row(*self.controls.values()), self.picture, self.numbers)
+        super().__init__(row(*self.controls.values()), self.picture, self.numbers)
         self.observe(lambda _: self.draw(), list(self.controls))
         self.draw()
 
