@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
-from ipywidgets import HTML, BoundedIntText, Box, Button, Layout, VBox
+from ipywidgets import HTML, BoundedIntText, Box, Button, Dropdown, Layout, VBox
 from traitlets import Bool, TraitType, link, observe
 
 from tsnb.base.errors import InputError
@@ -57,6 +57,17 @@ class WholeNumber(TraitType):  # type: ignore[misc]  # traitlets is not followed
         if not is_positive_int(value) or value > top:
             raise InputError(f"{self.name} must be a whole number from 1 to {top}; got {value}.")
         return int(value)
+
+
+class OneOf(TraitType):  # type: ignore[misc]  # traitlets is not followed
+    """A trait: one of what its owner's `options` has under its name."""
+
+    def validate(self, owner: Any, value: Any) -> Any:
+        """Return the option, or raise an InputError."""
+        options = owner.options[self.name]
+        if isinstance(value, (bool, float)) or value not in options:
+            raise InputError(f"{self.name} must be one of {', '.join(map(str, options))}; got {value}.")
+        return options[options.index(value)]
 
 
 class Access(anywidget.AnyWidget):
@@ -149,6 +160,14 @@ def number_control(view: Any, name: str, tooltip: str, kind: Any = BoundedIntTex
     control.tooltip = f"{tooltip}, from 1 to {view.top[name]:,}"
     control.layout = Layout(width=width, max_width="100%")
     link((view, name), (control, "value"))
+    return control
+
+
+def choice_control(view: Any, name: str, label: str, tooltip: str) -> Dropdown:
+    """Return a list of the options of a `OneOf` of a view, at what is chosen now."""
+    options = [(f"{option:,}" if isinstance(option, int) else option, option) for option in view.options[name]]
+    control = Dropdown(options=options, value=getattr(view, name), description=label, tooltip=tooltip, style=LABELS)
+    control.layout = Layout(width="max-content")
     return control
 
 

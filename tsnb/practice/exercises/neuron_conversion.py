@@ -7,16 +7,22 @@ from math import nan
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+import torch
+from torch import Tensor, nn
+
+import tsnb
+from tsnb.lengths.batching import plan_static
+from tsnb.neuron import fixed_shape, operators_of, preflight
 from tsnb.practice.exercises.base import Outcome, call, compare_guesses, distance, embedded, first_of, fits, listed
+from tsnb.practice.exercises.small_models import Classifier, MaskFirst
+from tsnb.tiny_bert import corpus
+from tsnb.tracing import traps
+from tsnb.tracing.compare import TOLERANCE
+from tsnb.tracing.inputs import in_forward_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from torch import Tensor
-
-    from tsnb import Traced
-
-TOLERANCE = 1e-4
 EMBEDDING = "aten::embedding"
 SDPA = "aten::scaled_dot_product_attention"
 PREDICTED = ("linear", "layer_norm", "gelu", "embedding", "scaled_dot_product_attention")
@@ -30,11 +36,6 @@ MOST_CALLS, MOST_TOKENS = 10, 5000
 
 def by_position(answer: Any) -> Outcome:
     """Let the reader order the inputs of two models; name the tensors that came back."""
-    import torch
-
-    from tsnb.practice.exercises.small_models import MaskFirst
-    from tsnb.tracing.inputs import in_forward_order
-
     model, tokenizer = embedded()
     encoded = tokenizer("who was jim henson ?", "jim was a poet", return_tensors="pt")
     inputs = {name: encoded[name] for name in ("input_ids", "token_type_ids", "attention_mask")}
@@ -73,25 +74,14 @@ def on_the_list(answer: Any) -> Outcome:
 @cache
 def _on_the_list() -> dict[str, bool]:
     """Return whether the list for Inf1 has each operator, by the graph of the embedded BERT."""
-    from tsnb import dummy_inputs, trace
-    from tsnb.neuron import operators_of
-
     model, tokenizer = embedded()
-    traced = trace(model, dummy_inputs(tokenizer, model, max_length=16))
+    traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
     outside = operators_of(traced.module, "inf1").outside
     return {name: f"aten::{name}" not in outside for name in PREDICTED}
 
 
 def pass_preflight(answer: Any) -> Outcome:
     """Run the reader's class beside the starter's, with the same weights; then the preflight."""
-    import torch
-    from torch import nn
-
-    from tsnb import trace
-    from tsnb.neuron import operators_of, preflight
-    from tsnb.practice.exercises.small_models import Classifier
-    from tsnb.tracing import traps
-
     fits(isinstance(answer, type) and issubclass(answer, nn.Module))
     model, reference = traps.make(answer), traps.make(Classifier)
     reference.load_state_dict(model.state_dict())
@@ -110,7 +100,7 @@ def pass_preflight(answer: Any) -> Outcome:
         unmasked = distance(scores(ids, mask), reference(ids, torch.ones_like(mask))["scores"])
         both = [(ids, mask), (ids[:, :12], mask[:, :12])]  # at one length alone, a frozen size does not show
         difference = max(distance(scores(*inputs), reference(*inputs)["scores"]) for inputs in both)
-    traced = trace(model, {"input_ids": ids, "attention_mask": mask})
+    traced = tsnb.trace(model, {"input_ids": ids, "attention_mask": mask})
     outside = [kind for kind in operators_of(traced.module, "inf1").outside if kind != EMBEDDING]
     report = preflight(traced, "inf1", model)
     blockers = len(report.of("blocker"))
@@ -127,8 +117,6 @@ def pass_preflight(answer: Any) -> Outcome:
 
 def fixed_rows(answer: Any) -> Outcome:
     """Let the reader run rows through a graph of one shape; compare with the model's scores for each."""
-    from tsnb import InputError
-
     graph, rows, expected = _fixed()
     shapes: list[tuple[int, ...]] = []
 
@@ -139,7 +127,7 @@ def fixed_rows(answer: Any) -> Outcome:
 
     try:
         results = call(answer, counted, [list(row) for row in rows])
-    except InputError:
+    except tsnb.InputError:
         if shapes[-1] == (1, RAGGED[0]):
             return Outcome("not-yet")
         if shapes[-1] == (len(RAGGED) % ROWS, LENGTH):
@@ -160,16 +148,11 @@ def fixed_rows(answer: Any) -> Outcome:
 
 
 @cache
-def _fixed() -> tuple[Traced, list[list[int]], list[Tensor]]:
+def _fixed() -> tuple[tsnb.Traced, list[list[int]], list[Tensor]]:
     """Return a stand-in of four rows of 32, rows of ids, and the model's scores for each alone."""
-    import torch
-
-    from tsnb import dummy_inputs, trace
-    from tsnb.neuron import fixed_shape
-
     model, tokenizer = embedded()
-    example = dummy_inputs(tokenizer, model, "who ?", max_length=LENGTH, batch_size=ROWS)
-    graph = fixed_shape(trace(model, {name: example[name] for name in TAKEN}))
+    example = tsnb.dummy_inputs(tokenizer, model, "who ?", max_length=LENGTH, batch_size=ROWS)
+    graph = fixed_shape(tsnb.trace(model, {name: example[name] for name in TAKEN}))
     draw = torch.Generator().manual_seed(5)
     rows = [torch.randint(5, len(tokenizer), (1, length), generator=draw) for length in RAGGED]
     with torch.no_grad():
@@ -179,13 +162,9 @@ def _fixed() -> tuple[Traced, list[list[int]], list[Tensor]]:
 
 def graphs_for_texts(answer: Any) -> Outcome:
     """Plan the hundred texts over the reader's graphs; count calls, filler and padding."""
-    from tsnb import token_lengths
-    from tsnb.lengths.batching import plan_static
-    from tsnb.tiny_bert import corpus
-
     shapes = sorted(((int(rows), int(length)) for rows, length in answer), key=itemgetter(1))
     fits(shapes and min(map(min, shapes)) > 0)
-    lengths: list[int] = token_lengths(embedded()[1], corpus.texts(TEXTS)).tolist()
+    lengths: list[int] = tsnb.token_lengths(embedded()[1], corpus.texts(TEXTS)).tolist()
     if len(shapes) > MOST_GRAPHS:
         return Outcome("too-many", count=len(shapes), allowed=MOST_GRAPHS)
     if shapes[-1][1] < max(lengths):
