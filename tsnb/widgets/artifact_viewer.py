@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -201,12 +202,11 @@ class ArtifactViewer(View):
         """Return the beginning of the chosen member as text, below what is to be said of it."""
         if self.chosen.endswith(("pkl", "debug_pkl")):
             return "A pickle. It is not opened here: unpickling runs what the file asks for.", ""
-        try:
-            text = self.artifact.read(self.chosen)
-            changed = self.artifact.path.stat().st_mtime_ns != self.modified
-        except (ArtifactError, OSError):
-            changed = True
-        if changed:
+        text = None
+        with suppress(ArtifactError, OSError):
+            if self.artifact.path.stat().st_mtime_ns == self.modified:
+                text = self.artifact.read(self.chosen)
+        if text is None:
             return "It cannot be read: it is damaged, or the file was changed or deleted since.", ""
         if not text or "\0" in text or "\ufffd" in text:
             return "Bytes that are not text." if text else "It is empty.", ""

@@ -78,12 +78,12 @@ class NeuronPlanner(View):
     Taught in notebook 05.
     """
 
-    subject = OneOf()
-    task = OneOf()
-    target = OneOf()
-    attention = OneOf()
-    value = OneOf()
-    buckets = OneOf()
+    subject: Any = OneOf()
+    task: Any = OneOf()
+    target: Any = OneOf()
+    attention: Any = OneOf()
+    value: Any = OneOf()
+    buckets: Any = OneOf()
     plan = AnyTrait()
 
     def __init__(

@@ -146,13 +146,7 @@ class PaddingCostView(View):
 
     def draw(self) -> None:
         """Bring the report, the picture and the numbers to the choices."""
-        self.report = padding_cost(
-            self.lengths,
-            geometry=self.geometry,
-            max_length=self.max_length,
-            batch_size=self.batch_size,
-            buckets=self.buckets,
-            max_tokens=self.max_tokens,
-        )
+        choices = {name: getattr(self, name) for name in self.controls}
+        self.report = padding_cost(self.lengths, geometry=self.geometry, **choices)
         self.picture.value = svg(padding_panels(self.report), str(self))
         self.numbers.value = figures(self.figures())

@@ -13,8 +13,6 @@ from tsnb.widgets.base import View, live_region
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ipywidgets import Widget
-
     Question = Mapping[str, str]
 
 LETTERS = "abc"
@@ -41,7 +39,7 @@ class QuizView(View):
 
     def __init__(self, questions: Sequence[Question]) -> None:
         self.texts, self.choices, self.verdicts = questions, [], []
-        parts: list[Widget] = []
+        parts: list[Any] = []
         for n, text in enumerate(questions, 1):
             options = [(f"{letter}) {text[letter]}", letter) for letter in LETTERS]
             layout = Layout(width="max-content", max_width="100%")

@@ -119,11 +119,6 @@ def length_under_cost(answer: Any) -> Outcome:
         "one-length": dear and len(edges) == 1,
         "cuts-nothing": dear and report.fit == 1,
     }
-    return Outcome(
-        first_of(mistakes, "wrong" if dear else "done"),
-        edges=listed(edges),
-        longest=edges[-1],
-        fit=report.fit,
-        cut=report.cut_texts,
-        cost=report.relative_cost,
-    )
+    values = {"fit": report.fit, "cut": report.cut_texts, "cost": report.relative_cost}
+    name = first_of(mistakes, "wrong" if dear else "done")
+    return Outcome(name, edges=listed(edges), longest=edges[-1], **values)

@@ -66,14 +66,9 @@ def fill_batch(answer: Any) -> Outcome:
     like = {
         name: all(distance <= SHARE for distance in map(gap, answers, filled)) for name, filled in readings().items()
     }
-    return Outcome(
-        first_of(like, "wrong"),
-        right=sum(distance <= SHARE for distance in distances),
-        count=len(texts),
-        text=texts[furthest],
-        answer="{} ({:.3f})".format(*answers[furthest]),
-        alone="{} ({:.3f})".format(*alone[furthest]),
-    )
+    counts = {"right": sum(distance <= SHARE for distance in distances), "count": len(texts)}
+    mine, own = ("{} ({:.3f})".format(*filled[furthest]) for filled in (answers, alone))
+    return Outcome(first_of(like, "wrong"), text=texts[furthest], answer=mine, alone=own, **counts)
 
 
 @cache
@@ -121,15 +116,9 @@ def count_padding(answer: Any) -> Outcome:
         "tokens-only": real in {answer["longest"], answer["sorted"]},
         "arrival": answer["sorted"] == _of_threes(SIX),
     }
-    return Outcome(
-        first_of(mistakes, "wrong" if wrong else "done"),
-        right=len(truth) - len(wrong),
-        count=len(truth),
-        named=listed(f"`{name}`" for name in wrong),
-        real=real,
-        first=truth["padding"],
-        second=1 - real / truth["sorted"],
-    )
+    counts = {"right": len(truth) - len(wrong), "count": len(truth), "named": listed(f"`{name}`" for name in wrong)}
+    shares = {"first": truth["padding"], "second": 1 - real / truth["sorted"]}
+    return Outcome(first_of(mistakes, "wrong" if wrong else "done"), real=real, **counts, **shares)
 
 
 def _of_threes(lengths: Sequence[int]) -> int:
@@ -160,18 +149,9 @@ def _planned(answer: Any, lengths: list[int], max_tokens: int) -> Outcome:
         "padding": padding > MOST_PADDING,
         "many-batches": len(batches) > most,
     }
-    return Outcome(
-        first_of(conditions, "done"),
-        texts=len(lengths),
-        batches=len(batches),
-        most=most,
-        max_tokens=max_tokens,
-        padding=padding,
-        rows=len(largest),
-        longest=max(largest),
-        real=sum(largest),
-        tokens=f"{max(tokens):,}",
-    )
+    plan = {"texts": len(lengths), "batches": len(batches), "most": most, "max_tokens": max_tokens, "padding": padding}
+    batch = {"rows": len(largest), "longest": max(largest), "real": sum(largest), "tokens": f"{max(tokens):,}"}
+    return Outcome(first_of(conditions, "done"), **plan, **batch)
 
 
 @cache

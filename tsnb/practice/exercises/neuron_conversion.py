@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from math import nan
 from operator import itemgetter
@@ -23,8 +24,6 @@ from tsnb.tracing.inputs import in_forward_order
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-EMBEDDING = "aten::embedding"
-SDPA = "aten::scaled_dot_product_attention"
 PREDICTED = ("linear", "layer_norm", "gelu", "embedding", "scaled_dot_product_attention")
 TAKEN = ("input_ids", "attention_mask")
 ROWS, LENGTH = 4, 32
@@ -44,10 +43,9 @@ def by_position(answer: Any) -> Outcome:
         return Outcome("not-a-tuple", kind=type(result).__name__)
     names = _names(result, inputs)
     few = {"input_ids": torch.arange(8).reshape(2, 4), "attention_mask": torch.ones(2, 4, dtype=torch.int64)}
-    try:
+    second: list[str] = []
+    with suppress(LookupError, TypeError):  # where it is written for one model's names
         second = _names(call(answer, MaskFirst(), dict(few)), few)
-    except (LookupError, TypeError):  # written for one model's names
-        second = []
     right = names == list(in_forward_order(model, inputs))
     conditions = {
         "not-yet": names == list(inputs) and second == list(few),
@@ -89,10 +87,9 @@ def pass_preflight(answer: Any) -> Outcome:
     mask = torch.ones_like(ids)
     mask[1, 9:] = 0
 
-    def scores(*inputs: Tensor) -> Tensor:
-        result: Any = model(*inputs)
-        tensor: Tensor = result[0] if isinstance(result, tuple) else result
-        return tensor
+    def scores(*inputs: Tensor) -> Any:
+        result = model(*inputs)
+        return result[0] if isinstance(result, tuple) else result
 
     with torch.no_grad():
         if isinstance(model(ids, mask), dict):
@@ -101,18 +98,15 @@ def pass_preflight(answer: Any) -> Outcome:
         both = [(ids, mask), (ids[:, :12], mask[:, :12])]  # at one length alone, a frozen size does not show
         difference = max(distance(scores(*inputs), reference(*inputs)["scores"]) for inputs in both)
     traced = tsnb.trace(model, {"input_ids": ids, "attention_mask": mask})
-    outside = [kind for kind in operators_of(traced.module, "inf1").outside if kind != EMBEDDING]
+    outside = [kind for kind in operators_of(traced.module, "inf1").outside if kind != "aten::embedding"]
     report = preflight(traced, "inf1", model)
     blockers = len(report.of("blocker"))
     right = difference < TOLERANCE and not blockers
-    conditions = {"still-fused": SDPA in outside, "no-mask": unmasked < TOLERANCE < difference, "unlisted": outside}
-    return Outcome(
-        first_of(conditions, "done" if right else "wrong"),
-        difference=difference,
-        outside=listed(outside),
-        blockers=blockers,
-        topics=listed(dict.fromkeys(finding.topic for finding in report.of("attention"))),
-    )
+    fused = "aten::scaled_dot_product_attention" in outside
+    conditions = {"still-fused": fused, "no-mask": unmasked < TOLERANCE < difference, "unlisted": outside}
+    topics = listed(dict.fromkeys(finding.topic for finding in report.of("attention")))
+    values = {"difference": difference, "outside": listed(outside), "blockers": blockers, "topics": topics}
+    return Outcome(first_of(conditions, "done" if right else "wrong"), **values)
 
 
 def fixed_rows(answer: Any) -> Outcome:
@@ -138,13 +132,8 @@ def fixed_rows(answer: Any) -> Outcome:
     difference = max(distances)
     whole = same and distances[RAGGED.index(LENGTH)] <= TOLERANCE < difference
     right = difference <= TOLERANCE and len(shapes) == CALLS
-    return Outcome(
-        "no-mask" if whole else "done" if right else "wrong",
-        count=len(results),
-        expected=len(expected),
-        calls=len(shapes),
-        difference=difference,
-    )
+    counts = {"count": len(results), "expected": len(expected), "calls": len(shapes)}
+    return Outcome("no-mask" if whole else "done" if right else "wrong", difference=difference, **counts)
 
 
 @cache
@@ -178,11 +167,5 @@ def graphs_for_texts(answer: Any) -> Outcome:
         "filler": tokens > MOST_TOKENS and filler >= padding,
         "wrong": tokens > MOST_TOKENS,
     }
-    return Outcome(
-        first_of(conditions, "done"),
-        shapes=shapes,
-        calls=len(batches),
-        tokens=f"{tokens:,}",
-        filler=f"{filler:,}",
-        padding=f"{padding:,}",
-    )
+    counts = {"tokens": f"{tokens:,}", "filler": f"{filler:,}", "padding": f"{padding:,}"}
+    return Outcome(first_of(conditions, "done"), shapes=shapes, calls=len(batches), **counts)
