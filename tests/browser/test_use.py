@@ -190,7 +190,7 @@ def test_the_controls_of_the_padding_view(book: Notebook, name: str) -> None:
     expect(figure(view, "2 buckets, batches of 16")).to_be_visible()
     view.get_by_role("combobox", name="Runner's max tokens").press("ArrowDown")
     expect(figure(view, "Runner: sorted by length, up to 1,024 tokens a batch")).to_be_visible()
-    assert book.ask("inKernel", "len(padding_view.edges)") == "2"
+    assert book.ask("inKernel", "len(padding_view.report.edges)") == "2"
 
 
 @views("planner")

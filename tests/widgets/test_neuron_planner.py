@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LENGTHS = [*range(1, 31)]
-WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 @pytest.fixture

@@ -66,8 +66,8 @@ def test_the_longest_text_has_room_in_every_choice() -> None:
 def test_texts_longer_than_a_batch_are_cut_as_the_function_cuts_them() -> None:
     view = PaddingCostView([5, 100], max_length=32, max_tokens=64)
     assert str(view) == str(padding_cost([5, 100], 32, max_tokens=64))
-    for change in ({"max_tokens": 256}, {"max_length": 64}, {"max_tokens": 64}):
-        view.set_trait(*next(iter(change.items())))
+    for name, value in (("max_tokens", 256), ("max_length", 64), ("max_tokens", 64)):
+        setattr(view, name, value)
     assert str(view) == str(padding_cost([5, 100], 64, max_tokens=64))
     with pytest.raises(InputError, match="max_length must be a whole number from 1 to 64; got 65"):
         view.max_length = 65

@@ -220,16 +220,15 @@ def test_the_readers_own_trace_comes_first_and_its_shape_is_probed() -> None:
     assert "the shape that was traced" in explorer.detail.value
 
 
-def test_the_grid_shows_every_verdict_with_words(probed: Callable[[str], Any]) -> None:
+def test_the_grid_shows_every_verdict_with_words_and_grid_and_trait_choose_for_each_other(
+    probed: Callable[[str], Any],
+) -> None:
     explorer = probed("position-loop")
     assert (explorer.grid.rows, explorer.grid.columns) == ([1, 2, 3], [3, 5, 7, 9, 16])
     assert explorer.grid.traced == [1, 7]
     assert explorer.grid.marks["1,9"]["kind"] == "wrong"
     assert explorer.grid.marks["1,9"]["label"].startswith("batch 1, length 9: runs")
 
-
-def test_grid_and_state_choose_for_each_other(probed: Callable[[str], Any]) -> None:
-    explorer = probed("int-mask")
     explorer.grid.selected = [2, 9]
     assert explorer.selected == (2, 9)
     assert "Batch 2, length 9" in explorer.detail.value
