@@ -216,6 +216,6 @@ def test_an_export_gets_to_a_max_length_by_the_call_that_the_notebook_shows(  # 
     model, tokenizer = load()
     lengths = tsnb.token_lengths(tokenizer, texts)
     chooser = MaxLengthChooser(lengths, model=model, batch_size=8)
-    assert dict(chooser.state.figures())["texts that fit"] == "100 of 100 (100.0%)"
+    assert dict(chooser.figures())["texts that fit"] == "100 of 100 (100.0%)"
     inputs = tsnb.dummy_inputs(tokenizer, model, min(texts, key=len), max_length=chooser.value)
     assert inputs["input_ids"].shape == (1, chooser.value)
