@@ -77,17 +77,15 @@ def in_order(config: BenchmarkConfig, call: Any, padding: Literal["longest", "ma
     import torch
 
     names, size = config.traced.contract.input_names, config.batch_size
+    length = config.max_length if padding == "max_length" else None
 
     def run(texts: Sequence[str]) -> Outputs:
         tensors: list[torch.Tensor] = []
         computed = 0
         for start in range(0, len(texts), size):
-            batch = config.tokenizer(
-                list(texts[start : start + size]),
-                padding=padding,
-                max_length=config.max_length if padding == "max_length" else None,
-                return_tensors="pt",
-            ).to(config.model.device)
+            rows = list(texts[start : start + size])
+            batch = config.tokenizer(rows, padding=padding, max_length=length, return_tensors="pt")
+            batch = batch.to(config.model.device)
             with torch.inference_mode():
                 [first, *_] = flatten(call(**{name: batch[name] for name in names}))
             masks = batch["attention_mask"].bool()
@@ -108,19 +106,14 @@ def pipeline(config: BenchmarkConfig) -> Run:
     import transformers
 
     make: Any = transformers.pipeline  # not typed
-    size, names = config.batch_size, config.traced.contract.input_names
-    unused = [name for name in ("attention_mask", "token_type_ids") if name not in names]
+    model, tokenizer, size = config.model, config.tokenizer, config.batch_size
+    unused = {"attention_mask", "token_type_ids"}.difference(config.traced.contract.input_names)
+    options = {f"return_{name}": False for name in unused}
     with quiet_transformers():
-        extract = make(
-            "feature-extraction",
-            model=config.model,
-            tokenizer=config.tokenizer,
-            device=config.model.device,
-            tokenize_kwargs={f"return_{name}": False for name in unused},
-        )
+        extract = make("feature-extraction", model, tokenizer=tokenizer, device=model.device, tokenize_kwargs=options)
 
     def run(texts: Sequence[str]) -> Outputs:
-        lengths = [len(ids) for ids in config.tokenizer(list(texts))["input_ids"]]
+        lengths = [len(ids) for ids in tokenizer(list(texts))["input_ids"]]
         with quiet_transformers():
             rows = extract(list(texts), batch_size=size, return_tensors=True)
         groups = [lengths[start : start + size] for start in range(0, len(lengths), size)]

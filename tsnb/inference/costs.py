@@ -126,9 +126,20 @@ def matmul_peak(geometry: Geometry, tries: int = TRIES) -> float:
 
     Taught in notebook 04.
     """
-    hidden, inside = geometry.hidden, geometry.intermediate
-    shapes = ((hidden, hidden), (hidden, inside), (inside, hidden))
-    return max(_rate(*shape, tries) for shape in shapes)
+    import torch
+
+    hidden, inside, rates = geometry.hidden, geometry.intermediate, []
+    for wide, out in ((hidden, hidden), (hidden, inside), (inside, hidden)):
+        rows = torch.ones(ROWS, wide)
+        layer = torch.nn.utils.skip_init(torch.nn.Linear, wide, out).eval()  # draws no random numbers
+        for parameter in layer.parameters():
+            torch.nn.init.constant_(parameter, 1 / wide)
+        with quiet_jit() as jit:
+            ways = (layer, freeze(jit.trace(layer, rows, check_trace=False)))
+        with torch.inference_mode():
+            quickest = min(timed(partial(way, rows)) for way in ways for _ in range(WARM_UP + tries))
+        rates.append(2 * ROWS * wide * out / quickest)
+    return max(rates)
 
 
 def first_calls(traced: Traced, shape: Shape, calls: int = 12, copies: int = 3) -> list[float]:
@@ -211,18 +222,3 @@ def _fit(terms: NDArray[np.float64], parts: tuple[bool, ...]) -> NDArray[np.floa
     fit = np.zeros(terms.shape[1])
     fit[chosen] = np.linalg.lstsq(terms[:, chosen] / scale, np.ones(len(terms)))[0] / scale
     return fit
-
-
-def _rate(wide: int, out: int, tries: int) -> float:
-    """Return the best rate of one product, of torch's two ways to compute it."""
-    import torch
-
-    rows = torch.ones(ROWS, wide)
-    layer = torch.nn.utils.skip_init(torch.nn.Linear, wide, out).eval()  # draws no random numbers
-    for parameter in layer.parameters():
-        torch.nn.init.constant_(parameter, 1 / wide)
-    with quiet_jit() as jit:
-        ways = (layer, freeze(jit.trace(layer, rows, check_trace=False)))
-    with torch.inference_mode():
-        quickest = min(timed(partial(way, rows)) for way in ways for _ in range(WARM_UP + tries))
-    return 2 * ROWS * wide * out / quickest

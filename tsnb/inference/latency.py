@@ -58,10 +58,24 @@ class Latency:
 def latency_steps(
     shape: Shape, *, model: nn.Module | None = None, traced: Traced | None = None, repeats: int = REPEATS
 ) -> Steps:
-    """Measure as `shape_latency` does, one run a step, so that other work can be done in between.
+    """Measure a trace, or else a model, on random token ids of one shape.
 
-    Yields None after each run, those of the warm-up too; the generator's value is the `Latency`.
-    Raises what `shape_latency` raises.
+    One run a step, so that other work can be done in between: yields None after each, those of the warm-up
+    too; the generator's value is the `Latency`.
+
+    Parameters
+    ----------
+    shape
+        `(batch, length)`.
+    model, traced
+        What to run; the trace where both are given.
+    repeats
+        Timed runs, at least two.
+
+    Raises
+    ------
+    InputError
+        Neither a model nor a trace, or a shape that may need more memory than there is.
 
     Examples
     --------
@@ -90,41 +104,6 @@ def latency_steps(
         yield
     first, middle, third = quantiles(seconds[WARM_UP:], n=4, method="inclusive")
     return Latency(middle, third - first, repeats)
-
-
-def shape_latency(
-    shape: Shape, *, model: nn.Module | None = None, traced: Traced | None = None, repeats: int = REPEATS
-) -> Latency:
-    """Measure a trace, or else a model, on random token ids of one shape.
-
-    Parameters
-    ----------
-    shape
-        `(batch, length)`.
-    model, traced
-        What to run; the trace where both are given.
-    repeats
-        Timed runs, at least two.
-
-    Raises
-    ------
-    InputError
-        Neither a model nor a trace, or a shape that may need more memory than there is.
-
-    Examples
-    --------
-    >>> import tsnb
-    >>> model, _ = tsnb.load("tiny-bert")
-    >>> shape_latency((1, 8), model=model, repeats=2).repeats
-    2
-    """
-    steps = latency_steps(shape, model=model, traced=traced, repeats=repeats)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            measured: Latency = end.value
-            return measured
 
 
 def timed(run: Callable[[], object]) -> float:
