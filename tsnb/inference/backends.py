@@ -157,16 +157,32 @@ def onnx_runtime(config: BenchmarkConfig) -> Run:
     import onnxruntime
     import torch
 
-    options = onnxruntime.SessionOptions()
+    contract, options = config.traced.contract, onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
+    example = config.tokenizer(["a", "a"], return_tensors="pt")
+    outputs = zip(contract.output_names, contract.output_axes, strict=True)
+    free = {  # every axis that follows batch size or length
+        name: {place: axis for place, axis in enumerate(axes) if isinstance(axis, str)}
+        for name, axes in (*contract.input_axes.items(), *outputs)
+    }
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.onnx")
-        _export_onnx(config, path)
-        session = onnxruntime.InferenceSession(str(path), options)
+        path = str(Path(folder, "model.onnx"))
+        with no_warnings(), torch.no_grad(), masks_without_vmap():
+            torch.onnx.export(
+                traceable(config.model),
+                (),
+                path,
+                kwargs={name: example[name] for name in contract.input_names},
+                input_names=list(contract.input_names),
+                output_names=list(contract.output_names),
+                dynamic_axes=free,
+                dynamo=False,
+            )
+        session = onnxruntime.InferenceSession(path, options)
 
     def call(*tensors: torch.Tensor) -> list[torch.Tensor]:
         arrays = [tensor.numpy() for tensor in tensors]
-        inputs = dict(zip(config.traced.contract.input_names, arrays, strict=True))
+        inputs = dict(zip(contract.input_names, arrays, strict=True))
         return [torch.from_numpy(array) for array in session.run(None, inputs)]
 
     return planned(config, call)
@@ -229,27 +245,3 @@ BACKENDS = {
     "onnx-runtime": Backend(onnx_runtime, "ONNX Runtime, the same batches"),
     "int8": Backend(int8, "trace in 8 bits, the same batches", exact=False),
 }
-
-
-def _export_onnx(config: BenchmarkConfig, path: Path) -> None:
-    """Write the model as ONNX; every axis that follows batch size or length stays free."""
-    import torch
-
-    contract = config.traced.contract
-    example = config.tokenizer(["a", "a"], return_tensors="pt")
-    outputs = zip(contract.output_names, contract.output_axes, strict=True)
-    free = {
-        name: {place: axis for place, axis in enumerate(axes) if isinstance(axis, str)}
-        for name, axes in (*contract.input_axes.items(), *outputs)
-    }
-    with no_warnings(), torch.no_grad(), masks_without_vmap():
-        torch.onnx.export(
-            traceable(config.model),
-            (),
-            str(path),
-            kwargs={name: example[name] for name in contract.input_names},
-            input_names=list(contract.input_names),
-            output_names=list(contract.output_names),
-            dynamic_axes=free,
-            dynamo=False,
-        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from statistics import median
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tsnb.base.errors import InputError, TraceError, TsnbError, suggest
-from tsnb.base.tables import as_html, as_text
+from tsnb.base.tables import TableReport
 from tsnb.inference.backends import BACKENDS, BenchmarkConfig, MissingPeerError, eager_alone
 from tsnb.inference.costs import matmul_peak
 from tsnb.inference.latency import timed
@@ -82,7 +83,7 @@ class Row:
 
 
 @dataclass(frozen=True, repr=False)
-class Benchmark:
+class Benchmark(TableReport):
     """All backends of one run; prints as a table.
 
     Attributes
@@ -138,15 +139,7 @@ class Benchmark:
                 writer.writerow((row.name, number, seconds, row.computed, self.real, row.difference, row.exact))
         return text.getvalue()
 
-    def __str__(self) -> str:
-        return "\n".join([as_text(self._cells()), "", *self._notes()])
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return as_html(self._cells(), self._notes())
-
-    def _cells(self) -> list[list[str]]:
+    def table(self) -> list[list[str]]:
         """Return a line of text for each backend, after the heads of its columns."""
         has_baseline = any(row.name == BASELINE for row in self.rows)
         has_limit = not np.isnan(self.limit)
@@ -165,7 +158,7 @@ class Benchmark:
         ]
         return [["backend", *NUMBERS], *lines]
 
-    def _notes(self) -> list[str]:
+    def notes(self) -> list[str]:
         """Return what is below the table."""
         limit = "The least time is unknown, but for float32 on a CPU and a configuration that says all sizes."
         if not np.isnan(self.limit):
@@ -362,13 +355,11 @@ def _first_pass(
 
 def _limit(model: PreTrainedModel, lengths: NDArray[np.int64]) -> tuple[float, float]:
     """Return the texts' operations and the quickest matrix product; NaN where a size or that is not known."""
-    if (model.device.type, str(model.dtype)) != ("cpu", "torch.float32"):
-        return np.nan, np.nan
-    try:
-        geometry = Geometry.of(model)
-    except InputError:
-        return np.nan, np.nan
-    return float(flops(lengths, geometry).sum()), matmul_peak(geometry)
+    with suppress(InputError):
+        if (model.device.type, str(model.dtype)) == ("cpu", "torch.float32"):
+            geometry = Geometry.of(model)
+            return float(flops(lengths, geometry).sum()), matmul_peak(geometry)
+    return np.nan, np.nan
 
 
 def _reasons(left_out: Mapping[str, str]) -> list[str]:

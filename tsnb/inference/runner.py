@@ -101,8 +101,7 @@ class Runner:
         max_tokens: int = MAX_TOKENS,
         truncate: bool = False,
     ) -> None:
-        several = isinstance(traced, Iterable) and not isinstance(traced, str)
-        traces: list[Traced] = list(traced) if several else [traced]  # type: ignore[arg-type,list-item]
+        traces = list(traced) if isinstance(traced, Iterable) else [traced]
         if not traces:
             raise InputError("The Runner got no trace. Give it one, or one for each length.")
         for one in traces:
