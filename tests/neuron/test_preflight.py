@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 SIZES = {"input_ids": torch.ones(1, 7, dtype=torch.int64)}
+DECODERS = ("gpt2", "llama-classifier")  # which in AWS's table do not fit Inf1
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,8 @@ def test_every_architecture_can_be_looked_through(name: str) -> None:
     traced = tsnb.trace(model, example(name))
     for target in ("inf1", "inf2"):
         report = tsnb.neuron.preflight(traced, target, model)
-        assert report.ok
+        blockers = ["architecture"] if target == "inf1" and name in DECODERS else []
+        assert [finding.topic for finding in report.of("blocker")] == blockers
         assert all(finding.why and finding.source for finding in report.findings)
         assert all(finding.todo for finding in report.of("attention"))
 

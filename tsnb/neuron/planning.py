@@ -18,8 +18,7 @@ from tsnb.models.load import CLASSES, EMBEDDED, MINI, NewWeightsWarning, load
 from tsnb.neuron.detection import detect_one
 from tsnb.neuron.preflight_checks import checked_task, preflight
 from tsnb.neuron.snippets import code
-from tsnb.neuron.targets import SUITED
-from tsnb.neuron.targets import target as find_target
+from tsnb.neuron.targets import SUITED, find_target
 from tsnb.tiny_bert import corpus
 from tsnb.tracing.inputs import dummy_inputs, positive_int
 from tsnb.tracing.trace import trace

@@ -11,8 +11,7 @@ from tsnb.models.tying import tying
 from tsnb.neuron.operators import is_compiled, operators_of, weights
 from tsnb.neuron.report import Finding, Preflight
 from tsnb.neuron.snippets import analyze_code
-from tsnb.neuron.targets import STAND_IN, SUITED, facts, source
-from tsnb.neuron.targets import target as find_target
+from tsnb.neuron.targets import STAND_IN, SUITED, facts, find_target, source
 from tsnb.tracing.compare import compare
 from tsnb.tracing.inputs import parameters
 from tsnb.tracing.probe import check_belongs
