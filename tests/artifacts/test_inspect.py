@@ -181,7 +181,7 @@ def test_no_pickle_makes_it_fail_or_last(tmp_path: Path) -> None:
 
 
 def test_damaged_pickles_never_raise(bert: tsnb.Artifact, tmp_path: Path) -> None:
-    whole = bert.archive.read("data.pkl")
+    whole = bert.read_bytes("data.pkl")
     for place in range(0, len(whole), 97):
         changed = bytearray(whole)
         changed[place] ^= 0xFF
@@ -227,7 +227,7 @@ def test_a_file_with_a_damaged_member_is_shown_as_far_as_it_can_be_read(
 ) -> None:
     path = tsnb.save(traced(), tmp_path / "x.pt")
     whole = tsnb.inspect(path)
-    content = whole.archive.read(member)
+    content = whole.read_bytes(member)
     data = bytearray(path.read_bytes())
     data[data.index(content) + len(content) // 2] ^= 16
     path.write_bytes(data)

@@ -276,9 +276,8 @@ def _reason(raised: Exception, client: NotebookClient) -> tuple[str, str]:
     """Return the name and the message of what stopped a notebook."""
     if isinstance(raised, CellExecutionError):
         return raised.ename, raised.evalue
-    why = str(raised)
-    if isinstance(raised, CellTimeoutError):
-        why = f"The cell ran longer than the timeout, {client.timeout} s."
-    if isinstance(raised, DeadKernelError):
-        why = "The kernel died, often because memory ran out."
-    return type(raised).__name__, why
+    reasons: dict[type, str] = {
+        CellTimeoutError: f"The cell ran longer than the timeout, {client.timeout} s.",
+        DeadKernelError: "The kernel died, often because memory ran out.",
+    }
+    return type(raised).__name__, reasons.get(type(raised), str(raised))

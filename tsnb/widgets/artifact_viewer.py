@@ -85,8 +85,8 @@ class ArtifactState(HasTraits):  # type: ignore[misc]  # traitlets is not follow
         super().__init__()
         self.artifact = artifact = inspect(path)
         self.modified = artifact.path.stat().st_mtime_ns
-        damaged = None if artifact.digest == "matches" else artifact.archive.first_damaged()
-        self.damaged = (damaged or "").removeprefix(f"{artifact.archive.root}/")
+        damaged = None if artifact.digest == "matches" else artifact.first_damaged()
+        self.damaged = (damaged or "").removeprefix(f"{artifact.root}/")
         sizes = artifact.members
         names = {
             "contract": {name: name for name in sizes if name == EXTRA + MEMBER},
