@@ -203,12 +203,13 @@ def test_what_cannot_be_looked_through_is_refused(eager: tuple[Any, tsnb.Traced]
     refusals: dict[str, Callable[[], Any]] = {
         "Did you mean inf2": lambda: tsnb.neuron.preflight(traced, "inf3"),
         "Did you mean question-answering": lambda: tsnb.neuron.preflight(traced, task="question-answer"),
-        "Expected what tsnb.trace": lambda: tsnb.neuron.preflight(model),
         "a stand-in that fixed_shape made": lambda: tsnb.neuron.preflight(tsnb.neuron.fixed_shape(traced)),
     }
     for sentence, call in refusals.items():
         with pytest.raises(tsnb.NeuronError, match=sentence):
             call()
+    with pytest.raises(tsnb.InputError, match=r"Expected what tsnb\.trace"):
+        tsnb.neuron.preflight(model)
     with pytest.raises(tsnb.TraceError, match="training mode"):
         tsnb.neuron.preflight(traced, "inf1", tsnb.load("tiny-bert")[0].train())
 

@@ -10,13 +10,12 @@ from pathlib import Path
 from pickle import BYTEARRAY8, _Unpickler
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from tsnb.artifacts.archive import EXTRA, MEMBER, TOKENIZER, Archive, digest, read
+from tsnb.artifacts.archive import EXTRA, MEMBER, TOKENIZER, Archive, Digest, digest, read
 from tsnb.base.errors import ArtifactError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tsnb.artifacts.archive import Digest
     from tsnb.tracing.contract import Contract
 
 SHOWN = 5  # storages that the text names

@@ -42,7 +42,7 @@ from tsnb.base.files import refusals, whole_file
 from tsnb.models.load import quiet_transformers, read_tokenizer
 from tsnb.tracing.contract import Contract
 from tsnb.tracing.graphs import constants
-from tsnb.tracing.traced import Traced, quiet_jit
+from tsnb.tracing.traced import Traced, checked_traced, quiet_jit
 
 if TYPE_CHECKING:
     import torch
@@ -83,9 +83,11 @@ def save(traced: Traced, path: str | Path, tokenizer: PreTrainedTokenizerBase | 
 
     Raises
     ------
+    InputError
+        No trace.
     ArtifactError
-        The path is a folder or a device or cannot be written, the disk is full, something else than
-        a trace or a tokenizer was given, or the trace has names that torch could not read again.
+        The path is a folder or a device or cannot be written, the disk is full, something else than a
+        tokenizer was given, or the trace has names that torch could not read again.
 
     Examples
     --------
@@ -99,13 +101,8 @@ def save(traced: Traced, path: str | Path, tokenizer: PreTrainedTokenizerBase | 
 
     Taught in notebook 03.
     """
-    if not isinstance(traced, Traced):
-        raise ArtifactError(
-            f"Expected what tsnb.trace returned; got {type(traced).__name__}. A model is traced first: "
-            "tsnb.trace(model, inputs)."
-        )
-    path = writable(path)
-    target, module = path.resolve(), traced.module
+    module, path = checked_traced(traced).module, writable(path)
+    target = path.resolve()
     extra = {MEMBER: traced.contract.to_json(), **_files_of(tokenizer)}
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from tsnb.tracing.traced import Traced
 
 BASELINE = "trace-padded"
-COLUMNS = ("backend", "round", "seconds", "computed", "real", "difference", "exact")
 NUMBERS = ("median s", "spread s", "first s", "× usual", "real / computed", "of the limit", "difference")
 BEGINNING, WIDTH = 40, 200  # characters of a text, and of somebody else's error, in a sentence
 
@@ -133,7 +132,7 @@ class Benchmark(TableReport):
         """Return one line a backend and round, numbers not rounded; round 0 is the first pass."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(("backend", "round", "seconds", "computed", "real", "difference", "exact"))
         for row in self.rows:
             for number, seconds in enumerate((row.first, *row.seconds)):
                 writer.writerow((row.name, number, seconds, row.computed, self.real, row.difference, row.exact))
@@ -250,7 +249,13 @@ def benchmark(  # noqa: PLR0913, each is a thing that a reader may want to chang
     first: list[Row] = []
     left_out: dict[str, str] = {}
     with tqdm(total=1 + len(names) * (1 + rounds), unit="pass", disable=not progress) as bar:
-        expected = _outputs_of_the_model(config, texts)
+        try:
+            expected = eager_alone(config)(texts).tensors
+        except Exception as error:
+            raise TraceError(
+                f"The model itself cannot run these texts ({_first_line(error)}). Try it on one text first: "
+                'model(**tokenizer(text, return_tensors="pt")).'
+            ) from error
         bar.update()
         for name in names:
             bar.set_postfix_str(name)
@@ -324,16 +329,6 @@ def _dynamic_trace(
             "Benchmark a model whose trace takes other shapes."
         )
     return traced
-
-
-def _outputs_of_the_model(config: BenchmarkConfig, texts: Sequence[str]) -> list[torch.Tensor]:
-    try:
-        return eager_alone(config)(texts).tensors
-    except Exception as error:
-        raise TraceError(
-            f"The model itself cannot run these texts ({_first_line(error)}). Try it on one text first: "
-            'model(**tokenizer(text, return_tensors="pt")).'
-        ) from error
 
 
 def _first_pass(

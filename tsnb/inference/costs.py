@@ -12,16 +12,14 @@ import numpy as np
 from tsnb.base.errors import InputError
 from tsnb.inference.freezing import freeze
 from tsnb.inference.latency import WARM_UP, timed
-from tsnb.lengths.lengths import DELAY
+from tsnb.lengths.lengths import DELAY, Geometry
 from tsnb.tracing.samples import sample_inputs
-from tsnb.tracing.traced import quiet_jit
+from tsnb.tracing.traced import Traced, quiet_jit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tsnb.lengths.lengths import Geometry
     from tsnb.tracing.contract import Shape
-    from tsnb.tracing.traced import Traced
 
 ROWS = 512  # of the matrices that are multiplied: tokens of a batch
 FEWEST = 3  # points that a curve with three terms goes through

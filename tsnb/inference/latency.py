@@ -12,7 +12,7 @@ import psutil
 
 from tsnb.base.errors import InputError
 from tsnb.base.machine import MIB, memory_limit
-from tsnb.tracing.contract import Contract
+from tsnb.tracing.contract import Contract, Shape
 from tsnb.tracing.inputs import parameters
 from tsnb.tracing.samples import sample_inputs
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from tsnb.tracing.contract import Shape
     from tsnb.tracing.traced import Traced
 
     Steps = Generator[None, None, "Latency"]

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsnb.base.errors import InputError
 from tsnb.base.tables import as_text
-from tsnb.tracing.inputs import check_token_count, checked_text, checked_texts, is_positive_int, positive_int
+from tsnb.tracing.inputs import Text, check_token_count, checked_text, checked_texts, is_positive_int, positive_int
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from numpy.typing import NDArray
     from torch import nn
     from transformers import PreTrainedTokenizerBase
 
-    from tsnb.tracing.inputs import Text
-
-    Lengths = Sequence[int] | NDArray[np.int64]
-
+Lengths = Sequence[int] | NDArray[np.int64]
 BATCH = 1000  # texts that are tokenized at once
 LONGEST = 2**31  # max lengths beyond it say that there is none: `model_max_length` is 10**30 then
 DELAY = 2  # seconds before a progress bar appears

@@ -163,8 +163,10 @@ def fixed_shape(traced: Traced) -> Traced:
 
     Raises
     ------
+    InputError
+        No trace.
     NeuronError
-        No trace, an unknown contract, or a graph that is compiled or a stand-in already.
+        An unknown contract, or a graph that is compiled or a stand-in already.
 
     Examples
     --------

@@ -34,11 +34,6 @@ class Operator:
     support: Support
     condition: str = ""
 
-    @property
-    def arithmetic(self) -> bool:
-        """Whether it works on tensors (`aten::`), and is no constant, attribute or list."""
-        return self.kind.startswith("aten::")
-
 
 class Operators(tuple[Operator, ...]):
     """Every kind of operator of a graph, the most frequent first; prints as a table."""
