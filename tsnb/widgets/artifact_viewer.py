@@ -97,8 +97,8 @@ class ArtifactViewer(View):
     def __init__(self, path: str | Path) -> None:
         self.artifact = artifact = inspect(path)
         self.modified = artifact.path.stat().st_mtime_ns
-        damaged = None if artifact.digest == "matches" else artifact.archive.first_damaged()
-        self.damaged = (damaged or "").removeprefix(f"{artifact.archive.root}/")
+        damaged = None if artifact.digest == "matches" else artifact.first_damaged()
+        self.damaged = (damaged or "").removeprefix(f"{artifact.root}/")
         self._list_members()
         self.chosen = self.first("contract")
         self.head = HTML(self._summary())
