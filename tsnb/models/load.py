@@ -1,7 +1,4 @@
-"""Load a model and its tokenizer: an embedded one, a folder, or a hub id.
-
-What depends on the `torchscript` flag of transformers 4 is kept in this module and `tying`.
-"""
+"""Load a model and its tokenizer: an embedded one, a folder, or a hub id."""
 
 from __future__ import annotations
 
@@ -14,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from tsnb import tiny_bert
 from tsnb.base.errors import ModelError, suggest
 from tsnb.models import hub
+from tsnb.models.versions import complete_flag, has_flag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torch import nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Head = Literal["encoder", "masked-lm", "sequence-classification", "token-classification", "question-answering"]
@@ -69,8 +66,8 @@ def load(
         What stands on the encoder. What the checkpoint lacks gets seeded random weights and a
         `NewWeightsWarning`; what it has and the configuration does not, an `UnusedWeightsWarning`.
     torchscript
-        Set the flag of transformers 4: unties the embeddings and returns tuples. That it took
-        effect is checked.
+        Set the flag of transformers 4: unties the embeddings and returns tuples. Transformers 5 has
+        none, so the same is done by hand there, with a `FlagWarning` once. That it took effect is checked.
     attn_implementation
         `"eager"` writes attention out in single operators, `"sdpa"` is one operator for all of it;
         by default what transformers chooses.
@@ -99,7 +96,7 @@ def load(
     if attn_implementation not in (None, *get_args(Attention)):
         near = suggest(str(attn_implementation), get_args(Attention))
         raise ModelError(f"There is no attn_implementation called {attn_implementation}. {near}")
-    options = {"torchscript": torchscript, "attn_implementation": attn_implementation}
+    options = {"torchscript": torchscript and has_flag(), "attn_implementation": attn_implementation}
     folder = _folder(EMBEDDED if name == MINI else name)
     trained = tiny_bert.FOLDER / head  # heads trained on the embedded model have weights of their own
     with quiet_transformers():
@@ -116,7 +113,7 @@ def load(
         tokenizer = read_tokenizer(folder)
     model.name_or_path = str(name)
     if torchscript:
-        verify_flag(model)
+        complete_flag(model)
     return model.eval(), tokenizer
 
 
@@ -138,39 +135,6 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
             f"The folder {folder} holds no tokenizer that transformers can load. Save it there with "
             "tokenizer.save_pretrained(folder)."
         ) from error
-
-
-def verify_flag(model: PreTrainedModel) -> None:
-    """Check that `torchscript=True` did what it says; transformers 5 accepts it and does nothing.
-
-    Raises
-    ------
-    ModelError
-        The embeddings are still tied, or the model still returns a dict.
-    """
-    import transformers
-
-    ends = [getattr(embeddings(model, side), "weight", None) for side in ("input", "output")]
-    addresses = [weight.data_ptr() for weight in ends if weight is not None]
-    if len(set(addresses)) < len(addresses) or getattr(model.config, "use_return_dict", True):
-        raise ModelError(
-            f"torchscript=True did nothing: transformers {transformers.__version__} still ties the embeddings or "
-            "returns a dict. Leave it out: tsnb.untie(model) takes weights apart, and tsnb.trace takes dicts."
-        )
-
-
-def embeddings(model: nn.Module, side: str) -> Any:
-    """Return the embeddings that a model names, if it does; one with two encoders may not.
-
-    Parameters
-    ----------
-    side
-        `"input"` or `"output"`.
-    """
-    try:
-        return getattr(model, f"get_{side}_embeddings", lambda: None)()
-    except NotImplementedError:
-        return None
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from tsnb.base.errors import TraceError
+from tsnb.models.versions import returns_tuples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,12 +40,11 @@ def asking_for_a_dict(model: nn.Module) -> dict[str, bool]:
     """Return `return_dict=True` as an argument for a model whose forward takes it.
 
     Where a decorator of transformers takes it, the signature does not show that; it is needed there only
-    for a model whose configuration asks for tuples.
+    for a model that returns tuples otherwise.
     """
     named = inspect.signature(model.forward).parameters
     passed_on = inspect.signature(model.forward, follow_wrapped=False).parameters.values()
-    tuples = getattr(getattr(model, "config", None), "return_dict", True) is False
-    if "return_dict" in named or (tuples and any(item.kind is item.VAR_KEYWORD for item in passed_on)):
+    if "return_dict" in named or (returns_tuples(model) and any(item.kind is item.VAR_KEYWORD for item in passed_on)):
         return {"return_dict": True}
     return {}
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsnb.base.errors import InputError, TraceError
 from tsnb.models.load import quiet_transformers
+from tsnb.models.versions import warn_of_ignored_flag
 from tsnb.tracing.compare import TOLERANCE, Verdict, compare
 from tsnb.tracing.contract import Contract, axes_by_size, batch_and_length, input_axes, versions
 from tsnb.tracing.graphs import fixed_devices
@@ -78,6 +79,7 @@ def trace(model: nn.Module, inputs: Tensors, verify: Iterable[Shape] = ()) -> Tr
     requested = checked_shapes(verify)
     with torch.no_grad(), quiet_transformers():
         example, outputs = _prepared(model, inputs)
+        warn_of_ignored_flag(model, stacklevel=2)
         module, notes = _record(traceable(model), example)
         difference = largest_difference(list(outputs.values()), flatten(module(**example)))
         if not difference <= TOLERANCE:
