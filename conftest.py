@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.metadata import version
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NUMBERS = count()
+LINE = int(version("transformers").partition(".")[0])  # `make test` runs on 4, and what may differ on 5 too
 STARTERS = {"python", "loader", "results", "book", "dockerfile"}  # fixtures that start processes
 MODULES = {"subprocess", "psutil"}  # a test file that imports one starts its own
 FIRST = ("tests/browser/", "tests/notebooks/test_execution.py")  # what takes longest
@@ -35,8 +37,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
     return ByFile(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what starts a process, and put files with such tests first, the longest before all."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the other line of transformers; mark what starts a process, and put such files first, the longest before all."""
+    marks = [(item, item.get_closest_marker("line")) for item in items]
+    other = [item for item, mark in marks if mark and mark.args != (LINE,)]
+    config.hook.pytest_deselected(items=other)
+    items[:] = [item for item in items if item not in other]
     starting = set()
     for item in items:
         started = STARTERS & set(getattr(item, "fixturenames", ()))
