@@ -38,7 +38,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the other line of transformers; mark what starts a process, and put such files first, the longest before all."""
+    """Leave out what is about the other line of transformers; mark what starts a process.
+
+    Files with such tests come first, the longest before all.
+    """
     marks = [(item, item.get_closest_marker("line")) for item in items]
     other = [item for item, mark in marks if mark and mark.args != (LINE,)]
     config.hook.pytest_deselected(items=other)

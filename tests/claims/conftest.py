@@ -30,7 +30,7 @@ def inputs(tokenizer: Any) -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def masked_lm() -> Callable[..., Any]:
-    """Load the masked-language model with plain transformers, quietly; by hand where there is no flag, as the notebook."""
+    """Load the masked-language model with plain transformers, quietly; without the flag, by hand."""
 
     def load(*, torchscript: bool = False, **options: Any) -> Any:
         if torchscript:
