@@ -118,10 +118,10 @@ def test_by_default_the_notebooks_of_the_nearest_folder_run(tmp_path: Path, prog
 def test_what_cannot_be_run_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "__file__", str(tmp_path / "checkout/tsnb/cli/main.py"))
     monkeypatch.chdir(tmp_path)
-    assert str(tmp_path) in misused(capsys, "run")  # no folder notebooks
-    path = write(tmp_path / "checkout/notebooks/a.ipynb", "1")
+    path = write(tmp_path / "notebooks/a.ipynb", "1")
+    (tmp_path / "empty").mkdir()
+    assert "There are no notebooks to run in" in misused(capsys, "run", "empty")
     (tmp_path / "notes.txt").write_text("no JSON")
     assert "notes.txt is not a notebook" in misused(capsys, "run", "notes.txt")
     assert "notes.txt cannot be written" in misused(capsys, "run", path, "--output", "notes.txt")

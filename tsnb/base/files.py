@@ -61,20 +61,26 @@ def _sync(path: Path) -> None:
 def prepare_folder(folder: str | Path) -> Path:
     """Make a folder, and raise an ArtifactError where it cannot be written to, before minutes of work."""
     path = Path(folder).expanduser()
-    with _refusals(path):
+    with refusals(path):
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             return path
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file that appears whole or not at all; raise an ArtifactError where it cannot be."""
+    with refusals(path), whole_file(path) as half:
+        half.write_bytes(content)
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write a text file that appears whole or not at all; raise an ArtifactError where it cannot be."""
-    with _refusals(path), whole_file(path) as half:
-        half.write_text(text, encoding="utf-8")
+    """Write a text file in UTF-8, with the same ends of lines on every system, as `write_bytes` does."""
+    write_bytes(path, text.encode())
 
 
 @contextmanager
-def _refusals(path: Path) -> Iterator[None]:
+def refusals(path: Path) -> Iterator[None]:
+    """Raise an ArtifactError that names the path, where the system does not let it be read or written."""
     try:
         yield
     except OSError as error:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import io
+import shlex
 import sys
 import warnings
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, get_args
 
 from tsnb.base.errors import TraceError, TsnbError
@@ -66,12 +68,34 @@ def doctor(options: Options) -> int:
     return 0 if report.ok else FAILED
 
 
+def course(options: Options) -> int:
+    """Lay the course into a folder and open it in JupyterLab, which then asks the network for no news."""
+    from tsnb.cli.course import FIRST, lay_out
+
+    written, kept = lay_out(options.folder)
+    sys.stdout.write(f"The course is in {options.folder}; files written: {len(written)}.\n")
+    if kept:
+        sys.stdout.write(
+            f"Kept, as they were changed: {', '.join(kept)}. Rename one to have the course's own again.\n"
+        )
+    if not options.no_lab:
+        from jupyterlab.labapp import main as lab
+
+        quiet = "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"
+        lab([str(options.folder.expanduser() / FIRST), *quiet, *shlex.split(options.lab)])
+    return 0
+
+
 def run(options: Options) -> int:
     """Run notebooks and print a table of what they took."""
     from tsnb.cli import run as notebooks
+    from tsnb.cli.course import lay_out
 
-    paths = options.notebooks or [find_notebooks(Path.cwd())]
-    results = notebooks.run(paths, options.output, timeout=options.timeout)
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        paths = options.notebooks or [find_notebooks(Path.cwd()) or Path(folder)]
+        if paths == [Path(folder)]:
+            lay_out(folder)
+        results = notebooks.run(paths, options.output, timeout=options.timeout)
     sys.stdout.write(notebooks.table(results))
     return FAILED if any(result.error for result in results) else 0
 
@@ -156,23 +180,17 @@ def shape(text: str) -> tuple[int | None, int]:
     return int(batch) if batch else None, int(length)
 
 
-def find_notebooks(start: Path) -> Path:
-    """Return the nearest folder `notebooks` that holds some, from `start` upward.
+def find_notebooks(start: Path) -> Path | None:
+    """Return the nearest folder, from `start` upward, that is a laid-out course or is called `notebooks`."""
+    from tsnb.cli.course import MANIFEST
+    from tsnb.cli.run import notebooks_in
 
-    Failing that, the one beside the package, where it is a checkout.
-
-    Raises
-    ------
-    NotebookError
-        There is none.
-    """
-    from tsnb.cli.run import NotebookError, notebooks_in
-
-    beside = Path(__file__).resolve().parents[2]
-    for folder in (start, *start.parents, beside):
+    for folder in (start, *start.parents):
+        if (folder / MANIFEST).is_file():
+            return folder
         if notebooks_in(folder / "notebooks"):
             return folder / "notebooks"
-    raise NotebookError(f"{start} and the folders above have no notebooks. Name the notebooks to run.")
+    return None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -189,8 +207,14 @@ def _parser() -> argparse.ArgumentParser:
     add = command(doctor, "check that this machine can run the course").add_argument
     add("--json", action="store_true", help="print JSON, for an issue")
 
+    add = command(course, "lay notebooks and solutions into a folder and open them in JupyterLab").add_argument
+    kept = "where to; it may hold other files, and what you changed there is kept"
+    add("folder", metavar="FOLDER", type=Path, help=kept)
+    add("--no-lab", action="store_true", help="do not open JupyterLab")
+    add("--lab", default="", metavar="OPTIONS", help="options for JupyterLab, as in --lab=--no-browser")
+
     add = command(run, "run notebooks in fresh kernels and say what they took").add_argument
-    which = "notebooks or folders of them (default: the nearest folder called notebooks)"
+    which = "notebooks or folders of them (default: the nearest course, or else the package's own)"
     add("notebooks", nargs="*", type=Path, help=which)
     add("--output", type=Path, metavar="DIR", help="a folder for HTML, one file a notebook, and summary.md")
     add("--timeout", type=int, default=120, metavar="S", help="seconds that a cell may take (default: 120)")
