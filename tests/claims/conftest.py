@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
+from tsnb.base.versions import has_flag
 from tsnb.models.load import quiet_transformers
-from tsnb.models.versions import has_flag
 from tsnb.tiny_bert import FOLDER
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import torch
 from transformers import BertConfig, BertModel
 
 import tsnb
-from tsnb.models.versions import has_flag
+from tsnb.base.versions import has_flag
 from tsnb.tiny_bert import FOLDER
 
 if TYPE_CHECKING:

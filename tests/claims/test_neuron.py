@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import tsnb
-from tsnb.models.versions import has_flag
+from tsnb.base.versions import has_flag
 from tsnb.neuron.operators import operators_of
 from tsnb.neuron.targets import TARGETS, facts
 from tsnb.tiny_bert import corpus

@@ -93,7 +93,7 @@ def test_from_pretrained_does_not_know_the_flag_in_transformers_5() -> None:
 
 
 @pytest.mark.claim("load-works-on-both")
-@pytest.mark.filterwarnings("ignore::tsnb.models.versions.FlagWarning")
+@pytest.mark.filterwarnings("ignore::tsnb.base.versions.FlagWarning")
 def test_load_takes_weights_apart_and_returns_tuples_on_both_lines(inputs: dict[str, torch.Tensor]) -> None:
     model, _ = tsnb.load("tiny-bert", torchscript=True)
     assert model.get_input_embeddings().weight.data_ptr() != model.get_output_embeddings().weight.data_ptr()

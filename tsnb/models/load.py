@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import warnings
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tsnb import tiny_bert
 from tsnb.base.errors import ModelError, suggest
+from tsnb.base.versions import has_flag, return_tuples, say_by_hand
 from tsnb.models import hub
-from tsnb.models.versions import complete_flag, has_flag
+from tsnb.models.tying import embeddings, untie
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,7 +115,11 @@ def load(
         tokenizer = read_tokenizer(folder)
     model.name_or_path = str(name)
     if torchscript:
-        complete_flag(model)
+        if not has_flag():
+            untie(model)
+            say_by_hand()
+        return_tuples(model)
+        verify_flag(model)
     return model.eval(), tokenizer
 
 
@@ -135,6 +141,22 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
             f"The folder {folder} holds no tokenizer that transformers can load. Save it there with "
             "tokenizer.save_pretrained(folder)."
         ) from error
+
+
+def verify_flag(model: PreTrainedModel) -> None:
+    """Check that the flag, or what was done by hand, took the embeddings apart.
+
+    Raises
+    ------
+    ModelError
+        It did not.
+    """
+    ends = [getattr(embeddings(model, side), "weight", None) for side in ("input", "output")]
+    if ends[0] is not None and ends[1] is not None and ends[0].data_ptr() == ends[1].data_ptr():
+        raise ModelError(
+            f"torchscript=True did nothing: transformers {version('transformers')} still ties the embeddings. Leave "
+            "it out: tsnb.untie(model) takes weights apart, and tsnb.trace takes dicts."
+        )
 
 
 @contextmanager

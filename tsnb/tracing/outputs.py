@@ -7,7 +7,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from tsnb.base.errors import TraceError
-from tsnb.models.versions import returns_tuples
+from tsnb.base.versions import returns_tuples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,8 +14,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tsnb.base.errors import InputError, TraceError
+from tsnb.base.versions import warn_of_ignored_flag
 from tsnb.models.load import quiet_transformers
-from tsnb.models.versions import warn_of_ignored_flag
 from tsnb.tracing.compare import TOLERANCE, Verdict, compare
 from tsnb.tracing.contract import Contract, axes_by_size, batch_and_length, input_axes, versions
 from tsnb.tracing.graphs import fixed_devices

@@ -129,7 +129,7 @@ class Exercise:
 def embedded() -> tuple[Any, Any]:
     """Return the embedded masked-language model, untied and with tuples as output, and its tokenizer."""
     from tsnb import load
-    from tsnb.models.versions import FlagWarning
+    from tsnb.base.versions import FlagWarning
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FlagWarning)  # the reader did not ask for the flag here

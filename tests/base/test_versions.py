@@ -12,7 +12,7 @@ import transformers
 from transformers import BertConfig, BertForMaskedLM
 
 import tsnb
-from tsnb.models import versions
+from tsnb.base import versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
