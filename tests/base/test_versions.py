@@ -32,7 +32,7 @@ HEADS = {"masked-lm": "ForMaskedLM", "sequence-classification": "ForSequenceClas
 
 @pytest.fixture(autouse=True)
 def said_anew() -> Iterator[None]:
-    versions._say_by_hand.cache_clear()
+    versions.say_by_hand.cache_clear()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         yield
