@@ -31,7 +31,8 @@ def main() -> int:
     install = [python, "-m", "pip", "install", "--quiet", "--constraint", constraints, *options.pip]
     subprocess.run([*install, *pair, "--editable", f"{ROOT}[bench]"], check=True)
     steps = subprocess.run([python, "-m", "tools.lane_steps"], cwd=ROOT, check=False)
-    notebooks = subprocess.run([python, "-m", "tsnb.cli.main", "run", ROOT / "notebooks"], cwd=ROOT, check=False)
+    command: list[str | Path] = [python, "-m", "tsnb.cli.main", "run", "--timeout", "600", "notebooks"]
+    notebooks = subprocess.run(command, cwd=ROOT, check=False)
     return int(bool(steps.returncode or notebooks.returncode))
 
 

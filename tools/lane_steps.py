@@ -8,6 +8,7 @@ import tempfile
 import time
 import warnings
 from importlib.metadata import version
+from textwrap import shorten
 
 STEPS = {  # each goes on from what those before it made
     "doctor": "[line for line in tsnb.doctor(progress=False).checks if line.status == 'problem'] == [] or 1 / 0",
@@ -52,7 +53,7 @@ def main() -> int:
         try:
             exec(code, names)  # noqa: S102
         except Exception as error:  # noqa: BLE001, the table tells it, and the next step is taken
-            result = f"FAILED: {type(error).__name__}: {error}".replace("\n", " ")
+            result = shorten(f"FAILED: {type(error).__name__}: {error}", 300)
         lines.append(f"| {step} | {result} | {time.perf_counter() - start:.1f} |")
     sys.stdout.write("\n".join([*lines, "", ""]))
     return int(any("FAILED" in line for line in lines))
