@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from transformers import BertConfig, GPT2Config, GPT2LMHeadModel, PreTrainedModel
+from transformers import BertConfig, PreTrainedModel
 
 import tsnb
 from tests.tracing.architectures import example, make
+from tsnb.tracing.axes import with_axes
 from tsnb.tracing.compare import TOLERANCE, no_warnings
-from tsnb.tracing.trace import neighbours, output_axes
+from tsnb.tracing.trace import neighbours
 from tsnb.tracing.traps import IntMask
 from tsnb.tracing.traps import make as make_trap
 
@@ -70,11 +71,6 @@ class Own(PreTrainedModel):  # type: ignore[misc]
 
 def traced_of(function: Callable[[torch.Tensor], Any], x: torch.Tensor, **how: Any) -> tsnb.Traced:
     return tsnb.trace(Calling(function).eval(), {"x": x}, **how)
-
-
-def gpt2(*, use_cache: bool) -> GPT2LMHeadModel:
-    config = GPT2Config(vocab_size=8, n_embd=4, n_layer=1, n_head=1, use_cache=use_cache)
-    return GPT2LMHeadModel(config).eval()
 
 
 def untraceable(message: str, model: Any, inputs: Any) -> str:
@@ -144,20 +140,33 @@ def test_a_transformers_model_that_gives_no_dict() -> None:
 def axes(function: Callable[[torch.Tensor], Any], x: torch.Tensor) -> Any:
     output = function(x)
     tensors = list(output) if isinstance(output, tuple) else [output]
-    return output_axes(Calling(function), {"x": x}, tensors)
+    contract = tsnb.Contract(("x",), dtypes={"x": str(x.dtype).removeprefix("torch.")})
+    return with_axes(contract, Calling(function), {"x": x}, tensors).output_axes
 
 
 def test_axes_of_outputs() -> None:
     def several(x: torch.Tensor) -> Any:
         pairs = x.unsqueeze(1) + x.unsqueeze(2)
-        return x, x.sum(), x.sum(1), pairs, torch.cat([x, x], 1), torch.zeros(5)
+        return (
+            x,
+            x.sum(),
+            x.sum(1),
+            pairs,
+            torch.cat([x, x], 1),
+            x[:, ::2],
+            x[:, :4],
+            torch.cat([x, x[:, :1]], 1),
+            torch.zeros(5),
+        )
 
     pair = ("batch", "length", "length")
-    expected = (("batch", "length"), (), ("batch",), pair, ("batch", "other"), (5,))
+    strided = (("batch", "other"),) * 4  # twice, half, at most four, one more
+    expected = (("batch", "length"), (), ("batch",), pair, *strided, (5,))
     assert axes(several, torch.zeros(2, 7)) == expected
-    assert axes(several, torch.zeros(2, 1))[0] == ("batch", 1)  # there is no shorter length
-    assert axes(lambda x: x + torch.zeros(7), torch.zeros(2, 7)) == (("batch", "length"),)  # runs no other
-    assert axes(tuple, torch.zeros(2, 3)) == ((3,), (3,))  # another number at another shape
+    assert axes(several, torch.zeros(2, 1))[0] == ("batch", "length")
+    assert axes(tuple, torch.zeros(2, 3)) == (("length",), ("length",))  # another number for another batch
+    fixed = torch.zeros(7)
+    assert axes(lambda x: x + fixed, torch.zeros(2, 7)) == (("batch", 7),)  # runs no other length: it has none
 
 
 def test_warnings_are_grouped_by_line_of_source() -> None:
@@ -179,23 +188,6 @@ def test_what_differs_from_run_to_run_disagrees_and_shared_nan_does_not() -> Non
     x = torch.zeros(4, 4)
     untraceable("differs from the model by", Calling(lambda x: x + torch.rand_like(x)).eval(), {"x": x})
     assert traced_of(lambda x: x * 0 / 0, x)(x=x)["output_0"].isnan().all()
-
-
-def test_a_model_that_cannot_be_traced_says_torchs_words_and_what_to_do() -> None:
-    model, ids = gpt2(use_cache=False), torch.tensor([[1, 2]])
-    message = untraceable("unordered_map::at", model, {"input_ids": ids})
-    assert "torch.export.export takes such a model" in message
-    exported = torch.export.export(model, (), {"input_ids": ids}).module()
-    assert torch.equal(exported(input_ids=ids).logits, model(input_ids=ids).logits)
-    mask = torch.full((1, 1, 2, 2), float("-inf")).triu(1)  # and the other way
-    traced = tsnb.trace(model, {"input_ids": ids, "attention_mask": mask})
-    assert torch.equal(traced(input_ids=ids, attention_mask=mask)["logits"], model(ids).logits)
-
-
-def test_what_no_trace_can_hold_is_named() -> None:
-    message = untraceable("returns a DynamicCache", gpt2(use_cache=True), {"input_ids": torch.tensor([[1, 2]])})
-    assert "use_cache = False" in message
-    untraceable("returns a int", Calling(lambda x: (x, 3)).eval(), X)
 
 
 def test_no_page_of_numbers_is_printed() -> None:
@@ -311,7 +303,8 @@ def test_neighbours_stay_within_what_the_model_can_run() -> None:
 
     assert near(length=16, max_positions=16) == [(2, 8), (3, 16)]
     assert near(length=1) == [(2, 2), (3, 1)]
-    assert near() == []
+    assert near() == [(3, 0)]  # pictures have no length
+    assert neighbours(tsnb.Contract(("x",))) == []
 
 
 def marked(traced: tsnb.Traced) -> list[TraceWarning]:
@@ -354,11 +347,9 @@ def test_where_the_error_names_a_line_that_warned_only_that_one_is_the_cause() -
 
 
 def test_what_was_not_tried_is_not_called_harmless() -> None:
-    traced = tsnb.trace(Deciding().eval(), {"x": torch.ones(2)})  # no length
-    assert marks(traced) == {None}
-    assert str(traced.warnings[0]).endswith("not tried at another shape")
     alone = tsnb.trace(make("bert"), example("bert"), verify=[(2, 16)])
     assert marks(alone) == {None}
+    assert str(alone.warnings[0]).endswith("not tried at another shape")
 
     tried = tsnb.trace(make("bert"), example("bert"), verify=[(1, 4)])
     assert [(warning.harmless, warning.shapes) for warning in tried.warnings] == [(True, ((1, 4),))]

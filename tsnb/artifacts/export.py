@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tsnb.artifacts.inspect import inspect
 from tsnb.artifacts.save import save, writable
+from tsnb.base.errors import InputError
 from tsnb.models import tying as tied_weights
 from tsnb.models.load import load
 from tsnb.tracing.compare import compare
 from tsnb.tracing.inputs import dummy_inputs
-from tsnb.tracing.trace import check_verified, checked_shapes, neighbours, trace
-from tsnb.tracing.traced import Traced
+from tsnb.tracing.trace import check_verified, checked_verify, neighbours, trace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from tsnb.artifacts.inspect import Artifact
     from tsnb.models.load import Head
@@ -59,6 +61,7 @@ def export(  # noqa: PLR0913, an argument for each option of the command
     batch_size: int = 1,
     verify: Sequence[Shape] = (),
     untie: bool = False,
+    pad_token: str | None = None,
 ) -> Exported:
     """Load a model, trace it, compare trace and model, and save trace, contract and tokenizer.
 
@@ -80,6 +83,9 @@ def export(  # noqa: PLR0913, an argument for each option of the command
         neighbours of the traced shape are tried, and their verdicts shown.
     untie
         Store tied weights twice, as the `torchscript` flag does.
+    pad_token
+        For a tokenizer without a pad token, as GPT-2's: which token of its vocabulary to pad with.
+        The tokenizer in the file keeps it.
 
     Returns
     -------
@@ -89,7 +95,8 @@ def export(  # noqa: PLR0913, an argument for each option of the command
     Raises
     ------
     ModelError, InputError
-        The model cannot be loaded as asked, or the shape is not one of its own.
+        The model cannot be loaded as asked, the shape is not one of its own, or the tokenizer does
+        not know `pad_token` or has another one.
     TraceError
         The model cannot be traced, or disagrees with its trace: at the traced shape, or at one to
         verify. No file is written.
@@ -101,7 +108,7 @@ def export(  # noqa: PLR0913, an argument for each option of the command
     from tqdm.auto import tqdm
 
     path = writable(output)
-    requested = checked_shapes(verify)
+    requested, _ = checked_verify(verify)
     with tqdm(desc="load", total=3, unit="step") as bar:
 
         def begin(step: str) -> None:
@@ -109,6 +116,8 @@ def export(  # noqa: PLR0913, an argument for each option of the command
             bar.set_description(step)
 
         model, tokenizer = load(name, head)
+        if pad_token is not None:
+            _set_pad_token(model, tokenizer, pad_token)
         if untie:
             tied_weights.untie(model)
         begin("trace")
@@ -125,6 +134,19 @@ def export(  # noqa: PLR0913, an argument for each option of the command
         begin("save")
         replaced = path.exists()
         same = [shape for shape, verdict in verdicts.items() if verdict.kind == "same"]
-        save(Traced(traced.module, traced.contract.with_verified(same)), path, tokenizer)
+        save(replace(traced, contract=traced.contract.with_verified(same)), path, tokenizer)
         bar.update()
     return Exported(inspect(path), verdicts, replaced)
+
+
+def _set_pad_token(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, token: str) -> None:
+    """Give a pad token to a tokenizer that has none, and tell the model, whose classifiers look for it."""
+    vocabulary = tokenizer.get_vocab()
+    if tokenizer.pad_token not in (None, token) or token not in vocabulary:
+        why = f"the tokenizer pads with {tokenizer.pad_token} already; leave it out"
+        if token not in vocabulary:
+            end = f", such as {tokenizer.eos_token}" * bool(tokenizer.eos_token)
+            why = f"it is not in the tokenizer's vocabulary of {len(vocabulary)}; give a token that is{end}"
+        raise InputError(f"The pad token {token} cannot be set: {why}.")
+    tokenizer.pad_token = token
+    model.config.pad_token_id = tokenizer.pad_token_id

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, get_args
 from tsnb.base.errors import TraceError, TsnbError
 from tsnb.base.machine import respect_quota
 from tsnb.inference.backends import BACKENDS
+from tsnb.lengths.texts import TextsWarning, read_texts
 from tsnb.models.load import CheckpointWarning, Head
 
 if TYPE_CHECKING:
@@ -46,9 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.command is not doctor:  # which compares torch's own number of threads with the cores
         respect_quota()
     try:
-        with warnings.catch_warnings():  # only of what checkpoint and model do not share, in plain words
+        with warnings.catch_warnings():  # only of checkpoints and files of texts, in plain words
             warnings.simplefilter("ignore")
-            warnings.simplefilter("always", CheckpointWarning)
+            for category in (CheckpointWarning, TextsWarning):
+                warnings.simplefilter("always", category)
             warnings.showwarning = lambda message, *_, **__: sys.stderr.writelines((f"{message}\n",))
             return int(options.command(options))
     except TsnbError as error:
@@ -105,11 +107,11 @@ def bench(options: Options) -> int:
     from tsnb.base.files import prepare_folder, write_text
     from tsnb.figures import benchmark_bars
     from tsnb.inference.benchmark import benchmark
-    from tsnb.lengths.texts import read_texts
     from tsnb.models.load import load
     from tsnb.tiny_bert import corpus
 
-    texts = read_texts(options.file) if options.file else corpus.texts(options.texts)
+    own = options.file and read_texts(options.file, options.column, encoding=options.encoding)
+    texts = own or corpus.texts(options.texts)
     folder = prepare_folder(options.output) if options.output else None
     model, tokenizer = load(options.model, head="encoder")
     report = benchmark(
@@ -145,6 +147,7 @@ def export(options: Options) -> int:
             batch_size=rows,
             verify=[(rows if batch is None else batch, length) for batch, length in options.verify],
             untie=options.untie,
+            pad_token=options.pad_token,
         )
     except TraceError as error:
         sys.stderr.write(f"{error} No file was written.\n")
@@ -193,7 +196,7 @@ def find_notebooks(start: Path) -> Path | None:
     return None
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> argparse.ArgumentParser:  # noqa: PLR0915, a statement or two an option
     about = "A course on TorchScript: check the machine, run the notebooks, export a model, measure."
     parser = argparse.ArgumentParser(prog="tsnb", description=about)
     parser.add_argument("--version", action="version", version=f"tsnb {version('tsnb')}")
@@ -222,7 +225,9 @@ def _parser() -> argparse.ArgumentParser:
     add = command(bench, "compare ways to run a model on texts: padded, planned, and peers").add_argument
     add("model", nargs="?", default="bert-mini", help="an embedded model, a folder or a hub id")
     add("--texts", type=int, default=1000, metavar="N", help="how many texts to generate (default: 1000)")
-    add("--file", type=Path, metavar="FILE", help="texts of your own instead: a .txt, .csv or .jsonl file")
+    add("--file", type=Path, metavar="FILE", help="texts of your own instead: .txt, .csv, .tsv, .json or .jsonl")
+    add("--column", default="text", metavar="NAME", help="the file's column, or key, with the texts (default: text)")
+    add("--encoding", metavar="NAME", help="the file's, where it is neither UTF-8 nor Windows-1252")
     add("--rounds", type=int, default=5, metavar="N", help="how often each backend is timed (default: 5)")
     add("--batch-size", type=int, default=8, metavar="N", help="texts in a batch in their order (default: 8)")
     most = "tokens in a planned batch, padding included (default: 512)"
@@ -242,6 +247,8 @@ def _parser() -> argparse.ArgumentParser:
     shapes = "shapes at which trace and model must agree: a length such as 64, or rows and length as 2x64"
     add("--verify", type=shape, nargs="+", action="extend", default=[], help=shapes)
     add("--untie", action="store_true", help="have tied weights twice, as the torchscript flag does")
+    which = "the token to pad with, for a tokenizer without one, such as <|endoftext|>"
+    add("--pad-token", metavar="TOKEN", help=which)
 
     sub = command(progress, "show which exercises are solved, from the record on this machine")
     add, either = sub.add_argument, sub.add_mutually_exclusive_group().add_argument

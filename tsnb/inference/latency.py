@@ -13,7 +13,8 @@ import psutil
 from tsnb.base.errors import InputError
 from tsnb.base.machine import MIB, memory_limit
 from tsnb.tracing.contract import Contract
-from tsnb.tracing.inputs import parameters, sample_inputs
+from tsnb.tracing.inputs import parameters
+from tsnb.tracing.samples import sample_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -127,13 +128,18 @@ def shape_latency(
 
 
 def timed(run: Callable[[], object]) -> float:
-    """Run once and return the seconds it took.
+    """Run once and return the seconds it took, until an accelerator has done its part too.
 
     >>> timed(lambda: None) < 1
     True
     """
+    import torch
+
+    waiting = torch.accelerator.is_available()
     start = perf_counter()
     run()
+    if waiting:
+        torch.accelerator.synchronize()
     return perf_counter() - start
 
 
@@ -157,9 +163,14 @@ def _contract(model: nn.Module) -> Contract:
 def _check_memory(module: nn.Module, batch: int, length: int) -> None:
     """Refuse a shape whose widest layer's output, twice, takes over half of the memory there is.
 
-    A language model's head makes `batch × length × vocabulary` numbers, which can end a kernel.
+    A language model's head makes `batch × length × vocabulary` numbers, which can end a kernel. A layer makes as
+    many as its weight has rows, with a bias or without; an embedding's rows are what it chooses from.
     """
-    sizes = [len(parameter) for parameter in module.parameters() if parameter.ndim == 1]
+    if any(parameter.device.type != "cpu" for parameter in module.parameters()):
+        return  # an accelerator that is full raises, and ends nothing
+    parts = [(getattr(part, "original_name", type(part).__name__), part) for part in module.modules()]
+    layers = [part for name, part in parts if not name.endswith("Embedding")]
+    sizes = [len(weight) for part in layers for weight in part.parameters(recurse=False) if weight.ndim]
     needed = 2 * FLOAT_BYTES * batch * length * max(sizes, default=1) / MIB
     available = min(memory_limit(), psutil.virtual_memory().available / MIB)
     if needed > available / 2:

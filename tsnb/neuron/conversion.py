@@ -7,15 +7,15 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tsnb.base.errors import NeuronError
+from tsnb.base.errors import NeuronError, TraceError
 from tsnb.neuron.detection import detect_one, installed
 from tsnb.neuron.operators import is_compiled
 from tsnb.neuron.preflight_checks import check_plain
 from tsnb.neuron.targets import STAND_IN
 from tsnb.neuron.targets import target as find_target
-from tsnb.tracing.contract import batch_and_length, resolve
+from tsnb.tracing.contract import resolve
 from tsnb.tracing.inputs import checked_tensors, in_forward_order
-from tsnb.tracing.outputs import flatten, relative_difference
+from tsnb.tracing.outputs import flatten, relative_difference, run
 from tsnb.tracing.trace import trace
 from tsnb.tracing.traced import Traced, checked_module, quiet_jit
 
@@ -86,9 +86,9 @@ def convert(
     detection = detect_one(generation)
     if not detection.can_convert:
         raise NeuronError(f"The model cannot be converted for {target} here. {detection}")
-    batch, length = batch_and_length(ordered)
-    shapes = [] if batch is None or length is None else [(batch, length)]
-    plain = trace(model, ordered, verify=shapes).contract
+    plain = trace(model, ordered).contract
+    if plain.unverified:
+        raise TraceError(f"The model does not trace even with plain torch. {plain.unverified}")
     ready = detection.state == "ready"
     if not ready:
         arguments = options.get("compiler_args") or ""
@@ -107,14 +107,15 @@ def convert(
         ) from error
     if ready:
         with torch.no_grad():
-            part = relative_difference(flatten(model(**ordered)), outputs)
+            part = relative_difference(list(run(model, ordered).values()), outputs)
         check_difference(part, generation.tolerance if tolerance is None else tolerance)
     contract = replace(
         plain,
         fixed_shape=True,
         target=target,
         versions={**plain.versions, **installed(*generation.install)},
-        verified=tuple(shapes) if ready else (),
+        verified=((plain.batch_size or 1, plain.length),) if ready and plain.length else (),
+        verified_inputs=(),
     )
     return Traced(compiled, contract)
 
@@ -143,7 +144,7 @@ def _by_position(model: nn.Module, names: tuple[str, ...]) -> nn.Module:
             self.model = model
 
         def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            return tuple(flatten(self.model(**dict(zip(names, tensors, strict=True)))))
+            return tuple(run(self.model, dict(zip(names, tensors, strict=True))).values())
 
     return ByPosition().eval()
 
@@ -188,8 +189,8 @@ def fixed_shape(traced: Traced) -> Traced:
 
     check_plain(traced)
     contract = traced.contract
-    names, shape = contract.input_names, (contract.batch_size or 0, contract.length or 0)
-    if not all(shape) or set(names) - set(contract.input_axes):
+    names, shape = contract.input_names, (contract.batch_size or 1, contract.length or 1)
+    if set(names) - set(contract.input_axes):
         raise NeuronError("The contract of this trace does not say its shape. Trace it with tsnb.trace.")
     source = [f"def forward(self, {', '.join(f'{name}: Tensor' for name in names)}):"]
     for name in names:
@@ -210,4 +211,12 @@ def fixed_shape(traced: Traced) -> Traced:
         guarded = jit.script(StandIn().eval())
         guarded.define("\n".join(source))
         frozen = jit.freeze(guarded)
-    return Traced(frozen, replace(contract, fixed_shape=True, target=STAND_IN, verified=(shape,)))
+    return Traced(
+        frozen,
+        replace(
+            contract,
+            fixed_shape=True,
+            target=STAND_IN,
+            verified=tuple(each for each in contract.verified if each == shape),
+        ),
+    )

@@ -1,23 +1,19 @@
-"""Named inputs in the order of the model's forward, of real text or from a seed. Taught in notebook 02."""
+"""Named inputs of real text, in the order of the model's forward. Taught in notebook 02."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tsnb.base.errors import InputError, suggest
-from tsnb.tracing.contract import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import torch
     from torch import nn
     from transformers import PreTrainedTokenizerBase
-
-    from tsnb.tracing.contract import Contract, Shape
 
 Value = TypeVar("Value")
 Text = str | tuple[str, str]
@@ -26,8 +22,6 @@ PAIR = 2
 REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 POSITIONS = ("position_embeddings", "position_embedding", "embed_positions", "wpe")
 EXAMPLE = ("Who was Jim Henson ?", "Jim Henson was a puppeteer")
-IDS_AND_MASK = ("batch", "length")
-QUARTERED = 4  # tokens from which on a quarter of the first row is padding
 
 
 def dummy_inputs(
@@ -55,13 +49,14 @@ def dummy_inputs(
     Returns
     -------
     dict of str to Tensor
-        int64 tensors `(batch_size, max_length)` by name, in the order of `forward`.
+        int64 tensors `(batch_size, max_length)` by name, in the order of `forward`, on the model's device.
 
     Raises
     ------
     InputError
-        Empty text, a text longer than `max_length`, a length over the model's position limit,
-        padding needed and no pad token, or a model that takes nothing that the tokenizer makes.
+        Empty text, one that makes no tokens, a text longer than `max_length`, a length over the model's
+        position limit, padding needed and no pad token, or a model that takes nothing that the
+        tokenizer makes.
 
     Examples
     --------
@@ -85,6 +80,7 @@ def dummy_inputs(
     if limit is not None and max_length > limit:
         raise InputError(f"max_length={max_length} is over the model's position limit: it has embeddings for {limit}.")
     needed = len(tokenizer(*texts, verbose=False)["input_ids"])
+    check_token_count(None, needed)
     if needed > max_length:
         raise InputError(
             f"The text makes {needed} tokens, special tokens included, and max_length is {max_length}; "
@@ -93,104 +89,19 @@ def dummy_inputs(
     if needed < max_length and tokenizer.pad_token is None:
         raise InputError(
             f"The tokenizer has no pad token, and {needed} tokens must be padded to {max_length}. Set one "
-            f"(tokenizer.pad_token = tokenizer.eos_token), or ask for max_length={needed}."
+            f"(tokenizer.pad_token = tokenizer.eos_token; tsnb export: --pad-token), or ask for max_length={needed}."
         )
     padding = {"padding": "max_length", "max_length": max_length} if needed < max_length else {}
     rows = tokenizer(*texts, return_tensors="pt", **padding)
     taken = parameters(model)
-    kept = {name: rows[name].repeat(batch_size, 1) for name in rows if name in taken}
+    device = next((weight.device for weight in model.parameters()), "cpu")
+    kept = {name: rows[name].repeat(batch_size, 1).to(device) for name in rows if name in taken}
     if not kept:
         raise InputError(
             f"The model's forward takes nothing that this tokenizer makes ({', '.join(rows)}); it takes "
             f"{', '.join(taken)}. Give tsnb.trace tensors of your own by these names."
         )
     return in_forward_order(model, kept)
-
-
-def sample_inputs(
-    contract: Contract, model: nn.Module, shape: Shape, *, padded: bool = True, seed: int = 0
-) -> dict[str, torch.Tensor]:
-    """Draw inputs for a trace at a shape.
-
-    Masks are ones up to each row's own length and zeros beyond it: if `padded`, the first row is
-    padded (where it has two tokens) and the last of several is full. Token ids are drawn from the
-    model's vocabulary; the pad id stands where the mask is zero and nowhere else. Floating-point
-    inputs are drawn from a normal distribution.
-
-    Parameters
-    ----------
-    contract
-        Names, dtypes and axes of the inputs.
-    model
-        Tells how large its vocabulary is.
-    shape
-        `(batch, length)`.
-    padded
-        Whether some rows are shorter than the length.
-    seed
-        The same seed gives the same inputs.
-
-    Returns
-    -------
-    dict of str to Tensor
-        In the contract's order.
-
-    Examples
-    --------
-    >>> import tsnb
-    >>> model, tokenizer = tsnb.load("tiny-bert")
-    >>> traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
-    >>> sample_inputs(traced.contract, model, (1, 8))["attention_mask"].tolist()
-    [[1, 1, 1, 1, 1, 1, 0, 0]]
-    """
-    import torch
-
-    batch, length = shape
-    generator = torch.Generator().manual_seed(seed)
-    real = torch.full((batch,), length)  # tokens of each row
-    if padded:
-        real = torch.randint((length + 1) // 2, length + 1, (batch,), generator=generator)
-        real[-1] = length
-        real[0] = length - length // 4 if length >= QUARTERED else max(1, length - 1)
-    beyond = torch.arange(length).expand(batch, length) >= real.unsqueeze(-1)
-    masked = any(name.endswith("attention_mask") for name in contract.input_names)
-
-    def draw(name: str) -> torch.Tensor:
-        axes = contract.input_axes.get(name, IDS_AND_MASK)
-        sizes = resolve(axes, batch, length)
-        dtype = getattr(torch, contract.dtypes.get(name, "int64"))
-        if name.endswith("mask") and axes == IDS_AND_MASK:
-            return (~beyond).to(dtype)
-        if dtype.is_floating_point:
-            return torch.randn(sizes, dtype=dtype, generator=generator)
-        if name.endswith("position_ids"):
-            return torch.arange(sizes[-1]).expand(sizes).to(dtype)
-        if name.endswith("token_type_ids"):
-            types = max(1, getattr(getattr(model, "config", None), "type_vocab_size", 1) or 1)
-            return torch.randint(types, sizes, generator=generator).to(dtype)
-        pad = contract.pad_token_id
-        ids = torch.randint(max(1, vocabulary(model) - (pad is not None)), sizes, generator=generator)
-        if pad is not None:
-            ids = ids + (ids >= pad)  # skips the pad id
-            if masked and sizes == shape:
-                ids = ids.masked_fill(beyond, pad)
-        return ids.to(dtype)
-
-    return {name: draw(name) for name in contract.input_names}
-
-
-def vocabulary(model: nn.Module) -> int:
-    """Return how many token ids a model knows: what its configuration says, or its smallest embedding.
-
-    >>> from torch import nn
-    >>> vocabulary(nn.Embedding(20, 4))
-    20
-    """
-    from torch import nn
-
-    configured = getattr(getattr(model, "config", None), "vocab_size", None)
-    tables = [part.num_embeddings for part in model.modules() if isinstance(part, nn.Embedding)]
-    return configured or min(tables, default=2)
 
 
 def parameters(model: nn.Module) -> dict[str, inspect.Parameter]:
@@ -285,6 +196,44 @@ def positive_int(name: str, value: object) -> int:
     return int(value)  # type: ignore[call-overload, no-any-return]  # is_positive_int says so
 
 
+def checked_texts(texts: Iterable[Value]) -> Iterable[Value]:
+    """Return texts, or raise an InputError where they are one text, or a table instead of its column.
+
+    Columns of pandas, polars and `datasets`, arrays and iterators are taken, and none is looked into.
+
+    >>> checked_texts(["who was jim henson ?"])
+    ['who was jim henson ?']
+    """
+    table: Any = texts
+    columns = getattr(table, "column_names", getattr(table, "columns", None))
+    names: Any = [*table] if isinstance(table, Mapping) else columns
+    if names is not None:
+        cells = {name: next(iter(table[name]), None) for name in names if hasattr(table[name], "__iter__")}
+        column = ["text", *names, *(name for name, cell in cells.items() if isinstance(cell, str))][-1]
+        raise InputError(
+            f"Expected one column of texts; got a {type(table).__name__} of the columns {', '.join(map(str, names))}. "
+            f"Give one of them, such as df[{json.dumps(column, default=str, ensure_ascii=False)}]."
+        )
+    if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
+        raise InputError(
+            f"Expected a list of texts; got one {type(texts).__name__}. Put one text into a list: [text]."
+        )
+    return texts
+
+
+def check_token_count(index: int | None, count: int) -> None:
+    """Raise an InputError where a text makes no tokens; its index is named among several.
+
+    >>> check_token_count(0, 7)
+    """
+    if not count:
+        name = "The text" if index is None else f"Text {index}"
+        raise InputError(
+            f"{name} makes no tokens: the tokenizer adds none, and leaves out every character of it. "
+            "Leave the text out, or give at least one word."
+        )
+
+
 def checked_text(index: int | None, text: Any) -> Text:
     """Return a text or a pair of them, or raise an InputError that names its index among several.
 
@@ -294,7 +243,10 @@ def checked_text(index: int | None, text: Any) -> Text:
     name = "The text" if index is None else f"Text {index}"
     parts = text if isinstance(text, tuple) and len(text) == PAIR else (text,)
     if not all(isinstance(part, str) for part in parts):
-        raise InputError(f"{name} is a {type(text).__name__}; expected a text, or a pair of texts as a tuple.")
+        raise InputError(
+            f"{name} is a {type(text).__name__}; expected a text, or a pair of texts as a tuple. Take a row's "
+            "column, make it one with str(), or leave it out, as the dropna() of a pandas column does."
+        )
     if not all(map(is_unicode, parts)):
         raise InputError(
             f"{name} holds half of a surrogate pair, which is no character; "
