@@ -78,6 +78,6 @@ def test_an_ignored_flag_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.warns(versions.FlagWarning, match=r"of this BertForMaskedLM did nothing: transformers 5\.") as caught:
         tsnb.trace(model, {"input_ids": torch.ones(1, 4, dtype=torch.int64)})
     assert caught.pop(versions.FlagWarning).filename == __file__
-    monkeypatch.setattr(versions, "has_flag", lambda: True)
+    monkeypatch.setattr("tsnb.models.load.has_flag", lambda: True)
     with pytest.raises(tsnb.ModelError, match="torchscript=True did nothing: transformers 5"):
         tsnb.load("bert-mini", torchscript=True)
