@@ -11,7 +11,7 @@ RUN ?=
 BENCH ?=
 BIN := .venv/bin
 # transformers 5 lies beside 4, and is used where PYTHONPATH names it: make lab TRANSFORMERS=5
-FIVE := PYTHONPATH="$(CURDIR)/.venv/transformers5"
+FIVE := PYTHONPATH="$(CURDIR)/.venv/transformers5$(if $(PYTHONPATH),:$(PYTHONPATH))"
 LINE := $(if $(filter 5 5.%,$(TRANSFORMERS)),$(FIVE))
 COURSE := .venv/course.done $(if $(LINE),.venv/transformers5.done)
 FROM := $(if $(WHEELHOUSE),--no-index --find-links $(WHEELHOUSE)) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
