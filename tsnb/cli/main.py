@@ -196,7 +196,7 @@ def find_notebooks(start: Path) -> Path | None:
     return None
 
 
-def _parser() -> argparse.ArgumentParser:  # noqa: PLR0915, a statement or two an option
+def _parser() -> argparse.ArgumentParser:  # noqa: PLR0915, an option a line
     about = "A course on TorchScript: check the machine, run the notebooks, export a model, measure."
     parser = argparse.ArgumentParser(prog="tsnb", description=about)
     parser.add_argument("--version", action="version", version=f"tsnb {version('tsnb')}")

@@ -251,9 +251,7 @@ def _prepared(
             "Run model(**inputs) to see at which line; check names, shapes, and that ids are within the vocabulary."
         )
         if getattr(getattr(module, "config", None), "return_dict", True) is False:
-            advice = (
-                "Set model.config.return_dict = True, if its own parts expect that: a trace returns tuples anyway."
-            )
+            advice = "Set model.config.return_dict = True, as its own parts may expect; a trace returns tuples anyway."
         cannot = "itself cannot run these inputs"
         with suppress(Exception):
             module(**example)
