@@ -101,11 +101,12 @@ class ShapeMap(TableReport, Mapping[tuple[int, int], Verdict]):
         return ", ".join(f"{symbol} {kind} {counts[kind]}" for kind, symbol in SYMBOLS.items())
 
     def notes(self) -> list[str]:
-        """Return what stands below the table: the legend, and the position limit where it matters."""
+        """Return what stands below the table: the legend, the position limit where it matters, a doubt."""
         limit = self.contract.max_positions
         note = f"The model has embeddings for {limit} positions; it cannot run longer texts itself."
         beyond = limit is not None and any(length > limit for _, length in self.of_kind("unsupported"))
-        return [self.legend(), note] if beyond else [self.legend()]
+        unverified = self.contract.unverified and f"NOT VERIFIED at the traced shape: {self.contract.unverified}"
+        return [self.legend(), *[note] * beyond, *filter(None, [unverified])]
 
 
 def probe(  # noqa: PLR0913, PLR0917, the shapes are two lists

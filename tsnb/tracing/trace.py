@@ -147,22 +147,22 @@ def _contract(model: nn.Module, example: Tensors, outputs: Tensors, bound: list[
 def _verified(contract: Contract, verdicts: Mapping[Shape, Verdict], given: list[Verdict]) -> Contract:
     """Return a contract with what was compared and agreed, or why the traced shape did not."""
     own = next(iter(verdicts.values()))  # of the traced shape
+    reason, agreed = "", {shape: verdict for shape, verdict in verdicts.items() if verdict.kind == "same"}
     same = [dict(verdict.shapes) for verdict in given if verdict.kind == "same"]
-    if contract.length:
-        contract = contract.with_verified([shape for shape, verdict in verdicts.items() if verdict.kind == "same"])
-    else:
-        same = [dict(verdict.shapes) for verdict in verdicts.values() if verdict.kind == "same"] + same
-    reason = ""
+    if not contract.length:
+        same = [dict(verdict.shapes) for verdict in agreed.values()] + same
     if own.kind == "unsupported" and dict(own.shapes) not in same:
         reason = (
             f"It could not be compared on other values: the model raised at those that tsnb drew ({own.reason}). "
             "Give other inputs of this shape to compare on: tsnb.trace(model, inputs, verify=[other_inputs])."
         )
-    elif own.kind in {"wrong", "raises"}:
+    elif own.kind in {"wrong", "raises"}:  # then other shapes have values of that kind too
+        agreed, same = {}, []
         reason = (
             f"On other values than those that were traced: {own}. What Python decided while tracing stands in the "
             "graph as it was then, so its results cannot be trusted."
         )
+    contract = contract.with_verified(list(agreed)) if contract.length else contract
     return replace(
         contract,
         verified_inputs=tuple(each for place, each in enumerate(same) if each not in same[:place]),
