@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from tsnb import Contract
-from tsnb.tracing.contract import batch_and_length, input_axes, resolve
+from tsnb.tracing.axes import batch_and_length, input_axes
+from tsnb.tracing.contract import resolve
 
 FULL = Contract(
     input_names=("input_ids", "attention_mask"),

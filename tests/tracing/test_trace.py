@@ -14,7 +14,7 @@ from transformers import BertConfig, GPT2Config, GPT2LMHeadModel, PreTrainedMode
 import tsnb
 from tests.tracing.architectures import example, make
 from tsnb.tracing.compare import TOLERANCE, no_warnings
-from tsnb.tracing.trace import neighbours, output_axes
+from tsnb.tracing.trace import neighbours
 from tsnb.tracing.traps import IntMask
 from tsnb.tracing.traps import make as make_trap
 

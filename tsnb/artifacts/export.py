@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tsnb.artifacts.inspect import inspect
@@ -11,8 +11,7 @@ from tsnb.models import tying as tied_weights
 from tsnb.models.load import load
 from tsnb.tracing.compare import compare
 from tsnb.tracing.inputs import dummy_inputs
-from tsnb.tracing.trace import check_verified, checked_shapes, neighbours, trace
-from tsnb.tracing.traced import Traced
+from tsnb.tracing.trace import check_verified, checked_verify, neighbours, trace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -101,7 +100,7 @@ def export(  # noqa: PLR0913, an argument for each option of the command
     from tqdm.auto import tqdm
 
     path = writable(output)
-    requested = checked_shapes(verify)
+    requested, _ = checked_verify(verify)
     with tqdm(desc="load", total=3, unit="step") as bar:
 
         def begin(step: str) -> None:
@@ -125,6 +124,6 @@ def export(  # noqa: PLR0913, an argument for each option of the command
         begin("save")
         replaced = path.exists()
         same = [shape for shape, verdict in verdicts.items() if verdict.kind == "same"]
-        save(Traced(traced.module, traced.contract.with_verified(same)), path, tokenizer)
+        save(replace(traced, contract=traced.contract.with_verified(same)), path, tokenizer)
         bar.update()
     return Exported(inspect(path), verdicts, replaced)

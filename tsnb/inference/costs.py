@@ -13,7 +13,7 @@ from tsnb.base.errors import InputError
 from tsnb.inference.freezing import freeze
 from tsnb.inference.latency import WARM_UP, timed
 from tsnb.lengths.lengths import DELAY
-from tsnb.tracing.inputs import sample_inputs
+from tsnb.tracing.samples import sample_inputs
 from tsnb.tracing.traced import quiet_jit
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def first_calls(traced: Traced, shape: Shape, calls: int = 12, copies: int = 3) 
 
     Taught in notebook 04.
     """
-    inputs = sample_inputs(traced.contract, traced.module, shape, padded=False)
+    inputs = sample_inputs(traced.contract, traced.module, shape, padded=False, example=traced.example)
     curves = []
     for _ in range(copies):
         fresh = replace(traced, module=freeze(traced.module))
@@ -196,7 +196,9 @@ def cost_of_shapes(traced: Traced, shapes: Sequence[Shape], *, rounds: int = 5, 
     from tqdm.auto import tqdm
 
     frozen = replace(traced, module=freeze(traced.module))
-    inputs = [sample_inputs(traced.contract, traced.module, shape, padded=False) for shape in shapes]
+    inputs = [
+        sample_inputs(traced.contract, traced.module, shape, padded=False, example=traced.example) for shape in shapes
+    ]
     turns = tqdm(range(WARM_UP + rounds), unit="round", delay=DELAY, leave=False, disable=not progress)
     rounds_of_all = [[timed(partial(frozen, **tensors)) for tensors in inputs] for _ in turns]
     return [min(seconds) for seconds in zip(*rounds_of_all[WARM_UP:], strict=True)]

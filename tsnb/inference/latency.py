@@ -13,7 +13,8 @@ import psutil
 from tsnb.base.errors import InputError
 from tsnb.base.machine import MIB, memory_limit
 from tsnb.tracing.contract import Contract
-from tsnb.tracing.inputs import parameters, sample_inputs
+from tsnb.tracing.inputs import parameters
+from tsnb.tracing.samples import sample_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -7,13 +7,13 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tsnb.base.errors import NeuronError
+from tsnb.base.errors import NeuronError, TraceError
 from tsnb.neuron.detection import detect_one, installed
 from tsnb.neuron.operators import is_compiled
 from tsnb.neuron.preflight_checks import check_plain
 from tsnb.neuron.targets import STAND_IN
 from tsnb.neuron.targets import target as find_target
-from tsnb.tracing.contract import batch_and_length, resolve
+from tsnb.tracing.contract import resolve
 from tsnb.tracing.inputs import checked_tensors, in_forward_order
 from tsnb.tracing.outputs import flatten, relative_difference
 from tsnb.tracing.trace import trace
@@ -86,9 +86,9 @@ def convert(
     detection = detect_one(generation)
     if not detection.can_convert:
         raise NeuronError(f"The model cannot be converted for {target} here. {detection}")
-    batch, length = batch_and_length(ordered)
-    shapes = [] if batch is None or length is None else [(batch, length)]
-    plain = trace(model, ordered, verify=shapes).contract
+    plain = trace(model, ordered).contract
+    if plain.unverified:
+        raise TraceError(f"The model does not trace even with plain torch. {plain.unverified}")
     ready = detection.state == "ready"
     if not ready:
         arguments = options.get("compiler_args") or ""
@@ -114,7 +114,8 @@ def convert(
         fixed_shape=True,
         target=target,
         versions={**plain.versions, **installed(*generation.install)},
-        verified=tuple(shapes) if ready else (),
+        verified=((plain.batch_size or 1, plain.length),) if ready and plain.length else (),
+        verified_inputs=(),
     )
     return Traced(compiled, contract)
 
@@ -210,4 +211,6 @@ def fixed_shape(traced: Traced) -> Traced:
         guarded = jit.script(StandIn().eval())
         guarded.define("\n".join(source))
         frozen = jit.freeze(guarded)
-    return Traced(frozen, replace(contract, fixed_shape=True, target=STAND_IN, verified=(shape,)))
+    return Traced(
+        frozen, replace(contract, fixed_shape=True, target=STAND_IN, verified=() if contract.unverified else (shape,))
+    )

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import asdict, dataclass, field, replace
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    import torch
-
-Axis = int | str  # a fixed size, or what it follows: "batch", "length" or "other"
-Shape = tuple[int, int]
-MATRIX = 2  # dimensions of a batch of token ids
+Axis = int | str  # a fixed size, or what it follows
+Shape = tuple[int, int]  # batch size and length; the length is 0 where inputs have none
+FOLLOWED = ("batch", "length", "other")
+DTYPE = re.compile(r"bool|u?int\d+|b?float\d+\w*|complex\d+")
+LABELS_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,12 @@ class Contract:
     input_axes
         For each input, each dimension's size, or what it follows (`"batch"`, `"length"`).
     output_axes
-        For each output, each dimension's size, or what it follows (`"batch"`, `"length"`,
-        `"other"`), found by running the model at a second shape.
+        For each output, each dimension's size, or what it follows (`"batch"`, `"length"`, or
+        `"other"` where it is neither), found by running the model at other shapes.
+    device, dtype
+        Of the model's weights when it was traced, such as `cpu` and `float32`; empty where it has none.
+    id2label
+        The names of a classifier's labels, by their place in the last dimension of an output.
     pad_token_id, max_positions
         Of the model's configuration; `None` where it has none.
     model_id
@@ -49,7 +53,12 @@ class Contract:
     versions
         Of Python and of the packages that made the trace.
     verified
-        Shapes `(batch, length)` at which trace and model were compared and agreed.
+        Shapes `(batch, length)` at which trace and model were compared on other values than those that
+        were traced, and agreed.
+    verified_inputs
+        The same for inputs that have no length, and for tensors that the caller gave: each input's shape.
+    unverified
+        Why the traced shape itself is not verified; empty where it is.
     fixed_shape
         Whether only the traced shape is accepted, as in a Neuron graph.
     target
@@ -68,11 +77,16 @@ class Contract:
     length: int | None = None
     input_axes: Mapping[str, tuple[Axis, ...]] = field(default_factory=dict)
     output_axes: tuple[tuple[Axis, ...], ...] = ()
+    device: str = ""
+    dtype: str = ""
+    id2label: Mapping[int, str] = field(default_factory=dict)
     pad_token_id: int | None = None
     max_positions: int | None = None
     model_id: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     verified: tuple[Shape, ...] = ()
+    verified_inputs: tuple[Mapping[str, tuple[int, ...]], ...] = ()
+    unverified: str = ""
     fixed_shape: bool = False
     target: str = ""
     devices: tuple[str, ...] = ()
@@ -92,10 +106,34 @@ class Contract:
 
         Raises
         ------
-        ValueError, TypeError
-            The text is not such JSON.
+        ValueError
+            The text is not such JSON; the sentence names the field.
         """
-        return cls(**{name: _tuples(value) for name, value in json.loads(text).items()})
+        data = json.loads(text)
+        if not isinstance(data, dict) or "input_names" not in data:
+            raise ValueError("it is no JSON object with input_names")
+        known, values = get_type_hints(cls), {name: _tuples(value) for name, value in data.items()}
+        unknown = values.keys() - known.keys()
+        if unknown:
+            raise ValueError(f"it has {', '.join(sorted(unknown))}, which this version of tsnb does not know")
+        labels = values.get("id2label")
+        if isinstance(labels, dict):  # JSON's keys are texts
+            values["id2label"] = {int(number): label for number, label in labels.items()}
+        for name, value in values.items():
+            if not _is_a(value, known[name]):
+                raise ValueError(f"{name} is {json.dumps(data[name])}, which is not what belongs there")
+        contract = cls(**values)
+        names = {*contract.input_axes, *contract.dtypes} - {*contract.input_names}
+        axes = [axis for each in (*contract.input_axes.values(), *contract.output_axes) for axis in each]
+        if names or not contract.input_names:
+            raise ValueError(f"input_names lacks {', '.join(sorted(names)) or 'every input'}")
+        if len(contract.output_axes) not in {0, len(contract.output_names)}:
+            raise ValueError("output_names and output_axes differ in number")
+        if any(axis not in FOLLOWED if isinstance(axis, str) else axis < 0 for axis in axes):
+            raise ValueError(f"an axis is neither a size nor {', '.join(FOLLOWED)}")
+        if not all(map(DTYPE.fullmatch, contract.dtypes.values())):
+            raise ValueError(f"dtypes is {json.dumps(data['dtypes'])}, which torch does not have")
+        return contract
 
     def with_verified(self, shapes: Sequence[Shape]) -> Contract:
         """Return the same contract with more shapes recorded as verified."""
@@ -107,11 +145,15 @@ class Contract:
         >>> Contract(("input_ids",), length=16).rows()[4]
         ('length', '16')
         """
-        fields = asdict(self).items()
-        return [(name, _readable(value)) for name, value in fields if name != "known"]
+        values = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "known"}
+        more = len(self.id2label) - LABELS_SHOWN
+        values["id2label"] = dict([*self.id2label.items()][:LABELS_SHOWN]) | (
+            {"and": f"{more} more"} if more > 0 else {}
+        )
+        return [(name, _readable(value)) for name, value in values.items()]
 
     def __str__(self) -> str:
-        lines = [f"{name:<13} {value}" for name, value in self.rows()]
+        lines = [f"{name:<15} {value}" for name, value in self.rows()]
         if not self.known:
             lines.append("This file was not made by tsnb: only its input names are known, read off the graph.")
         return "\n".join(lines)
@@ -125,41 +167,6 @@ def versions() -> dict[str, str]:
     """
     packages = {name: version(name) for name in ("torch", "transformers", "tsnb")}
     return {"python": platform.python_version(), **packages}
-
-
-def batch_and_length(inputs: Mapping[str, torch.Tensor]) -> tuple[int | None, int | None]:
-    """Return the size of the first two dimensions, read off the first input that has them.
-
-    >>> import torch
-    >>> batch_and_length({"input_ids": torch.zeros(2, 7)})
-    (2, 7)
-    """
-    shapes = [tensor.shape for tensor in inputs.values()]
-    batch = next((shape[0] for shape in shapes if shape), None)
-    return next(((shape[0], shape[1]) for shape in shapes if len(shape) >= MATRIX), (batch, None))
-
-
-def input_axes(inputs: Mapping[str, torch.Tensor]) -> dict[str, tuple[Axis, ...]]:
-    """Return what each dimension of each input follows.
-
-    The first dimension follows the batch where it has its size, the second the length.
-
-    >>> import torch
-    >>> input_axes({"input_ids": torch.zeros(2, 7), "scale": torch.zeros(5)})
-    {'input_ids': ('batch', 'length'), 'scale': (5,)}
-    """
-    sizes = batch_and_length(inputs)
-    return {name: axes_by_size(tuple(tensor.shape), *sizes) for name, tensor in inputs.items()}
-
-
-def axes_by_size(shape: tuple[int, ...], batch: int | None, length: int | None) -> tuple[Axis, ...]:
-    """Return what each dimension of a shape follows, by its place and size.
-
-    >>> axes_by_size((2, 7, 7), 2, 7)
-    ('batch', 'length', 7)
-    """
-    following: dict[tuple[int, int | None], Axis] = {(0, batch): "batch", (1, length): "length"}
-    return tuple(following.get(dimension, dimension[1]) for dimension in enumerate(shape))
 
 
 def resolve(axes: Sequence[Axis], batch: int, length: int) -> tuple[int, ...]:
@@ -179,11 +186,32 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
+def _is_a(value: Any, kind: Any) -> bool:
+    """Tell whether a value read from JSON is of a type, at every depth.
+
+    >>> _is_a(((1, 16), (2, 8)), tuple[Shape, ...]), _is_a(((1, 16), 5), tuple[Shape, ...])
+    (True, False)
+    """
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        return any(_is_a(value, each) for each in arguments)
+    if origin is Mapping:
+        return isinstance(value, dict) and all(
+            _is_a(item, each) for pair in value.items() for item, each in zip(pair, arguments, strict=True)
+        )
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        kinds = arguments[:1] * len(value) if arguments[-1] is ... else arguments
+        return len(value) == len(kinds) and all(map(_is_a, value, kinds))
+    return type(value) is kind
+
+
 def _readable(value: Any) -> str:
-    def size(item: Any) -> str:
+    def text(item: Any) -> str:
+        if isinstance(item, Mapping):
+            return ", ".join(f"{name} {text(each)}" for name, each in item.items())
         return " × ".join(map(str, item)) if isinstance(item, tuple) else str(item)
 
-    if isinstance(value, dict):
-        value = tuple(f"{name} {size(item)}" for name, item in value.items())
-    text = ", ".join(map(size, value)) if isinstance(value, tuple) else str(value)
-    return text if value is not None and text else "-"
+    result = ", ".join(map(text, value)) if isinstance(value, tuple) else text(value)
+    return result if value is not None and result else "-"

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from tsnb.base.errors import TraceError
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
     import torch
     from torch import nn
+
+ROUNDINGS = 4  # of the dtype: how far two ways to compute the same may be apart, as a part of the largest number
 
 
 def run(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Run a model on inputs by name and return its tensors by name.
 
-    A Transformers model is asked for a dict by the call's own argument, so that its outputs have names
-    with and without the `torchscript` flag; nothing of the model is changed. Outputs that have no name
-    each are numbered.
+    A Transformers model is asked for a dict, and for no cache, by the call's own arguments, so that its
+    outputs have names with and without the `torchscript` flag; nothing of the model is changed. Outputs
+    that have no name each are numbered.
 
     Examples
     --------
@@ -29,24 +31,43 @@ def run(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch
     >>> list(run(model, tokenizer("who was jim henson ?", return_tensors="pt")))
     ['logits']
     """
-    output = model(**inputs, **asking_for_a_dict(model))
-    pairs = output.items() if isinstance(output, dict) else ()
-    names = tuple(str(name) for name, value in pairs for _ in flatten(value))
-    return named_outputs(output, names if len(names) == len(set(names)) else ())
+    return _named(model(**inputs, **call_arguments(model)))
 
 
-def asking_for_a_dict(model: nn.Module) -> dict[str, bool]:
-    """Return `return_dict=True` as an argument for a model whose forward takes it.
+def run_whole(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Run a model as `run` does; return also what a call of its own gives beyond that, by name.
 
-    Where a decorator of transformers takes it, the signature does not show that; it is needed there only
-    for a model whose configuration asks for tuples.
+    That is a cache, which a Transformers model is asked to leave out, and whatever is no tensor.
+
+    Examples
+    --------
+    >>> from torch import nn, ones
+    >>> class Named(nn.Module):
+    ...     def forward(self, x):
+    ...         return {"scores": x, "label": "a poet"}
+    >>> run_whole(Named(), {"x": ones(1)})
+    ({'scores': tensor([1.])}, {'label': 'a poet'})
+    """
+    arguments = call_arguments(model)
+    output = whole = model(**inputs, **arguments)
+    if arguments.pop("use_cache", None) is False:
+        whole = model(**inputs, **arguments)
+    names = {name for name, _ in leaves(output)}
+    kept = _named(output)
+    return kept, {name: leaf for name, leaf in leaves(whole) if name not in names or not is_tensor(leaf)}
+
+
+def call_arguments(model: nn.Module) -> dict[str, bool]:
+    """Return the arguments that ask a Transformers model for a dict, and for no cache.
+
+    Where a decorator of transformers takes `return_dict`, the signature does not show that; it is needed
+    there only for a model whose configuration asks for tuples.
     """
     named = inspect.signature(model.forward).parameters
     passed_on = inspect.signature(model.forward, follow_wrapped=False).parameters.values()
     tuples = getattr(getattr(model, "config", None), "return_dict", True) is False
-    if "return_dict" in named or (tuples and any(item.kind is item.VAR_KEYWORD for item in passed_on)):
-        return {"return_dict": True}
-    return {}
+    asked = "return_dict" in named or (tuples and any(item.kind is item.VAR_KEYWORD for item in passed_on))
+    return ({"return_dict": True} if asked else {}) | ({"use_cache": False} if "use_cache" in named else {})
 
 
 def traceable(model: nn.Module) -> Any:
@@ -65,45 +86,73 @@ def traceable(model: nn.Module) -> Any:
     import torch
 
     kind: Any = type(model)
-    request, names = asking_for_a_dict(model), list(inspect.signature(model.forward).parameters)
+    arguments, signature = call_arguments(model), inspect.signature(model.forward)
+    own = vars(model).get("forward")  # in place of the class's: a hook of accelerate, or the reader's
 
     @wraps(kind.forward)
     def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if request:  # by name, because an exporter may pass every argument by position
-            args, kwargs = (), {**dict(zip(names, args, strict=False)), **kwargs, **request}
-        output = kind.forward(self, *args, **kwargs)
+        if arguments:  # by name, because an exporter may pass every argument by position
+            args, kwargs = (), {**dict(zip(signature.parameters, args, strict=False)), **kwargs, **arguments}
+        output = own(*args, **kwargs) if own else kind.forward(self, *args, **kwargs)
         return output if isinstance(output, torch.Tensor) else tuple(flatten(output))
 
+    self = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    vars(forward)["__signature__"] = signature.replace(parameters=[self, *signature.parameters.values()])
     members = {"__module__": kind.__module__, "forward": forward}
     view: Any = object.__new__(type(kind.__name__, (kind,), members))
     vars(view).update(vars(model))
+    vars(view).pop("forward", None)
     return view
+
+
+def leaves(output: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield what a model's output holds, however nested, each with the name that the output gives it.
+
+    Python's numbers become tensors, as they do while a model is traced; None is left out.
+
+    >>> list(leaves({"scores": [2, None], "label": "a poet"}))
+    [('scores', tensor(2)), ('label', 'a poet')]
+    """
+    import torch
+
+    if output is None:
+        return
+    parts: Any = None
+    if isinstance(output, Mapping):
+        parts = output.items()
+    elif isinstance(output, tuple) and hasattr(output, "_asdict"):
+        parts = output._asdict().items()
+    elif is_dataclass(output):
+        parts = [(item.name, getattr(output, item.name)) for item in fields(output)]
+    elif isinstance(output, (list, tuple)):
+        parts = [("", part) for part in output]
+    if parts is None:
+        yield name, torch.as_tensor(output) if isinstance(output, (bool, int, float)) else output
+        return
+    for key, part in parts:
+        yield from leaves(part, name or str(key))
 
 
 def flatten(output: Any) -> list[torch.Tensor]:
     """Return the tensors of a model's output, however they are nested, in order.
 
-    Raises
-    ------
-    TraceError
-        Something in it is neither a tensor, nor None, nor holds them in a list, tuple or dict.
+    >>> import torch
+    >>> flatten({"a": torch.ones(1), "b": ["a text", 2]})
+    [tensor([1.]), tensor(2)]
     """
+    return [leaf for _, leaf in leaves(output) if is_tensor(leaf)]
+
+
+def is_tensor(value: object) -> bool:
+    """True if something is a tensor, told without importing torch first."""
     import torch
 
-    if isinstance(output, torch.Tensor):
-        return [output]
-    if output is None:
-        return []
-    if not isinstance(output, (list, tuple, dict)):
-        kind = type(output).__name__
-        advice = "Leave it out of what forward returns, or wrap the model."
-        if kind.endswith("Cache"):
-            advice = "Set model.config.use_cache = False, and trace again."
-        raise TraceError(
-            f"The model returns a {kind}; a trace holds tensors only, in tuples, lists and dicts. {advice}"
-        )
-    parts = output.values() if isinstance(output, dict) else output
-    return [tensor for part in parts for tensor in flatten(part)]
+    return isinstance(value, torch.Tensor)
+
+
+def _named(output: Any) -> dict[str, torch.Tensor]:
+    names = tuple(name for name, leaf in leaves(output) if is_tensor(leaf))
+    return named_outputs(output, names if all(names) and len(names) == len(set(names)) else ())
 
 
 def named_outputs(output: Any, names: tuple[str, ...]) -> dict[str, torch.Tensor]:
@@ -134,6 +183,31 @@ def largest_difference(first: list[torch.Tensor], second: list[torch.Tensor]) ->
         apart = (left.to(wide) - right.to(wide)).abs().masked_fill(equal(left, right), 0.0)
         differences.append(apart.nan_to_num(nan=float("inf"), posinf=float("inf")).flatten())
     return max((float(apart.max()) for apart in differences if apart.numel()), default=0.0)
+
+
+def agree(expected: list[torch.Tensor], actual: list[torch.Tensor], tolerance: float) -> bool:
+    """Tell whether two outputs are the same but for rounding.
+
+    Each tensor may be off by the tolerance, or by four roundings of its dtype at its largest number where
+    that is more: half precision has three digits.
+
+    >>> import torch
+    >>> agree([torch.tensor([300.0])], [torch.tensor([300.0001])], 1e-5)
+    True
+    """
+    import torch
+
+    def allowed(tensor: torch.Tensor) -> float:
+        numbers = tensor[tensor.isfinite()] if tensor.is_floating_point() else tensor[:0]
+        return (
+            max(tolerance, ROUNDINGS * torch.finfo(tensor.dtype).eps * float(numbers.abs().max()))
+            if numbers.numel()
+            else tolerance
+        )
+
+    return len(expected) == len(actual) and all(
+        largest_difference([one], [other]) <= allowed(one) for one, other in zip(expected, actual, strict=True)
+    )
 
 
 def relative_difference(expected: list[torch.Tensor], actual: list[torch.Tensor]) -> float:

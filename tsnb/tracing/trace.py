@@ -5,38 +5,43 @@ Prepare, record, compare, write the contract. Taught in notebook 02.
 
 from __future__ import annotations
 
-import linecache
-import re
 import warnings
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tsnb.base.errors import InputError, TraceError
 from tsnb.models.load import quiet_transformers
-from tsnb.tracing.compare import TOLERANCE, Verdict, compare
-from tsnb.tracing.contract import Contract, axes_by_size, batch_and_length, input_axes, versions
+from tsnb.tracing.axes import with_axes
+from tsnb.tracing.compare import TOLERANCE, Verdict, compare, compare_on
+from tsnb.tracing.contract import Contract, versions
 from tsnb.tracing.graphs import fixed_devices
 from tsnb.tracing.inputs import PAIR, checked_tensors, in_forward_order, is_positive_int, max_positions
-from tsnb.tracing.outputs import flatten, largest_difference, run, traceable
-from tsnb.tracing.traced import Traced, TraceWarning, check_eval, checked_module, dtype_name
+from tsnb.tracing.outputs import agree, flatten, largest_difference, run_whole
+from tsnb.tracing.recording import left_out_warnings, record
+from tsnb.tracing.traced import Traced, TraceWarning, check_eval, checked_module, dtype_name, shapes_as_text
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from tsnb.tracing.contract import Axis, Shape
+    from tsnb.tracing.contract import Shape
 
     Tensors = Mapping[str, torch.Tensor]
 
 
-def trace(model: nn.Module, inputs: Tensors, verify: Iterable[Shape] = ()) -> Traced:
+class UnverifiedWarning(UserWarning):
+    """A trace that does not equal its model on other values of its own shape, or was not compared there."""
+
+
+def trace(model: nn.Module, inputs: Tensors, verify: Iterable[Shape | Tensors] = ()) -> Traced:
     """Trace a model and check that the trace agrees with it.
 
     The tracer runs the model once on `inputs` and records every tensor operation; what Python
     decides on the way is not recorded. The tensors of a dict, which a Transformers model returns, are
-    traced as a tuple, in the dict's order; their names are kept in the contract.
+    traced as a tuple, in the dict's order; their names are kept in the contract. Then trace and model run
+    side by side on other values: three times at the traced shape, and at other shapes. Where they differ
+    at the traced shape, or could not be compared, an `UnverifiedWarning` says so.
 
     Parameters
     ----------
@@ -46,8 +51,9 @@ def trace(model: nn.Module, inputs: Tensors, verify: Iterable[Shape] = ()) -> Tr
         Tensors by the names of `forward`, in any order.
     verify
         Shapes `(batch, length)` at which trace and model must agree, on seeded inputs with real
-        padding; they are recorded in the contract. Where none is requested, three neighbours of
-        the traced shape are tried, and recorded where they agree; they mark the warnings too.
+        padding, and inputs by name on which they must agree too, such as pictures of another size; both
+        are recorded in the contract. Where no shape is requested, neighbours of the traced one are
+        tried, and recorded where they agree; they mark the warnings too.
 
     Returns
     -------
@@ -75,59 +81,112 @@ def trace(model: nn.Module, inputs: Tensors, verify: Iterable[Shape] = ()) -> Tr
     """
     import torch
 
-    requested = checked_shapes(verify)
+    shapes, named = checked_verify(verify)
     with torch.no_grad(), quiet_transformers():
-        example, outputs = _prepared(model, inputs)
-        module, notes = _record(traceable(model), example)
-        difference = largest_difference(list(outputs.values()), flatten(module(**example)))
-        if not difference <= TOLERANCE:
+        example, outputs, left_out = _prepared(model, inputs)
+        others = [in_forward_order(model, checked_tensors(each)) for each in named]
+        module, notes = record(model, example)
+        tensors = list(outputs.values())
+        traced_outputs = flatten(module(**example))
+        if not agree(tensors, traced_outputs, TOLERANCE):
+            difference = largest_difference(tensors, traced_outputs)
             raise TraceError(
                 f"The trace differs from the model by {difference:.2g} on the very inputs that were traced (allowed: "
                 f"{TOLERANCE}). Something random runs in the model's forward, or Python state changes there."
             )
         bound = _device_warnings(module)
-        batch, length = batch_and_length(example)
-        contract = Contract(
-            input_names=tuple(example),
-            output_names=tuple(outputs),
-            dtypes={name: dtype_name(tensor) for name, tensor in example.items()},
-            batch_size=batch,
-            length=length,
-            input_axes=input_axes(example),
-            output_axes=output_axes(model, example, list(outputs.values())),
-            pad_token_id=getattr(getattr(model, "config", None), "pad_token_id", None),
-            max_positions=max_positions(model),
-            model_id=str(getattr(model, "name_or_path", "") or type(model).__name__),
-            versions=versions(),
-            verified=((batch, length),) if batch is not None and length is not None else (),
-            devices=tuple(sorted({note.device for note in bound})),
+        contract = _contract(model, example, outputs, bound)
+    traced = Traced(module, contract, example=example)
+    own = (contract.batch_size or 1, contract.length or 0)
+    if not contract.length and shapes:
+        raise InputError(
+            "The inputs of this model have no length, so verify takes no shapes (batch, length) for it. Give "
+            "inputs of other sizes by name: verify=[inputs, …]."
         )
-    traced = Traced(module, contract)
-    verdicts = {shape: compare(traced, model, shape) for shape in requested or neighbours(contract)}
-    if requested:
-        check_verified(verdicts)
-    same = [shape for shape, verdict in verdicts.items() if verdict.kind == "same"]
-    others = {shape: verdict for shape, verdict in verdicts.items() if shape != (batch, length)}
-    return Traced(module, contract.with_verified(same), (*_marked(notes, others), *bound))
+    verdicts = {
+        shape: compare(traced, model, shape) for shape in dict.fromkeys([own, *(shapes or neighbours(contract))])
+    }
+    given = [compare_on(traced, model, each, TOLERANCE) for each in others]
+    if shapes or named:
+        check_verified({shape: verdicts[shape] for shape in shapes}, given)
+    contract = _verified(contract, verdicts, given)
+    if contract.unverified:
+        warnings.warn(f"The traced shape is not verified. {contract.unverified}", UnverifiedWarning, stacklevel=2)
+    shown = {
+        shape: verdict for shape, verdict in verdicts.items() if shape != own or verdict.kind in {"wrong", "raises"}
+    }
+    return replace(traced, contract=contract, warnings=(*_marked(notes, shown), *bound, *left_out))
+
+
+def _contract(model: nn.Module, example: Tensors, outputs: Tensors, bound: list[TraceWarning]) -> Contract:
+    """Return what is known of a trace before it is compared."""
+    config = getattr(model, "config", None)
+    weight = next(model.parameters(), None)
+    contract = Contract(
+        input_names=tuple(example),
+        output_names=tuple(outputs),
+        dtypes={name: dtype_name(tensor) for name, tensor in example.items()},
+        device="" if weight is None else str(weight.device),
+        dtype="" if weight is None else dtype_name(weight),
+        pad_token_id=getattr(config, "pad_token_id", None),
+        max_positions=max_positions(model),
+        model_id=str(getattr(model, "name_or_path", "") or type(model).__name__),
+        versions=versions(),
+        devices=tuple(sorted({note.device for note in bound})),
+    )
+    contract = with_axes(contract, model, example, list(outputs.values()))
+    labels = getattr(config, "id2label", None) or {}
+    classifies = len(labels) in {axes[-1] for axes in contract.output_axes if axes}
+    return replace(contract, id2label=dict(labels) if classifies else {})
+
+
+def _verified(contract: Contract, verdicts: Mapping[Shape, Verdict], given: list[Verdict]) -> Contract:
+    """Return a contract with what was compared and agreed, or why the traced shape did not."""
+    own = next(iter(verdicts.values()))  # of the traced shape
+    same = [dict(verdict.shapes) for verdict in given if verdict.kind == "same"]
+    if contract.length:
+        contract = contract.with_verified([shape for shape, verdict in verdicts.items() if verdict.kind == "same"])
+    else:
+        same = [dict(verdict.shapes) for verdict in verdicts.values() if verdict.kind == "same"] + same
+    reason = ""
+    if own.kind == "unsupported" and dict(own.shapes) not in same:
+        reason = (
+            f"It could not be compared on other values: the model raised at those that tsnb drew ({own.reason}). "
+            "Give other inputs of this shape to compare on: tsnb.trace(model, inputs, verify=[other_inputs])."
+        )
+    elif own.kind in {"wrong", "raises"}:
+        reason = (
+            f"On other values than those that were traced: {own}. What Python decided while tracing stands in the "
+            "graph as it was then, so its results cannot be trusted."
+        )
+    return replace(
+        contract,
+        verified_inputs=tuple(each for place, each in enumerate(same) if each not in same[:place]),
+        unverified=reason,
+    )
 
 
 def neighbours(contract: Contract) -> list[Shape]:
-    """Return three shapes near the traced one: a row more, half the length, twice the length.
+    """Return shapes near the traced one: a row more, and where there is a length, half and twice of it.
 
     >>> neighbours(Contract(("input_ids",), batch_size=1, length=16, max_positions=24))
     [(1, 8), (1, 24), (2, 16)]
     """
     batch, length = contract.batch_size, contract.length
-    if batch is None or length is None:
+    if batch is None:
         return []
+    if length is None:
+        return [(batch + 1, 0)]
     longest = min(2 * length, contract.max_positions or 2 * length)
     shapes = {(batch + 1, length), (batch, max(1, length // 2)), (batch, longest)}
     return sorted(shapes - {(batch, length)})
 
 
-def check_verified(verdicts: Mapping[Shape, Verdict]) -> None:
+def check_verified(verdicts: Mapping[Shape, Verdict], given: Sequence[Verdict] = ()) -> None:
     """Raise a TraceError that names the shapes at which trace and model do not agree."""
-    bad = [f"{rows} × {length}: {verdict}" for (rows, length), verdict in verdicts.items() if verdict.kind != "same"]
+    tried = [(f"{rows} × {length}", verdict) for (rows, length), verdict in verdicts.items()]
+    tried += [(shapes_as_text(dict(verdict.shapes)), verdict) for verdict in given]
+    bad = [f"{shape}: {verdict}" for shape, verdict in tried if verdict.kind != "same"]
     if bad:
         raise TraceError(
             f"The trace does not agree with the model at every shape to verify: {'; '.join(bad)}. No "
@@ -135,21 +194,27 @@ def check_verified(verdicts: Mapping[Shape, Verdict]) -> None:
         )
 
 
-def checked_shapes(verify: Any) -> list[Shape]:
-    """Return shapes to verify as pairs of whole numbers, or raise an InputError."""
-    shapes = list(verify) if isinstance(verify, Iterable) else [verify]
-    for shape in shapes:
-        pair = tuple(shape) if isinstance(shape, (tuple, list)) else ()
-        if len(pair) != PAIR or not all(map(is_positive_int, pair)):
+def checked_verify(verify: Any) -> tuple[list[Shape], list[Tensors]]:
+    """Return the shapes to verify as pairs of whole numbers, and the inputs; or raise an InputError."""
+    shapes, named = [], []
+    for item in verify if isinstance(verify, Iterable) and not isinstance(verify, Mapping) else [verify]:
+        pair = tuple(item) if isinstance(item, (tuple, list)) else ()
+        if isinstance(item, Mapping):
+            named.append(item)
+        elif len(pair) == PAIR and all(map(is_positive_int, pair)):
+            shapes.append((int(pair[0]), int(pair[1])))
+        else:
             raise InputError(
                 "verify takes shapes as (batch, length), both whole numbers of at least 1, such "
-                f"as [(1, 64)]; got {shape}."
+                f"as [(1, 64)], or inputs by name; got {item}."
             )
-    return [(int(batch), int(length)) for batch, length in shapes]
+    return shapes, named
 
 
-def _prepared(model: object, inputs: object) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """Check model and inputs; return copies of the inputs in the order of forward, and the outputs."""
+def _prepared(
+    model: object, inputs: object
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], list[TraceWarning]]:
+    """Check model and inputs; return copies of the inputs in the order of forward, the outputs, what is left out."""
     import torch
 
     if isinstance(model, (Traced, torch.jit.ScriptModule)):
@@ -163,42 +228,20 @@ def _prepared(model: object, inputs: object) -> tuple[dict[str, torch.Tensor], d
     # copies: the tracer takes one tensor under two names for one input
     example = {name: tensor.detach().clone() for name, tensor in ordered.items()}
     try:
-        return example, run(module, example)
-    except TraceError:  # outputs that no trace holds
-        raise
+        outputs, left_out = run_whole(module, example)
     except Exception as error:  # whatever a model raises at inputs that it cannot run
         raise TraceError(
             f"The {type(model).__name__} itself cannot run these inputs; nothing was traced. It said: "
             f"{type(error).__name__}: {error} Run model(**inputs) to see at which line; check names, "
             "shapes, and that ids are within the vocabulary."
         ) from error
-
-
-def _record(model: nn.Module, inputs: Tensors) -> tuple[Any, list[TraceWarning]]:
-    """Let torch trace; return the module and the tracer's warnings, grouped by line of source."""
-    import torch
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            module = torch.jit.trace(model, example_kwarg_inputs=dict(inputs), check_trace=False)
-        except Exception as error:  # torch says in many kinds of errors what it cannot trace
-            message = re.sub(r"tensor\([^()]*\)", "tensor(…)", str(error)).partition("\nTensor:\n")[0]
-            if "unordered_map::at" in message:
-                message += (
-                    "\nThe tracer does not record torch.vmap, with which transformers 4.57 makes a decoder's "
-                    "mask. torch.export.export takes such a model; or give a four-dimensional attention mask."
-                )
-            raise TraceError(f"torch.jit.trace could not trace the model. It said: {message}") from error
-    counts = Counter(
-        (warning.filename, warning.lineno, str(warning.message))
-        for warning in caught
-        if warning.category is torch.jit.TracerWarning
-    )
-    return module, [
-        TraceWarning(f"{file}:{line}", linecache.getline(file, line).strip(), message, count)
-        for (file, line, message), count in counts.items()
-    ]
+    if not outputs:
+        kinds = ", ".join(sorted({type(leaf).__name__ for leaf in left_out.values()})) or "nothing"
+        raise TraceError(
+            f"The model returns {kinds} and no tensor; a trace holds tensors only, in tuples, lists, dicts and "
+            "dataclasses. Return a tensor from forward, or wrap the model in a module that does."
+        )
+    return example, outputs, left_out_warnings(module, left_out)
 
 
 def _device_warnings(module: torch.jit.ScriptModule) -> list[TraceWarning]:
@@ -228,44 +271,3 @@ def _marked(notes: list[TraceWarning], verdicts: Mapping[Shape, Verdict]) -> lis
     wrong = any(ran[shape].kind == "wrong" for shape in bad)
     causes = named if named and not wrong else frames.keys()
     return [replace(note, harmless=False if note.source in causes else None, shapes=bad) for note in notes]
-
-
-def output_axes(model: nn.Module, inputs: Tensors, outputs: list[torch.Tensor]) -> tuple[tuple[Axis, ...], ...]:
-    """Run a model with one row more, then with one token fewer, and see which dimensions follow.
-
-    Where it cannot run both, a dimension is told by its place and size, as for inputs.
-
-    Parameters
-    ----------
-    model
-        The model.
-    inputs
-        What it was run on.
-    outputs
-        What it returned for `inputs`, flattened.
-    """
-    import torch
-
-    axes, sizes = input_axes(inputs), batch_and_length(inputs)
-    more = {
-        name: torch.cat([tensor, tensor[-1:]]) if axes[name][:1] == ("batch",) else tensor
-        for name, tensor in inputs.items()
-    }
-    fewer = {
-        name: tensor[:, :-1] if axes[name][1:2] == ("length",) and tensor.shape[1] > 1 else tensor
-        for name, tensor in inputs.items()
-    }
-    shapes: list[list[tuple[int, ...]]] = [[tuple(tensor.shape) for tensor in outputs]]
-    try:
-        with torch.no_grad():
-            variants = [run(model, variant).values() for variant in (more, fewer)]
-        shapes += [[tuple(tensor.shape) for tensor in tensors] for tensors in variants]
-        dimensions = [list(zip(*output, strict=True)) for output in zip(*shapes, strict=True)]
-    except Exception:  # noqa: BLE001, the model cannot run both, or returns tensors of another number or rank
-        return tuple(axes_by_size(shape, *sizes) for shape in shapes[0])
-
-    def axis(size: int, with_more: int, with_fewer: int) -> Axis:
-        following: dict[tuple[int, int], Axis] = {(0, 0): size, (1, 0): "batch", (0, -1): "length"}
-        return following.get((with_more - size, with_fewer - size), "other")
-
-    return tuple(tuple(axis(*each) for each in output) for output in dimensions)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tsnb.base.errors import InputError, TraceError
@@ -13,7 +13,7 @@ from tsnb.tracing.inputs import check_names, check_tensors
 from tsnb.tracing.outputs import named_outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import torch
     from torch import nn
@@ -44,6 +44,9 @@ class TraceWarning:
     device
         Where the line was recorded with a device, that one: it matters on other devices only, and
         says nothing of shapes.
+    output
+        Where the model returns what no trace holds (a cache, a text), its name; it says nothing of
+        shapes either.
     """
 
     source: str
@@ -53,6 +56,7 @@ class TraceWarning:
     harmless: bool | None = None
     shapes: tuple[Shape, ...] = ()
     device: str = ""
+    output: str = ""
 
     def __str__(self) -> str:
         lines = [f"{self.source} ({self.count} ×)", self.code, self.message]
@@ -63,14 +67,16 @@ class TraceWarning:
             lines.append(f"may be the cause: trace and model part at {shapes}")
         elif shapes:
             lines.append(f"unknown: trace and model part at {shapes}, and the error names another line")
-        elif not self.device:
+        elif not (self.device or self.output):
             lines.append("not tried at another shape")
         return "\n    ".join(lines)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Traced:
-    """A trace with its contract; call it with inputs by name. Taught in notebooks 02 and 04.
+    """A trace with its contract; call it with inputs by name. Prints where it was compared with its model.
+
+    Taught in notebooks 02 and 04.
 
     Attributes
     ----------
@@ -80,12 +86,15 @@ class Traced:
         Names, shapes and versions that belong to it.
     warnings
         What the tracer warned of, grouped by line of source; then the lines that were recorded with
-        a device.
+        a device, and what of the output is left out.
+    example
+        The inputs that were traced, to draw others like them; none for a trace from a file.
     """
 
     module: torch.jit.ScriptModule
     contract: Contract
     warnings: tuple[TraceWarning, ...] = ()
+    example: Mapping[str, torch.Tensor] = field(default_factory=dict, compare=False)
 
     def __call__(self, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
         """Run the trace and return its outputs by name.
@@ -102,6 +111,32 @@ class Traced:
         ordered = [inputs[name] for name in self.contract.input_names]
         with torch.inference_mode():
             return named_outputs(self.module(*ordered), self.contract.output_names)
+
+    def __str__(self) -> str:
+        contract = self.contract
+        sizes = (contract.batch_size or 1, contract.length or 1)
+        inputs = {name: resolve(contract.input_axes.get(name, ()), *sizes) for name in contract.input_names}
+        lines = [f"Trace of {contract.model_id or 'an unknown model'}: {shapes_as_text(inputs)}"]
+        shapes = [" × ".join(map(str, shape)) for shape in contract.verified]
+        shapes += [shapes_as_text(named) for named in contract.verified_inputs]
+        if shapes:
+            lines.append(f"verified: equals the model on other values at {', '.join(shapes)}")
+        if contract.unverified:
+            lines.append(f"NOT VERIFIED at the traced shape: {contract.unverified}")
+        if self.warnings:
+            lines.append(f"{len(self.warnings)} lines that the tracer warned of, in .warnings")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def shapes_as_text(shapes: Mapping[str, Iterable[int]]) -> str:
+    """Return the shapes of inputs as text.
+
+    >>> shapes_as_text({"pixel_values": (2, 3, 30, 30)})
+    'pixel_values 2 × 3 × 30 × 30'
+    """
+    return ", ".join(f"{name} {' × '.join(map(str, shape))}" for name, shape in shapes.items())
 
 
 def check_inputs(contract: Contract, inputs: Mapping[str, torch.Tensor]) -> None:

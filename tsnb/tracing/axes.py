@@ -1,0 +1,148 @@
+"""Which dimensions follow the batch size and the length, found by running the model. Taught in notebook 02."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tsnb.tracing.outputs import run
+from tsnb.tracing.samples import sample_inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import torch
+    from torch import nn
+
+    from tsnb.tracing.contract import Axis, Contract, Shape
+
+    Tensors = Mapping[str, torch.Tensor]
+    Sizes = list[tuple[int, ...]]
+
+MATRIX = 2  # dimensions of a batch of token ids
+
+
+def input_axes(inputs: Tensors) -> dict[str, tuple[Axis, ...]]:
+    """Return what each dimension of each input seems to follow, by its place and size.
+
+    The first dimension follows the batch where it has its size. The length is the last dimension of the
+    first input of whole numbers, or the second one of numbers with a point, and the same in others.
+
+    >>> import torch
+    >>> input_axes({"input_ids": torch.ones(2, 7).long(), "scale": torch.zeros(5)})
+    {'input_ids': ('batch', 'length'), 'scale': (5,)}
+    """
+    return next(_candidates(inputs))
+
+
+def batch_and_length(inputs: Tensors, axes: Mapping[str, Sequence[Axis]] | None = None) -> Shape:
+    """Return the batch size and the length that inputs have; 0 for what they do not have.
+
+    >>> import torch
+    >>> batch_and_length({"input_ids": torch.ones(2, 7).long()})
+    (2, 7)
+    """
+    axes = axes or input_axes(inputs)
+    sizes = {
+        axis: size for name, tensor in inputs.items() for axis, size in zip(axes[name], tensor.shape, strict=True)
+    }
+    return sizes.get("batch", 0), sizes.get("length", 0)
+
+
+def with_axes(contract: Contract, model: nn.Module, example: Tensors, outputs: list[torch.Tensor]) -> Contract:
+    """Return a contract with the axes of inputs and outputs, and the batch size and length.
+
+    The model is run with one row more, with half the length, and with one token fewer. A dimension of an
+    output follows what it equals at every shape; if it changes otherwise it is `"other"`. What the model
+    takes in one length only has none, unless it is token ids. Where it cannot run other shapes, a
+    dimension of an output is told by its place and size.
+
+    Parameters
+    ----------
+    contract
+        With the names and dtypes of the inputs.
+    model
+        The model.
+    example
+        What it was run on.
+    outputs
+        What it returned for `example`, flattened.
+    """
+    base = [tuple(tensor.shape) for tensor in outputs]
+
+    def sizes(axes: Mapping[str, tuple[Axis, ...]], shape: Shape) -> Sizes | None:
+        try:
+            drawn = sample_inputs(
+                replace(contract, input_axes=axes), model, shape, padded=False, example=example, own=True
+            )
+            shapes = [tuple(tensor.shape) for tensor in run(model, drawn).values()]
+        except Exception:  # noqa: BLE001, a model may raise anything at a shape that it does not take
+            return None
+        return shapes if [*map(len, shapes)] == [*map(len, base)] else None
+
+    candidates = list(_candidates(example))
+    for axes in candidates:
+        batch, length = batch_and_length(example, axes)
+        near = (length // 2, length - 1) if length > MATRIX else (2 * length, length + 1)
+        tried = {(batch, other): sizes(axes, (batch, other)) for other in near if length}
+        if length and not any(tried.values()):
+            tried[batch, 2 * length] = sizes(axes, (batch, 2 * length))
+        if any(tried.values()):
+            break
+    else:
+        axes = next((each for each in candidates if _has_ids(each)), candidates[-1])
+        batch, length = batch_and_length(example, axes)
+        tried = {}
+    tried[batch + 1, length] = sizes(axes, (batch + 1, length)) if batch else None
+    ran = {shape: each for shape, each in tried.items() if each is not None}
+    told = {"batch": any(shape[0] != batch for shape in ran), "length": any(shape[1] != length for shape in ran)}
+
+    def axis(number: int, dimension: int) -> Axis:
+        size = base[number][dimension]
+        others = {shape: each[number][dimension] for shape, each in ran.items()}
+        for place, name in enumerate(("batch", "length")):
+            if told[name] and all(shape[place] == other for shape, other in {**others, (batch, length): size}.items()):
+                return name
+        if set(others.values()) - {size}:
+            return "other"
+        guess = {(0, batch): "batch", (1, length): "length"}.get((dimension, size), "")
+        return guess if guess and not told[guess] else size
+
+    return replace(
+        contract,
+        input_axes=axes,
+        output_axes=tuple(
+            tuple(axis(number, place) for place in range(len(each))) for number, each in enumerate(base)
+        ),
+        batch_size=batch or None,
+        length=length or None,
+    )
+
+
+def _candidates(inputs: Tensors) -> Iterator[dict[str, tuple[Axis, ...]]]:
+    """Yield what the axes of inputs may be: a length for each input that may have one, at last none."""
+    batch = next((tensor.shape[0] for tensor in inputs.values() if tensor.dim()), None)
+
+    def axes(length: int | None, place: int, *, ids: bool) -> dict[str, tuple[Axis, ...]]:
+        return {
+            name: tuple(
+                "batch"
+                if (dimension, size) == (0, batch)
+                else "length"
+                if (dimension, size) == (place, length) and (not ids or not tensor.is_floating_point())
+                else size
+                for dimension, size in enumerate(tensor.shape)
+            )
+            for name, tensor in inputs.items()
+        }
+
+    for tensor in inputs.values():
+        if tensor.dim() >= MATRIX:
+            place = 1 if tensor.is_floating_point() else tensor.dim() - 1
+            for ids in (False, True)[: 1 if tensor.is_floating_point() else 2]:
+                yield axes(tensor.shape[place], place, ids=ids)
+    yield axes(None, 0, ids=False)
+
+
+def _has_ids(axes: Mapping[str, tuple[Axis, ...]]) -> bool:
+    return any(name.endswith("ids") and "length" in each for name, each in axes.items())
