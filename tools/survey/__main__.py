@@ -20,14 +20,15 @@ from pathlib import Path
 from tqdm import tqdm
 
 from tools.survey.factories import Candidate
-from tools.survey.judge import TRACED, UNMADE, VARIANTS, Row, faults
+from tools.survey.judge import TRACED, UNMADE, VARIANTS, faults
 from tsnb.base.files import write_text
 from tsnb.base.tables import as_text
+from tsnb.tracing.survey import DATA, Row
 
 ROOT = Path(__file__).parents[2]
 LINES = (ROOT, ROOT / ".venv/transformers5")  # what stands first on the path of a process
-DATA = ROOT / "tsnb/tracing/survey.json"
 KEPT = ROOT / "output/survey"
+A_PROCESS = 40  # classes that one process judges: what torch traces is never freed
 COMMAND = [sys.executable, "-m", "tools.survey.judge"]
 
 
@@ -63,18 +64,19 @@ def judge_all(overlay: Path, processes: int, part: str) -> tuple[str, list[Row]]
     queue = deque(name for name in wanted if name not in rows)
 
     def work() -> None:
-        process = start(overlay)
         while queue:
-            each = wanted[queue.popleft()]
-            answer = ask(process, each.name)
-            found = Row(*json.loads(answer)) if answer else Row(*each, transformers, UNMADE, reason="the process died")
-            if not answer:
-                process = start(overlay)
-            rows[each.name] = found
-            file.write(json.dumps(found, ensure_ascii=False) + "\n")
-            file.flush()
-            bar.update()
-        process.communicate()
+            process = start(overlay)
+            for _ in range(min(A_PROCESS, len(queue))):
+                each = wanted[queue.popleft()]
+                answer = ask(process, each.name)
+                died = Row(*each, transformers, UNMADE, reason="the process died")
+                rows[each.name] = Row(*json.loads(answer)) if answer else died
+                file.write(json.dumps(rows[each.name], ensure_ascii=False) + "\n")
+                file.flush()
+                bar.update()
+                if not answer:
+                    break
+            process.communicate()
 
     with (
         kept.open("a", encoding="utf-8") as file,

@@ -11,7 +11,7 @@ import sys
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 import transformers
@@ -23,6 +23,7 @@ from tsnb.models.load import quiet_transformers
 from tsnb.tracing.compare import SYMBOLS
 from tsnb.tracing.contract import resolve
 from tsnb.tracing.probe import probe_each
+from tsnb.tracing.survey import Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,23 +44,6 @@ VARIANTS = {  # of the traced shape; each drawn more than once
     "longer": [Shape(part=1.5, padded=padded, seed=8) for padded in (True, False)],
 }
 TRACED, REFUSED, FALSELY, RAW, UNMADE = "traced", "refused", "refused falsely", "raw traceback", "not made"
-
-
-class Row(NamedTuple):
-    """What was found of a class on one line of transformers.
-
-    `plain` and `said` hold a symbol for each of VARIANTS: what plain torch found, and what tsnb says.
-    """
-
-    kind: str
-    family: str
-    name: str
-    line: str
-    outcome: str
-    plain: str = ""
-    said: str = ""
-    difference: float = 0.0
-    reason: str = ""
 
 
 class TimeUp(BaseException):

@@ -10,3 +10,4 @@ from .shapes import shape_boxes as shape_boxes
 from .shapes import shape_map as shape_map
 from .style import show as show
 from .style import svg as svg
+from .survey import survey_families as survey_families
