@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 import torch
+from torch import nn
 from transformers import ConvBertConfig, ConvBertModel
 
 import tsnb
 from tsnb.inference import runner as inference
 from tsnb.models import load as models
 from tsnb.tiny_bert import corpus
+from tsnb.tracing.trace import UnverifiedWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,15 +92,74 @@ def test_any_number_of_texts_fills_a_static_batch(runners: Runners, count: int) 
     assert [result["logits"].shape for result in results] == [(2,)] * count
 
 
-def test_a_tokenizer_that_pads_on_the_left(traced: Traces) -> None:
+class Pooling(nn.Module):
+    """Numbers of texts that depend on padding in a way of their own, or do not."""
+
+    def __init__(self, pool: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.embedding, self.pool = nn.Embedding(700, 8), pool
+        self.strided = nn.Conv1d(8, 8, 4, stride=4)  # for one of them
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        return self.pool(self.embedding(input_ids), attention_mask.unsqueeze(-1).float())
+
+
+def trace_of(model: nn.Module, tokenizer: Any, length: int) -> tsnb.Traced:
+    return tsnb.trace(model.eval(), tsnb.dummy_inputs(tokenizer, model, max_length=length))
+
+
+@pytest.mark.parametrize("lengths", [(), (16,), (16, 24)], ids=["dynamic", "static", "several"])
+def test_a_tokenizer_that_pads_on_the_left(traced: Traces, lengths: tuple[int, ...]) -> None:
     tokenizer = tsnb.load("tiny-bert")[1]
     tokenizer.padding_side = "left"
-    original = static(traced("masked-lm", LENGTH, 4))
-    [result] = tsnb.Runner(original, tokenizer)(["jim henson"])
-    row = tokenizer("jim henson", padding="max_length", max_length=LENGTH, return_tensors="pt")
-    padded = original(**{name: row[name].repeat(4, 1) for name in original.contract.input_names})
-    assert torch.allclose(result["logits"], padded["logits"][0, -4:], atol=1e-4)
-    assert "other numbers where padding" in unbuilt(traced(), tokenizer)  # it moves the text
+    bert = [static(traced("masked-lm", length, 4)) for length in lengths] or traced()
+    assert "other numbers where padding stands beside it, on the left" in unbuilt(bert, tokenizer)  # it moves the text
+    text = Pooling(lambda hidden, mask: (hidden * mask).sum(1) / mask.sum(1))
+    pooled = [static(trace_of(text, tokenizer, length)) for length in lengths] or trace_of(text, tokenizer, 16)
+    [result] = tsnb.Runner(pooled, tokenizer)(["jim henson"])
+    row = tokenizer("jim henson", return_tensors="pt")
+    alone = {"output_0": text(row["input_ids"], row["attention_mask"])}
+    assert torch.allclose(result["output_0"], alone["output_0"][0], atol=1e-5)
+
+
+def test_padding_is_tried_in_static_traces_too() -> None:
+    tokenizer = tsnb.load("tiny-bert")[1]
+    by_length = Pooling(lambda hidden, mask: (hidden * mask).mean(1))  # of padding too
+    several = [static(trace_of(by_length, tokenizer, length)) for length in (16, 24)]
+    assert "other numbers where padding" in unbuilt(several, tokenizer)
+    mixing = Pooling(lambda hidden, mask: hidden + mask * hidden.mean(1, keepdim=True))
+    assert "other numbers where padding" in unbuilt(static(trace_of(mixing, tokenizer, 16)), tokenizer)
+
+
+class Strided(Pooling):
+    """A convolution with a stride of four: fewer than four tokens are too few."""
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        hidden = self.embedding(input_ids) * attention_mask.unsqueeze(-1)
+        return self.pool(hidden, self.strided(hidden.transpose(1, 2)).transpose(1, 2))
+
+
+def test_a_model_with_a_least_length() -> None:
+    tokenizer = tsnb.load("tiny-bert")[1]
+    traced = trace_of(Strided(lambda _, strided: strided), tokenizer, 16)
+    assert traced.contract.output_axes == (("batch", "other", 8),)
+    assert "on the right (other shapes)" in unbuilt(traced, tokenizer)
+    runner = tsnb.Runner(
+        trace_of(Strided(lambda hidden, strided: hidden[:, 0] + 0 * strided.sum(1)), tokenizer, 16), tokenizer
+    )
+    assert len(runner(["jim henson was a poet"])) == 1
+    assert "The trace raises at 1 × 3 tokens. It equals its model at 1 × 8, 1 × 16" in refused(runner, ["jim"])
+
+
+def test_a_trace_that_is_not_its_model_is_refused() -> None:
+    tokenizer = tsnb.load("tiny-bert")[1]
+
+    def first(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return hidden[:, : int(mask.sum(1).max())].mean(1)
+
+    with pytest.warns(UnverifiedWarning):
+        traced = trace_of(Pooling(first), tokenizer, 16)
+    assert "On other values than those that were traced: runs, and differs" in unbuilt(traced, tokenizer)
 
 
 def test_a_saved_trace_runs_too(runners: Runners, traced: Traces, tmp_path: Any, load: Callable[..., Any]) -> None:

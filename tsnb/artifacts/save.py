@@ -122,7 +122,7 @@ def save(traced: Traced, path: str | Path, tokenizer: PreTrainedTokenizerBase | 
     return path
 
 
-def load_traced(path: str | Path, map_location: str | torch.device = "cpu") -> Traced:
+def load_traced(path: str | Path, map_location: str | torch.device | None = "cpu") -> Traced:
     """Load a trace from a file that `save` or plain `torch.jit.save` wrote.
 
     The file is checked before torch sees it: a changed byte in a file of `save` is found by its
@@ -135,7 +135,8 @@ def load_traced(path: str | Path, map_location: str | torch.device = "cpu") -> T
     path
         A `.pt` file.
     map_location
-        The device to load weights onto, such as `"cpu"` or `"cuda:0"`.
+        The device to load weights onto, such as `"cpu"` or `"cuda:0"`; None for the one that they were
+        saved from.
 
     Returns
     -------
@@ -176,8 +177,9 @@ def load_traced(path: str | Path, map_location: str | torch.device = "cpu") -> T
         ) from error
     if contract is None:
         return Traced(module, _contract_of(archive.path, module))
-    _warn(contract, str(map_location))
-    return Traced(module, contract)
+    traced = Traced(module, contract)
+    _warn(contract, str(map_location or traced.device))
+    return traced
 
 
 def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:

@@ -14,6 +14,7 @@ from tsnb.inference.runner import Runner
 from tsnb.models.load import quiet_transformers
 from tsnb.tracing.compare import no_warnings
 from tsnb.tracing.outputs import flatten, traceable
+from tsnb.tracing.recording import masks_without_vmap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -86,7 +87,7 @@ def in_order(config: BenchmarkConfig, call: Any, padding: Literal["longest", "ma
                 padding=padding,
                 max_length=config.max_length if padding == "max_length" else None,
                 return_tensors="pt",
-            )
+            ).to(config.model.device)
             with torch.inference_mode():
                 [first, *_] = flatten(call(**{name: batch[name] for name in names}))
             masks = batch["attention_mask"].bool()
@@ -114,7 +115,7 @@ def pipeline(config: BenchmarkConfig) -> Run:
             "feature-extraction",
             model=config.model,
             tokenizer=config.tokenizer,
-            device="cpu",
+            device=config.model.device,
             tokenize_kwargs={f"return_{name}": False for name in unused},
         )
 
@@ -145,7 +146,7 @@ def compiled(config: BenchmarkConfig) -> Run:
     """`torch.compile(dynamic=True)` on the Runner's batches."""
     import torch
 
-    if tools()["C++ compiler"] is None:
+    if config.model.device.type == "cpu" and tools()["C++ compiler"] is None:
         raise MissingPeerError("torch.compile needs a C++ compiler, and there is no c++, g++, clang++ or cl.")
     if " " in torch.__file__:
         raise MissingPeerError(f"torch.compile cannot link in a folder with a space: {torch.__file__}. Move it.")
@@ -156,6 +157,7 @@ def compiled(config: BenchmarkConfig) -> Run:
 
 def onnx_runtime(config: BenchmarkConfig) -> Run:
     """ONNX Runtime on the Runner's batches, with as many threads as torch has."""
+    check_cpu(config)
     missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
     if missing:
         raise MissingPeerError(f"Not installed: {', '.join(missing)}. pip install 'tsnb[bench]' brings them.")
@@ -181,12 +183,19 @@ def int8(config: BenchmarkConfig) -> Run:
     """A trace with the weights of linear layers in 8 bits; its numbers are others."""
     import torch
 
-    with no_warnings(), torch.no_grad():
+    check_cpu(config)
+    with no_warnings(), torch.no_grad(), masks_without_vmap():
         quantized = torch.ao.quantization.quantize_dynamic(config.model, {torch.nn.Linear}, dtype=torch.qint8)
         example = config.tokenizer(["a"], return_tensors="pt")
         inputs = {name: example[name] for name in config.traced.contract.input_names}
         module = torch.jit.trace(traceable(quantized), example_kwarg_inputs=inputs, check_trace=False)
     return planned(config, module)
+
+
+def check_cpu(config: BenchmarkConfig) -> None:
+    """Raise a MissingPeerError where a model is not on the CPU, for a backend that runs there only."""
+    if config.model.device.type != "cpu":
+        raise MissingPeerError(f"Runs on the CPU only, and the model is on {config.model.device}.")
 
 
 class Backend(NamedTuple):
@@ -240,7 +249,7 @@ def _export_onnx(config: BenchmarkConfig, path: Path) -> None:
         name: {place: axis for place, axis in enumerate(axes) if isinstance(axis, str)}
         for name, axes in (*contract.input_axes.items(), *outputs)
     }
-    with no_warnings(), torch.no_grad():
+    with no_warnings(), torch.no_grad(), masks_without_vmap():
         torch.onnx.export(
             traceable(config.model),
             (),

@@ -14,7 +14,7 @@ from tsnb.lengths.batching import MAX_TOKENS, WINDOW, Batch, check_max_tokens, p
 from tsnb.tracing.compare import TOLERANCE
 from tsnb.tracing.graphs import holds
 from tsnb.tracing.inputs import checked_text, positive_int
-from tsnb.tracing.outputs import relative_difference
+from tsnb.tracing.outputs import ROUNDINGS, relative_difference
 from tsnb.tracing.traced import Traced, checked_traced
 
 if TYPE_CHECKING:
@@ -23,15 +23,14 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
-    from tsnb.tracing.contract import Contract
+    from tsnb.tracing.contract import Contract, Shape
     from tsnb.tracing.inputs import Text
 
     Result = dict[str, torch.Tensor]
     Tokens = Mapping[str, Sequence[list[int]]]
 
 MASK = "attention_mask"
-SAMPLE, PADDING = "a", 4  # a text, and tokens of padding beside it, that show what padding does
-ROUNDINGS = 4  # of the dtype: what padding may change, as a part of the largest number
+SAMPLE = "a"  # a word: some of them show what padding does
 
 
 @dataclass(frozen=True)
@@ -51,9 +50,9 @@ class Runner:
     """Run a trace on texts and give the results in the order of the texts, padding removed.
 
     A trace that was verified at another length and batch size is dynamic: texts of like length run
-    together, padded to the longest of their batch, if padding does not change their numbers: one
-    short text is run with and without. Any other trace has its traced shape only: give
-    several, and each text runs in the shortest that it fits into.
+    together, padded to the longest of their batch. Any other trace has its traced shape only: give
+    several, and each text runs in the shortest that it fits into. Padding must not change a text's numbers,
+    which is tried on one text, with and without padding or with more and less.
 
     Parameters
     ----------
@@ -70,12 +69,15 @@ class Runner:
     ----------
     work
         What the last call computed.
+    device
+        Where the trace is: inputs go there, and results stay there.
 
     Raises
     ------
     InputError
         A contract that is not known, a tokenizer that makes other inputs or cannot pad, a trace
-        without the tokenizer's mask, or a model to which padding makes a difference.
+        without the tokenizer's mask, one that is not verified at its own shape, or a model to which padding
+        makes a difference.
 
     Examples
     --------
@@ -105,11 +107,10 @@ class Runner:
             _check_trace(one, tokenizer)
         self.tokenizer, self.truncate = tokenizer, truncate
         self.max_tokens = positive_int("max_tokens", max_tokens)
-        self.work = Work()
+        self.work, self.device = Work(), traces[0].device
         self.dynamic = len(traces) == 1 and is_dynamic(traces[0].contract)
         self.traces = {(one.contract.batch_size or 1, one.contract.length or 1): one for one in traces}
-        if self.dynamic:
-            self._check_padding(traces[0])
+        self._check_padding()
         self.traces = {shape: _frozen(one) for shape, one in self.traces.items()}
 
     @property
@@ -178,39 +179,84 @@ class Runner:
         results = dict(chain.from_iterable(self._run(batch, tokens, lengths) for batch in batches))
         return [results[index] for index in range(len(texts))]
 
-    def _check_padding(self, traced: Traced) -> None:
+    def _check_padding(self) -> None:
         """Raise an InputError where padding beside a text changes its numbers.
 
-        8-bit operators are left out: they take one scale for the whole batch.
+        A dynamic trace runs a text alone, and padded. Static ones run it padded on the right in every length,
+        and with another token as padding, which outputs of each token must not show; a tokenizer that pads on
+        the left is tried there. 8-bit operators take one scale for the whole batch: their numbers may differ
+        on the left by twice as much as on the right.
         """
         import torch
 
-        module: Any = traced.module
-        if not isinstance(module, torch.jit.ScriptModule) or holds(module, "quantized::"):
-            return
-        tokens = self.tokenizer([SAMPLE], verbose=False)
+        shapes: list[Shape] = sorted(self.traces, key=lambda shape: shape[1])
+        some = self.traces[shapes[0]].contract
+        verified = sorted({length for _, length in some.verified})
+        real, padded = verified[:2] if self.dynamic else (shapes[0][1] - (shapes[0][1] + 3) // 4, shapes[0][1])
+        if not real:
+            return  # one token has no room for padding
+        tokens = self.tokenizer([" ".join([SAMPLE] * real)], truncation=True, max_length=real, verbose=False)
         [length] = map(len, tokens["input_ids"])
-        [(_, alone)] = self._run(Batch((0,), 1, length), tokens, [length])
-        padded_length = min(length + PADDING, self.longest)
-        [(_, padded)] = self._run(Batch((0,), 1, padded_length), tokens, [length])
-        floats = [tensor.dtype for tensor in alone.values() if tensor.is_floating_point()]
+        tokenwise = [name for name, axes in zip(some.output_names, some.output_axes, strict=True) if "length" in axes]
+
+        def run(shape: Shape, side: str, filler: int | None = None) -> Result:
+            [(_, result)] = self._run(Batch((0,), *shape), tokens, [length], side, filler)
+            return result
+
+        def part(result: Result, names: Iterable[str] = some.output_names) -> float:
+            return relative_difference([reference[name] for name in names], [result[name] for name in names])
+
+        reference = run((1, length) if self.dynamic else shapes[0], "right")
+        shapes = [(1, padded)] if self.dynamic else shapes
+        refilled = run(shapes[0], "right", tokens["input_ids"][0][length // 2])
+        on_right = [*(part(run(shape, "right")) for shape in shapes), part(refilled, tokenwise)]
+        floats = [tensor.dtype for tensor in reference.values() if tensor.is_floating_point()]
         allowed = max([TOLERANCE, *(ROUNDINGS * torch.finfo(dtype).eps for dtype in floats)])
-        part = relative_difference(list(alone.values()), list(padded.values()))
-        if not part <= allowed:
+        modules: list[Any] = [one.module for one in self.traces.values()]
+        batchwise = any(isinstance(each, torch.jit.ScriptModule) and holds(each, "quantized::") for each in modules)
+        if batchwise:
+            allowed = max([allowed, *(2 * each for each in (*on_right, part(refilled)) if each < 1)])
+        on_left = [part(run(shape, "left")) for shape in shapes] if self.tokenizer.padding_side == "left" else []
+        largest = max(on_left or (() if batchwise else on_right), default=0.0)
+        if not largest <= allowed:
+            side = self.tokenizer.padding_side
+            apart = "other shapes" if largest == float("inf") else f"by {largest:.1%} of its largest"
             raise InputError(
-                "This model gives a text other numbers where padding stands beside it (by "
-                f"{part:.1%} of its largest). Call the trace with one text at a time: "
+                f"This model gives a text other numbers where padding stands beside it, on the {side} ({apart}). "
+                "Call the trace with one text at a time: "
                 'traced(**tokenizer(text, return_tensors="pt")).'
             )
 
-    def _run(self, batch: Batch, tokens: Tokens, lengths: Sequence[int]) -> Iterator[tuple[int, Result]]:
-        """Run one batch and yield each text's index and its outputs, cut to its own length."""
+    def _run(
+        self, batch: Batch, tokens: Tokens, lengths: Sequence[int], side: str | None = None, filler: int | None = None
+    ) -> Iterator[tuple[int, Result]]:
+        """Run one batch and yield each text's index and its outputs, cut to its own length.
+
+        Padding stands where the tokenizer puts it, or on a side; it has the pad token, or a filler.
+        """
+        import torch
+
         shape = next(iter(self.traces)) if self.dynamic else (batch.rows, batch.length)
         traced = self.traces[shape]
+        left = (side or self.tokenizer.padding_side) == "left"
         names, axes = traced.contract.input_names, traced.contract.output_axes
-        inputs = {name: self._padded(name, tokens[name], batch, traced.contract) for name in names}
-        outputs = traced(**inputs)
-        left = self.tokenizer.padding_side == "left"
+        fillers = {"input_ids": self.tokenizer.pad_token_id if filler is None else filler}
+        fillers["token_type_ids"] = self.tokenizer.pad_token_type_id
+        inputs = {}
+        for name in names:
+            rows = _padded(
+                [tokens[name][index] for index in batch.indices], batch, int(fillers.get(name, 0)), left=left
+            )
+            dtype = getattr(torch, traced.contract.dtypes.get(name, "int64"))
+            inputs[name] = torch.tensor(rows, dtype=dtype, device=self.device)
+        try:
+            outputs = traced(**inputs)
+        except RuntimeError as error:
+            raise InputError(
+                f"The trace raises at {len(batch.indices)} × {batch.length} tokens. It equals its model at "
+                f"{', '.join(f'{rows} × {length}' for rows, length in traced.contract.verified)}. It said: "
+                f"{str(error).strip().splitlines()[-1]}"
+            ) from error
         for row, index in enumerate(batch.indices):
             start = batch.length - lengths[index] if left else 0
             cuts: dict[Any, Any] = {"batch": row, "length": slice(start, start + lengths[index])}
@@ -219,21 +265,12 @@ class Runner:
                 cut[name] = tensor[tuple(cuts.get(size, slice(None)) for size in sizes)]
             yield index, cut
 
-    def _padded(self, name: str, rows: Sequence[list[int]], batch: Batch, contract: Contract) -> torch.Tensor:
-        """Return one input of a batch: rows of one length, the last one repeated as a filler.
 
-        `tokenizer.pad` takes twice the time, and warns of it.
-        """
-        import torch
-
-        fillers = {"input_ids": self.tokenizer.pad_token_id, "token_type_ids": self.tokenizer.pad_token_type_id}
-        filler, left = int(fillers.get(name, 0)), self.tokenizer.padding_side == "left"
-        padded = []
-        for index in batch.indices:
-            padding = [filler] * (batch.length - len(rows[index]))
-            padded.append(padding + rows[index] if left else rows[index] + padding)
-        padded += padded[-1:] * (batch.rows - len(padded))
-        return torch.tensor(padded, dtype=getattr(torch, contract.dtypes.get(name, "int64")))
+def _padded(rows: list[list[int]], batch: Batch, filler: int, *, left: bool) -> list[list[int]]:
+    """Return rows of one length, the last one repeated to fill a batch; `tokenizer.pad` takes twice the time."""
+    padding = [[filler] * (batch.length - len(row)) for row in rows]
+    padded = [before + row if left else row + before for row, before in zip(rows, padding, strict=True)]
+    return padded + padded[-1:] * (batch.rows - len(padded))
 
 
 def is_dynamic(contract: Contract) -> bool:
@@ -268,6 +305,8 @@ def _check_trace(traced: Traced, tokenizer: PreTrainedTokenizerBase) -> None:
             "The Runner needs a trace with a known contract, whose length and batch size decide how texts "
             "are padded. Trace the model with tsnb.trace, and save it with tsnb.save."
         )
+    if contract.unverified:
+        raise InputError(f"The Runner takes a trace that is verified at its own shape. {contract.unverified}")
     made = getattr(tokenizer, "model_input_names", None)
     if made is None:
         raise InputError(f"The Runner takes the model's tokenizer, second; got {type(tokenizer).__name__}.")

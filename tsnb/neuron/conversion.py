@@ -189,8 +189,8 @@ def fixed_shape(traced: Traced) -> Traced:
 
     check_plain(traced)
     contract = traced.contract
-    names, shape = contract.input_names, (contract.batch_size or 0, contract.length or 0)
-    if not all(shape) or set(names) - set(contract.input_axes):
+    names, shape = contract.input_names, (contract.batch_size or 1, contract.length or 1)
+    if set(names) - set(contract.input_axes):
         raise NeuronError("The contract of this trace does not say its shape. Trace it with tsnb.trace.")
     source = [f"def forward(self, {', '.join(f'{name}: Tensor' for name in names)}):"]
     for name in names:
@@ -212,5 +212,11 @@ def fixed_shape(traced: Traced) -> Traced:
         guarded.define("\n".join(source))
         frozen = jit.freeze(guarded)
     return Traced(
-        frozen, replace(contract, fixed_shape=True, target=STAND_IN, verified=() if contract.unverified else (shape,))
+        frozen,
+        replace(
+            contract,
+            fixed_shape=True,
+            target=STAND_IN,
+            verified=tuple(each for each in contract.verified if each == shape),
+        ),
     )

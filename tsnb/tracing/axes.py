@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tsnb.tracing.outputs import run
@@ -20,33 +21,6 @@ if TYPE_CHECKING:
     Sizes = list[tuple[int, ...]]
 
 MATRIX = 2  # dimensions of a batch of token ids
-
-
-def input_axes(inputs: Tensors) -> dict[str, tuple[Axis, ...]]:
-    """Return what each dimension of each input seems to follow, by its place and size.
-
-    The first dimension follows the batch where it has its size. The length is the last dimension of the
-    first input of whole numbers, or the second one of numbers with a point, and the same in others.
-
-    >>> import torch
-    >>> input_axes({"input_ids": torch.ones(2, 7).long(), "scale": torch.zeros(5)})
-    {'input_ids': ('batch', 'length'), 'scale': (5,)}
-    """
-    return next(_candidates(inputs))
-
-
-def batch_and_length(inputs: Tensors, axes: Mapping[str, Sequence[Axis]] | None = None) -> Shape:
-    """Return the batch size and the length that inputs have; 0 for what they do not have.
-
-    >>> import torch
-    >>> batch_and_length({"input_ids": torch.ones(2, 7).long()})
-    (2, 7)
-    """
-    axes = axes or input_axes(inputs)
-    sizes = {
-        axis: size for name, tensor in inputs.items() for axis, size in zip(axes[name], tensor.shape, strict=True)
-    }
-    return sizes.get("batch", 0), sizes.get("length", 0)
 
 
 def with_axes(contract: Contract, model: nn.Module, example: Tensors, outputs: list[torch.Tensor]) -> Contract:
@@ -80,9 +54,9 @@ def with_axes(contract: Contract, model: nn.Module, example: Tensors, outputs: l
             return None
         return shapes if [*map(len, shapes)] == [*map(len, base)] else None
 
-    candidates = list(_candidates(example))
+    candidates = [axes for axes, before in pairwise([*_candidates(example), {}]) if axes != before]
     for axes in candidates:
-        batch, length = batch_and_length(example, axes)
+        batch, length = _batch_and_length(example, axes)
         near = (length // 2, length - 1) if length > MATRIX else (2 * length, length + 1)
         tried = {(batch, other): sizes(axes, (batch, other)) for other in near if length}
         if length and not any(tried.values()):
@@ -91,7 +65,7 @@ def with_axes(contract: Contract, model: nn.Module, example: Tensors, outputs: l
             break
     else:
         axes = next((each for each in candidates if _has_ids(each)), candidates[-1])
-        batch, length = batch_and_length(example, axes)
+        batch, length = _batch_and_length(example, axes)
         tried = {}
     tried[batch + 1, length] = sizes(axes, (batch + 1, length)) if batch else None
     ran = {shape: each for shape, each in tried.items() if each is not None}
@@ -120,28 +94,41 @@ def with_axes(contract: Contract, model: nn.Module, example: Tensors, outputs: l
 
 
 def _candidates(inputs: Tensors) -> Iterator[dict[str, tuple[Axis, ...]]]:
-    """Yield what the axes of inputs may be: a length for each input that may have one, at last none."""
+    """Yield what the axes of inputs may be: a length for each input that may have one, at last none.
+
+    Every dimension of that size may follow the length, or those at the same place, or those of whole numbers.
+    """
     batch = next((tensor.shape[0] for tensor in inputs.values() if tensor.dim()), None)
 
-    def axes(length: int | None, place: int, *, ids: bool) -> dict[str, tuple[Axis, ...]]:
+    def axis(tensor: torch.Tensor, dimension: int, length: int | None, place: int | None, *, whole: bool) -> Axis:
+        size = tensor.shape[dimension]
+        if (dimension, size) == (0, batch):
+            return "batch"
+        follows = size == length and dimension > 0 and place in {dimension, None}
+        return "length" if follows and not (whole and tensor.is_floating_point()) else size
+
+    def axes(*told: int | None, whole: bool = False) -> dict[str, tuple[Axis, ...]]:
         return {
-            name: tuple(
-                "batch"
-                if (dimension, size) == (0, batch)
-                else "length"
-                if (dimension, size) == (place, length) and (not ids or not tensor.is_floating_point())
-                else size
-                for dimension, size in enumerate(tensor.shape)
-            )
+            name: tuple(axis(tensor, dimension, *told, whole=whole) for dimension in range(tensor.dim()))
             for name, tensor in inputs.items()
         }
 
     for tensor in inputs.values():
         if tensor.dim() >= MATRIX:
             place = 1 if tensor.is_floating_point() else tensor.dim() - 1
-            for ids in (False, True)[: 1 if tensor.is_floating_point() else 2]:
-                yield axes(tensor.shape[place], place, ids=ids)
-    yield axes(None, 0, ids=False)
+            length = tensor.shape[place]
+            yield axes(length, None)
+            yield axes(length, place)
+            yield axes(length, place, whole=True)
+    yield axes(None, None)
+
+
+def _batch_and_length(inputs: Tensors, axes: Mapping[str, Sequence[Axis]]) -> Shape:
+    """Return the batch size and the length that inputs have; 0 for what they do not have."""
+    sizes = {
+        axis: size for name, tensor in inputs.items() for axis, size in zip(axes[name], tensor.shape, strict=True)
+    }
+    return sizes.get("batch", 0), sizes.get("length", 0)
 
 
 def _has_ids(axes: Mapping[str, tuple[Axis, ...]]) -> bool:

@@ -117,7 +117,7 @@ class Contract:
         if unknown:
             raise ValueError(f"it has {', '.join(sorted(unknown))}, which this version of tsnb does not know")
         labels = values.get("id2label")
-        if isinstance(labels, dict):  # JSON's keys are texts
+        if isinstance(labels, dict) and all(map(str.isdecimal, labels)):  # JSON's keys are texts
             values["id2label"] = {int(number): label for number, label in labels.items()}
         for name, value in values.items():
             if not _is_a(value, known[name]):

@@ -50,7 +50,7 @@ def dummy_inputs(
     Returns
     -------
     dict of str to Tensor
-        int64 tensors `(batch_size, max_length)` by name, in the order of `forward`.
+        int64 tensors `(batch_size, max_length)` by name, in the order of `forward`, on the model's device.
 
     Raises
     ------
@@ -93,7 +93,8 @@ def dummy_inputs(
     padding = {"padding": "max_length", "max_length": max_length} if needed < max_length else {}
     rows = tokenizer(*texts, return_tensors="pt", **padding)
     taken = parameters(model)
-    kept = {name: rows[name].repeat(batch_size, 1) for name in rows if name in taken}
+    device = next((weight.device for weight in model.parameters()), "cpu")
+    kept = {name: rows[name].repeat(batch_size, 1).to(device) for name in rows if name in taken}
     if not kept:
         raise InputError(
             f"The model's forward takes nothing that this tokenizer makes ({', '.join(rows)}); it takes "

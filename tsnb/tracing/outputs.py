@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from functools import wraps
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def run(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch
     return _named(model(**inputs, **call_arguments(model)))
 
 
-def run_whole(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Run a model as `run` does; return also what a call of its own gives beyond that, by name.
+def run_whole(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Run a model as `run` does; return also what it gives beyond that when it is just called: names and types.
 
     That is a cache, which a Transformers model is asked to leave out, and whatever is no tensor.
 
@@ -46,15 +46,34 @@ def run_whole(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> tuple[dic
     ...     def forward(self, x):
     ...         return {"scores": x, "label": "a poet"}
     >>> run_whole(Named(), {"x": ones(1)})
-    ({'scores': tensor([1.])}, {'label': 'a poet'})
+    ({'scores': tensor([1.])}, {'label': 'str'})
     """
     arguments = call_arguments(model)
     output = whole = model(**inputs, **arguments)
     if arguments.pop("use_cache", None) is False:
         whole = model(**inputs, **arguments)
     names = {name for name, _ in leaves(output)}
-    kept = _named(output)
-    return kept, {name: leaf for name, leaf in leaves(whole) if name not in names or not is_tensor(leaf)}
+    beyond = [(name, leaf) for name, leaf in leaves(whole) if name not in names or not is_tensor(leaf)]
+    return _named(output), {name or "a part of the output": type(leaf).__name__ for name, leaf in beyond}
+
+
+def elsewhere(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> str:
+    """Say which inputs are on another device than a model, or of another floating-point dtype; or nothing.
+
+    >>> from torch import nn, ones
+    >>> elsewhere(nn.Linear(2, 2), {"x": ones(1, 2).half()}).partition(". ")[0]
+    'x is torch.float16 on cpu, and the model begins with torch.float32 on cpu'
+    """
+    first = next(model.parameters(), None)
+    if first is None:
+        return ""
+    apart = ", ".join(
+        f"{name} is {tensor.dtype} on {tensor.device}"
+        for name, tensor in inputs.items()
+        if tensor.device != first.device or (tensor.is_floating_point() and tensor.dtype != first.dtype)
+    )
+    advice = "Move inputs with .to(model.device), and those with floating point to its dtype with .to(model.dtype)."
+    return f"{apart}, and the model begins with {first.dtype} on {first.device}. {advice}" if apart else ""
 
 
 def call_arguments(model: nn.Module) -> dict[str, bool]:
@@ -87,20 +106,20 @@ def traceable(model: nn.Module) -> Any:
 
     kind: Any = type(model)
     arguments, signature = call_arguments(model), inspect.signature(model.forward)
-    own = vars(model).get("forward")  # in place of the class's: a hook of accelerate, or the reader's
+    inner: Any = object.__new__(kind)  # runs hooks on the dict, and whatever replaces forward on the model itself
+    vars(inner).update(vars(model), _compiled_call_impl=None)
 
-    @wraps(kind.forward)
-    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def forward(_: Any, *args: Any, **kwargs: Any) -> Any:
         if arguments:  # by name, because an exporter may pass every argument by position
             args, kwargs = (), {**dict(zip(signature.parameters, args, strict=False)), **kwargs, **arguments}
-        output = own(*args, **kwargs) if own else kind.forward(self, *args, **kwargs)
+        output = inner(*args, **kwargs)
         return output if isinstance(output, torch.Tensor) else tuple(flatten(output))
 
-    self = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
-    vars(forward)["__signature__"] = signature.replace(parameters=[self, *signature.parameters.values()])
+    itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    vars(forward)["__signature__"] = signature.replace(parameters=[itself, *signature.parameters.values()])
     members = {"__module__": kind.__module__, "forward": forward}
     view: Any = object.__new__(type(kind.__name__, (kind,), members))
-    vars(view).update(vars(model))
+    vars(view).update(vars(inner), _forward_pre_hooks={}, _forward_hooks={}, _backward_hooks={})
     vars(view).pop("forward", None)
     return view
 
@@ -117,16 +136,13 @@ def leaves(output: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
     if output is None:
         return
-    parts: Any = None
     if isinstance(output, Mapping):
-        parts = output.items()
-    elif isinstance(output, tuple) and hasattr(output, "_asdict"):
-        parts = output._asdict().items()
+        parts: Any = output.items()
     elif is_dataclass(output):
         parts = [(item.name, getattr(output, item.name)) for item in fields(output)]
     elif isinstance(output, (list, tuple)):
-        parts = [("", part) for part in output]
-    if parts is None:
+        parts = zip(getattr(output, "_fields", repeat("", len(output))), output, strict=True)
+    else:
         yield name, torch.as_tensor(output) if isinstance(output, (bool, int, float)) else output
         return
     for key, part in parts:
@@ -198,7 +214,7 @@ def agree(expected: list[torch.Tensor], actual: list[torch.Tensor], tolerance: f
     import torch
 
     def allowed(tensor: torch.Tensor) -> float:
-        numbers = tensor[tensor.isfinite()] if tensor.is_floating_point() else tensor[:0]
+        numbers = tensor[tensor.isfinite()] if tensor.is_floating_point() else tensor.flatten()[:0]
         return (
             max(tolerance, ROUNDINGS * torch.finfo(tensor.dtype).eps * float(numbers.abs().max()))
             if numbers.numel()

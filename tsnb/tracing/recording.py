@@ -20,6 +20,24 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+ADVICE = {  # the cause and what to do, by words of torch that say neither
+    "requires grad as a constant": (
+        "forward uses a tensor that requires a gradient and is no parameter of the model. Under torch.autocast, it is "
+        "a weight's copy in fewer bits: trace under torch.autocast(..., cache_enabled=False), or call "
+        "model.requires_grad_(False) first. Any other, or its module, make a part of the model, or call "
+        "requires_grad_(False) on it."
+    ),
+    "unordered_map::at": (
+        "forward calls layers within a torch.autograd.Function, as reentrant checkpointing and reversible layers do, "
+        "and the tracer does not know their weights there. Call them directly where no gradient is needed; "
+        "torch.export.export takes such a model as it is."
+    ),
+    "dynamo-optimized": (
+        "The tracer does not look into what torch.compile made. Trace the model as it was before; for flex_attention, "
+        'call model.set_attn_implementation("sdpa") first; torch.cond is for torch.export.export.'
+    ),
+}
+
 
 def record(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> tuple[Any, list[TraceWarning]]:
     """Let torch trace a model; return the module and the tracer's warnings, grouped by line of source.
@@ -42,9 +60,11 @@ def record(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> tuple[Any, l
         warnings.simplefilter("always")
         try:
             module = torch.jit.trace(traceable(model), example_kwarg_inputs=dict(inputs), check_trace=False)
-        except Exception as error:  # torch says in many kinds of errors what it cannot trace
+        except Exception as error:  # noqa: BLE001, torch says in many kinds of errors what it cannot trace
             message = re.sub(r"tensor\([^()]*\)", "tensor(…)", str(error)).partition("\nTensor:\n")[0]
-            raise TraceError(f"torch.jit.trace could not trace the model. It said: {message}") from error
+            advice = next((advice for words, advice in ADVICE.items() if words in message), "")
+            sentence = f"torch.jit.trace could not trace the model. {advice or f'It said: {message}'}"
+            raise TraceError(sentence) from None if advice else error
     counts = Counter(
         (warning.filename, warning.lineno, str(warning.message))
         for warning in caught
@@ -56,20 +76,17 @@ def record(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> tuple[Any, l
     ]
 
 
-def left_out_warnings(model: nn.Module, left_out: Mapping[str, object]) -> list[TraceWarning]:
-    """Say what of a model's output a trace leaves out, and what that means where it is a cache."""
-    import torch
-
+def left_out_warnings(model: nn.Module, left_out: Mapping[str, str]) -> list[TraceWarning]:
+    """Say which outputs of a model a trace leaves out, by name and type, and what that means for a cache."""
+    generating = (
+        " Without this cache, each new token of a text that is generated computes all tokens before it again; see "
+        "notebook 05, generation in two graphs."
+    )
     notes = []
-    for name, value in left_out.items():
-        kind = type(value).__name__
-        message = f"The trace leaves this output out: it is no tensor but a {kind}, and a trace returns tensors only."
-        if kind.endswith("Cache") or isinstance(value, torch.Tensor):
-            message = (
-                f"The trace leaves the cache out ({kind}), because it returns tensors only. Where text is generated "
-                "with it, each new token computes all tokens before it again (notebook 05: generation in two graphs)."
-            )
-        notes.append(TraceWarning(f"{type(model).__name__}.forward", name or kind, message, 1, output=name or kind))
+    for name, kind in left_out.items():
+        message = f"The trace returns tensors only, and leaves {name} out ({kind})."
+        message += generating if kind.endswith("Cache") or kind == "Tensor" else ""
+        notes.append(TraceWarning(f"{type(model).__name__}.forward", name, message, 1, output=name))
     return notes
 
 
@@ -81,15 +98,11 @@ def masks_without_vmap() -> Iterator[None]:
     and no tracer records that. The numbers are the same; transformers' own exporters do likewise
     (`transformers.exporters.utils`, 5.24).
     """
-    masks = vars(sys.modules["transformers.masking_utils"]) if "transformers.masking_utils" in sys.modules else {}
-    plain = {
-        "_vmap_for_bhqkv": broadcasting,  # in transformers 4.57
-        "_vmap_expansion_sdpa": broadcasting,  # in 5
-        "TransformGetItemToIndex": nullcontext,  # lets vmap read from a tensor
-    }
+    masks = getattr(sys.modules.get("transformers.masking_utils"), "__dict__", {})
+    plain: dict[str, Any] = dict.fromkeys(("_vmap_for_bhqkv", "_vmap_expansion_sdpa"), broadcasting)
+    plain |= {"TransformGetItemToIndex": nullcontext}  # which lets vmap read from a tensor
     before = {name: masks[name] for name in plain if name in masks}
-    for name in before:
-        masks[name] = plain[name]
+    masks.update((name, plain[name]) for name in before)
     try:
         yield
     finally:
@@ -106,10 +119,7 @@ def broadcasting(mask_function: Callable[..., torch.Tensor]) -> Callable[..., to
     """
 
     def mask(*indices: torch.Tensor) -> torch.Tensor:
-        spread = [
-            index.view([-1 if axis == place else 1 for axis in range(len(indices))])
-            for place, index in enumerate(indices)
-        ]
+        spread = [index.view([-1 if axis == place else 1 for axis in range(4)]) for place, index in enumerate(indices)]
         return mask_function(*spread).expand([index.shape[0] for index in indices])
 
     return mask

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
     Tensors = Mapping[str, torch.Tensor]
 
+IDS = ("ids", "tokens", "src", "x", "input", "inputs")  # and whatever ends with input_ids
 MASKS = ("attention_mask", "decoder_attention_mask", "mask")  # ones for tokens, zeros for padding
 IDS_AND_MASK = ("batch", "length")
 QUARTERED = 4  # tokens from which on a quarter of the first row is padding
 
 
-def sample_inputs(  # noqa: C901, PLR0913, what to draw, and how: a rule for each kind of input
+def sample_inputs(  # noqa: C901, PLR0913, what to draw, and how
     contract: Contract,
     model: nn.Module,
     shape: Shape,
@@ -39,9 +40,9 @@ def sample_inputs(  # noqa: C901, PLR0913, what to draw, and how: a rule for eac
     padded (where it has two tokens) and the last of several is full. Token ids are drawn from the
     model's vocabulary; the pad id stands where the mask is zero and nowhere else, and the special
     tokens of the example stand where it has them: at both ends, and between in proportion. Positions
-    count, and token types are those that the model knows. Any other input has the example's own
-    values, repeated or cut along each axis: whole numbers in another order along the length, others
-    made smaller by up to a half.
+    count, and token types are those that the model knows. Other whole numbers are the example's own,
+    repeated or cut along each axis, in another order along the length; numbers with a point have its
+    mean and spread, and for an odd seed the other sign.
 
     Parameters
     ----------
@@ -59,7 +60,8 @@ def sample_inputs(  # noqa: C901, PLR0913, what to draw, and how: a rule for eac
         Inputs that the model takes. Without it, an input of unknown meaning is drawn from the vocabulary,
         or from a normal distribution.
     own
-        Draw the ids from the example too, for a model that does not take every id of its vocabulary.
+        Take the example's ids, and its numbers made smaller by up to a half, for a model that does not
+        take any others.
 
     Returns
     -------
@@ -86,7 +88,7 @@ def sample_inputs(  # noqa: C901, PLR0913, what to draw, and how: a rule for eac
     example = {name: tensor.detach().cpu() for name, tensor in (example or {}).items()}
     masked = any(_is_mask(name, contract) for name in contract.input_names)
 
-    def draw(name: str) -> torch.Tensor:
+    def draw(name: str) -> torch.Tensor:  # noqa: PLR0911, a rule for each kind of input
         axes, value = contract.input_axes.get(name, IDS_AND_MASK), example.get(name)
         sizes, dtype = resolve(axes, batch, length), getattr(torch, contract.dtypes.get(name, "int64"))
         counts = torch.arange(sizes[-1] if sizes else 1).expand(sizes)
@@ -102,7 +104,8 @@ def sample_inputs(  # noqa: C901, PLR0913, what to draw, and how: a rule for eac
             return torch.randint(types, sizes, generator=generator).to(dtype)
         if value is None and dtype.is_floating_point:
             return torch.randn(sizes, generator=generator).to(dtype)
-        if value is None or ((name.endswith("input_ids") or name in {"ids", "tokens"}) and len(sizes) > 1):
+        named_ids = (name.endswith("input_ids") or name in IDS) and len(sizes) > 1
+        if value is None or (named_ids and not dtype.is_floating_point):
             known = None if value is None else _texts(value, example, contract.pad_token_id)
             ids = _ids(model, (number, counts.shape[-1]), contract.pad_token_id, known if own else None, generator)
             for row, (line, count) in enumerate(zip(ids, rows.tolist(), strict=True)):
@@ -111,6 +114,10 @@ def sample_inputs(  # noqa: C901, PLR0913, what to draw, and how: a rule for eac
                 if contract.pad_token_id is not None:
                     line[count:] = contract.pad_token_id
             return ids.view(sizes).to(dtype)
+        if dtype.is_floating_point and not own and bool(value.isfinite().all()):
+            spread = float(value.double().std(correction=0)) or 1.0
+            drawn = float(value.double().mean()) + spread * torch.randn(sizes, generator=generator)
+            return (-drawn if seed % 2 else drawn).to(dtype)
         return _like(value, sizes, axes.index("length") if "length" in axes else None, generator)
 
     special = special_ids(model)
@@ -124,7 +131,7 @@ def special_places(text: list[int], special: Collection[int], length: int) -> li
     Those at its start and end stay there; those between move in proportion, and keep their order.
 
     >>> special_places([0, 5, 6, 2, 2, 7, 2], {0, 2}, 10)
-    [(0, 0), (4, 2), (6, 2), (9, 2)]
+    [(0, 0), (4, 2), (5, 2), (9, 2)]
     >>> special_places([0, 5, 6, 2], {0, 2}, 1)
     [(0, 2)]
     """

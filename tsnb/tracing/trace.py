@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tsnb.base.errors import InputError, TraceError
@@ -17,7 +18,7 @@ from tsnb.tracing.compare import TOLERANCE, Verdict, compare, compare_on
 from tsnb.tracing.contract import Contract, versions
 from tsnb.tracing.graphs import fixed_devices
 from tsnb.tracing.inputs import PAIR, checked_tensors, in_forward_order, is_positive_int, max_positions
-from tsnb.tracing.outputs import agree, flatten, largest_difference, run_whole
+from tsnb.tracing.outputs import agree, elsewhere, flatten, largest_difference, run_whole
 from tsnb.tracing.recording import left_out_warnings, record
 from tsnb.tracing.traced import Traced, TraceWarning, check_eval, checked_module, dtype_name, shapes_as_text
 
@@ -219,27 +220,41 @@ def _prepared(
 
     if isinstance(model, (Traced, torch.jit.ScriptModule)):
         raise TraceError(
-            f"Expected a model; got a trace already ({type(model).__name__}). Give the model "
-            "that it was made from; a file is loaded with tsnb.load_traced(path)."
+            f"Expected a model; got a trace already, or another TorchScript module ({type(model).__name__}). Give the "
+            "model that it was made from; a file is loaded with tsnb.load_traced(path)."
         )
     module = checked_module(model)
+    parallel = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
+    inside = "_orig_mod" if hasattr(module, "_orig_mod") else "module" if isinstance(module, parallel) else ""
+    if inside:
+        raise TraceError(
+            f"This {type(module).__name__} passes its inputs on to a model, and has no names for them. Give the model "
+            f"inside: tsnb.trace(model.{inside}, inputs)."
+        )
     check_eval(module)
+    empty = [name for name, weight in chain(module.named_parameters(), module.named_buffers()) if weight.is_meta]
+    if empty:
+        raise TraceError(
+            f"{len(empty)} weights of the model are on the device meta and hold no numbers (first {empty[0]}). Load "
+            "them: from_pretrained(folder) outside torch.device, or load_state_dict(weights, assign=True)."
+        )
     ordered = in_forward_order(module, checked_tensors(inputs))
     # copies: the tracer takes one tensor under two names for one input
     example = {name: tensor.detach().clone() for name, tensor in ordered.items()}
     try:
         outputs, left_out = run_whole(module, example)
     except Exception as error:  # whatever a model raises at inputs that it cannot run
+        advice = elsewhere(module, example) or (
+            "Run model(**inputs) to see at which line; check names, shapes, and that ids are within the vocabulary."
+        )
         raise TraceError(
             f"The {type(model).__name__} itself cannot run these inputs; nothing was traced. It said: "
-            f"{type(error).__name__}: {error} Run model(**inputs) to see at which line; check names, "
-            "shapes, and that ids are within the vocabulary."
+            f"{type(error).__name__}: {error} {advice}"
         ) from error
     if not outputs:
-        kinds = ", ".join(sorted({type(leaf).__name__ for leaf in left_out.values()})) or "nothing"
         raise TraceError(
-            f"The model returns {kinds} and no tensor; a trace holds tensors only, in tuples, lists, dicts and "
-            "dataclasses. Return a tensor from forward, or wrap the model in a module that does."
+            f"The model returns no tensor ({', '.join(left_out.values()) or 'nothing'}). Return one from forward, "
+            "alone or in tuples, lists, dicts or dataclasses, or wrap the model in a module that does."
         )
     return example, outputs, left_out_warnings(module, left_out)
 

@@ -112,6 +112,14 @@ class Traced:
         with torch.inference_mode():
             return named_outputs(self.module(*ordered), self.contract.output_names)
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are; for a graph without any of its own, where it was traced."""
+        import torch
+
+        weights: Any = getattr(self.module, "parameters", tuple)()  # a benchmark puts functions in the module's place
+        return next((weight.device for weight in weights), torch.device(self.contract.device or "cpu"))
+
     def __str__(self) -> str:
         contract = self.contract
         sizes = (contract.batch_size or 1, contract.length or 1)
@@ -123,8 +131,10 @@ class Traced:
             lines.append(f"verified: equals the model on other values at {', '.join(shapes)}")
         if contract.unverified:
             lines.append(f"NOT VERIFIED at the traced shape: {contract.unverified}")
-        if self.warnings:
-            lines.append(f"{len(self.warnings)} lines that the tracer warned of, in .warnings")
+        lines += [note.message for note in self.warnings if note.output]
+        notes = [note for note in self.warnings if not note.output]
+        if notes:
+            lines.append(f"The tracer warned of {len(notes)} lines of code: see .warnings")
         return "\n".join(lines)
 
     __repr__ = __str__

@@ -1,0 +1,197 @@
+"""What a trace was compared on, and what is said of it: values, masks, sizes; models of the readers' own kinds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from torch import nn
+from transformers import (
+    BartConfig,
+    BartForSequenceClassification,
+    BertConfig,
+    BertForMultipleChoice,
+    BertForTokenClassification,
+    ErnieConfig,
+    ErnieModel,
+    LayoutLMConfig,
+    LayoutLMModel,
+    ViTConfig,
+    ViTForImageClassification,
+    Wav2Vec2Config,
+    Wav2Vec2Model,
+)
+
+import tsnb
+from tsnb.tracing.trace import UnverifiedWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+SIZES: dict[str, Any] = {
+    "vocab_size": 99, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 20,
+}  # fmt: skip
+IDS = torch.randint(5, 99, (2, 16), generator=torch.Generator().manual_seed(0))
+TEXT = {"input_ids": IDS, "attention_mask": torch.ones_like(IDS)}
+
+
+class Viterbi(nn.Module):
+    """A token classifier with the loop of a conditional random field on top, which reads each row's mask."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bert = BertForTokenClassification(BertConfig(num_labels=5, **SIZES))
+        self.steps = nn.Parameter(torch.randn(5, 5) * 3)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        scores = self.bert(input_ids=input_ids, attention_mask=attention_mask)[0]
+        rows = []
+        for row, mask in zip(scores, attention_mask, strict=True):
+            best, back = row[0], []
+            for step in range(1, int(mask.sum())):
+                best, places = (best.unsqueeze(1) + self.steps).max(0)
+                best = best + row[step]
+                back.append(places)
+            tag = int(best.argmax())
+            tags = [tag]
+            for places in reversed(back):
+                tag = int(places[tag])
+                tags.append(tag)
+            padding = [0] * (len(row) - len(tags))
+            rows.append(torch.tensor(tags[::-1] + padding))
+        return torch.stack(rows)
+
+
+class Deciding(nn.Module):
+    """Python decides on the values."""
+
+    def __init__(self, decides: Callable[[torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.decides, self.embedding = decides, nn.Embedding(99, 4)
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(self.embedding(input_ids)) * float(self.decides(input_ids))
+
+
+class Sign(nn.Module):
+    """Python decides on the sign of the numbers, as of a picture."""
+
+    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        return pixel_values * 2 if bool(pixel_values.sum() > 0) else pixel_values
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs"),
+    [
+        (Viterbi(), {name: tensor[:1] for name, tensor in TEXT.items()}),
+        (Deciding(lambda ids: ids.sum()), {"input_ids": IDS}),
+        (Deciding(lambda ids: ids[0, 0] % 7), {"input_ids": IDS[:1]}),
+        (Deciding(lambda ids: bool((ids == IDS[0, 3]).any()) + 1), {"input_ids": IDS[:1]}),
+        (Sign(), {"pixel_values": torch.ones(1, 3, 4, 4)}),
+    ],
+)
+def test_what_differs_on_other_values_is_not_verified(model: nn.Module, inputs: dict[str, torch.Tensor]) -> None:
+    with pytest.warns(UnverifiedWarning, match="On other values than those that were traced"):
+        traced = tsnb.trace(model.eval(), inputs)
+    contract = traced.contract
+    assert (contract.batch_size, contract.length) not in contract.verified
+    assert "NOT VERIFIED at the traced shape: On other values" in str(traced)
+    assert tsnb.Contract.from_json(contract.to_json()).unverified == contract.unverified
+    if contract.length:
+        with pytest.raises(tsnb.TraceError, match="does not agree"):
+            tsnb.trace(model, inputs, verify=[(contract.batch_size or 0, contract.length)])
+
+
+def bart() -> BartForSequenceClassification:
+    parts = {f"{part}_{name}": 2 for part in ("encoder", "decoder") for name in ("layers", "attention_heads")}
+    return BartForSequenceClassification(
+        BartConfig(vocab_size=99, d_model=16, **parts, encoder_ffn_dim=20, decoder_ffn_dim=20)
+    )
+
+
+WITH_ENDS = IDS.clone()
+WITH_ENDS[:, 0], WITH_ENDS[:, [6, 7, 15]] = 0, 2  # <s> a </s></s> b </s>
+BOXES = torch.tensor([10, 20, 30, 40]) * torch.arange(1, 17).view(1, 16, 1).expand(2, 16, 4)
+
+
+@pytest.mark.parametrize(
+    ("make", "inputs"),
+    [
+        (lambda: LayoutLMModel(LayoutLMConfig(**SIZES)), TEXT | {"bbox": BOXES}),
+        (
+            lambda: ErnieModel(ErnieConfig(use_task_id=True, task_type_vocab_size=3, **SIZES)),
+            TEXT | {"task_type_ids": IDS % 3},
+        ),
+        (bart, TEXT | {"input_ids": WITH_ENDS}),
+        (lambda: BertForTokenClassification(BertConfig(num_labels=4, **SIZES)), TEXT | {"labels": IDS % 4}),
+        (
+            lambda: BertForMultipleChoice(BertConfig(**SIZES)),
+            {name: torch.stack([each, each], 1) for name, each in TEXT.items()},
+        ),
+    ],
+    ids=["bbox", "task ids", "ends", "labels", "choices"],
+)
+def test_samples_are_what_the_model_takes(make: Callable[[], nn.Module], inputs: dict[str, torch.Tensor]) -> None:
+    traced = tsnb.trace(make().eval(), inputs)
+    assert (traced.contract.verified, traced.contract.unverified) == (((2, 8), (2, 16), (2, 32), (3, 16)), "")
+
+
+VIT: Any = {name: size for name, size in SIZES.items() if name != "vocab_size"}
+
+
+def test_pictures_have_no_length_and_are_verified_at_other_sizes_by_inputs() -> None:
+    model = ViTForImageClassification(ViTConfig(image_size=32, patch_size=8, num_labels=3, **VIT)).eval()
+    picture = {"pixel_values": torch.rand(1, 3, 32, 32)}
+    contract = tsnb.trace(model, picture).contract
+    assert (contract.batch_size, contract.length, contract.verified) == (1, None, ())
+    assert contract.input_axes == {"pixel_values": ("batch", 3, 32, 32)}
+    assert contract.verified_inputs == ({"pixel_values": (1, 3, 32, 32)}, {"pixel_values": (2, 3, 32, 32)})
+    assert contract.id2label == {0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}
+    traced = tsnb.trace(model, picture, verify=[{"pixel_values": torch.rand(4, 3, 32, 32)}])
+    assert {"pixel_values": (4, 3, 32, 32)} in traced.contract.verified_inputs
+    assert "pixel_values 4 × 3 × 32 × 32" in str(traced)
+    with pytest.raises(tsnb.InputError, match="have no length"):
+        tsnb.trace(model, picture, verify=[(1, 16)])
+    with pytest.raises(tsnb.TraceError, match=r"pixel_values 1 × 3 × 40 × 32: the model itself cannot run it"):
+        tsnb.trace(model, picture, verify=[{"pixel_values": torch.rand(1, 3, 40, 32)}])
+
+
+def test_sound_has_a_length() -> None:
+    config = Wav2Vec2Config(conv_dim=(8, 8), conv_kernel=(4, 4), conv_stride=(4, 4), num_conv_pos_embedding_groups=2,
+                            num_feat_extract_layers=2, num_conv_pos_embeddings=4, **VIT)  # fmt: skip
+    contract = tsnb.trace(Wav2Vec2Model(config).eval(), {"input_values": torch.randn(1, 400)}).contract
+    assert contract.input_axes == {"input_values": ("batch", "length")}
+    assert contract.output_axes[0] == ("batch", "other", 16)
+    assert (1, 200) in contract.verified
+
+
+class Choosy(nn.Module):
+    """A model that takes the ids of one example only, in any order or in its own."""
+
+    def __init__(self, *, ordered: bool) -> None:
+        super().__init__()
+        self.ordered = ordered
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        if not set(input_ids.flatten().tolist()) <= set(IDS[0].tolist()) or (
+            self.ordered and not torch.equal(input_ids, IDS[:1])
+        ):
+            raise ValueError("no such id")
+        return input_ids * 2.0
+
+
+def test_where_nothing_else_can_be_tried_that_is_said() -> None:
+    inputs = {"input_ids": IDS[:1]}
+    assert tsnb.trace(Choosy(ordered=False).eval(), inputs).contract.unverified == ""
+    with pytest.warns(UnverifiedWarning, match=r"could not be compared on other values.*\(no such id\).*verify="):
+        tsnb.trace(Choosy(ordered=True).eval(), inputs)
+
+
+def test_a_trace_from_a_file_is_probed_on_an_example(tmp_path: Path) -> None:
+    inputs, model = {"input_ids": IDS[:1]}, Choosy(ordered=False).eval()
+    loaded = tsnb.load_traced(tsnb.save(tsnb.trace(model, inputs), tmp_path / "choosy.pt"))
+    alone = tsnb.probe(loaded, model, [8, 16])
+    assert "not compared, since the model raises at inputs drawn without an example" in str(alone[1, 8])
+    assert tsnb.probe(loaded, model, [8, 16], example=inputs)[1, 8].kind == "same"
