@@ -7,12 +7,13 @@ WHEELHOUSE ?=
 LAB ?=
 RUN ?=
 BENCH ?=
+SURVEY ?=
 BIN := .venv/bin
 FROM := $(if $(WHEELHOUSE),--no-index --find-links $(WHEELHOUSE)) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 TESTS := $(BIN)/python -m pytest -n 2
 PIP := $(BIN)/python -m pip install --disable-pip-version-check $(FROM)
 
-.PHONY: lab run bench wheelhouse test quick rehearse lint system format hooks screenshot clean
+.PHONY: lab run bench survey wheelhouse test quick rehearse lint system format hooks screenshot clean
 
 lab: .venv/course.done  ## the course in JupyterLab; LAB=--no-browser on a machine without a screen
 	$(BIN)/jupyter lab $(LAB) notebooks/00_start_here.ipynb
@@ -22,6 +23,9 @@ run: .venv/course.done  ## every notebook, or RUN=notebooks/NAME.ipynb, headless
 
 bench: .venv/bench.done  ## ways to run a model, compared; CSV and a figure in output/
 	$(BIN)/tsnb bench --output output $(BENCH)
+
+survey: .venv/test.done .venv/transformers5.done  ## classes of transformers, judged; SURVEY=bert for one family; an hour
+	$(BIN)/python -m tools.survey $(SURVEY)
 
 wheelhouse: .venv/course.done  ## every package of the course as files, for a room without a network
 	$(BIN)/python -m pip wheel --disable-pip-version-check $(FROM) --wheel-dir wheelhouse . hatchling editables

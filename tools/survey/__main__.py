@@ -11,10 +11,10 @@ import json
 import os
 import subprocess
 import sys
-from collections import Counter, deque
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from itertools import starmap
+from itertools import islice, starmap
 from pathlib import Path
 
 from tqdm import tqdm
@@ -28,7 +28,7 @@ from tsnb.tracing.survey import DATA, Row
 ROOT = Path(__file__).parents[2]
 LINES = (ROOT, ROOT / ".venv/transformers5")  # what stands first on the path of a process
 KEPT = ROOT / "output/survey"
-A_PROCESS = 40  # classes that one process judges: what torch traces is never freed
+A_PROCESS = 25  # classes that one process judges: what torch traces is never freed
 COMMAND = [sys.executable, "-m", "tools.survey.judge"]
 
 
@@ -61,26 +61,26 @@ def judge_all(overlay: Path, processes: int, part: str) -> tuple[str, list[Row]]
     kept.parent.mkdir(parents=True, exist_ok=True)
     lines = kept.read_text(encoding="utf-8").splitlines() if kept.exists() else []
     rows = {row.name: row for row in (Row(*json.loads(line)) for line in lines)}
-    queue = deque(name for name in wanted if name not in rows)
+    names = [name for name in wanted if name not in rows]
+    shared = iter(names)  # by all threads
 
     def work() -> None:
-        while queue:
+        while chunk := list(islice(shared, A_PROCESS)):
             process = start(overlay)
-            for _ in range(min(A_PROCESS, len(queue))):
-                each = wanted[queue.popleft()]
-                answer = ask(process, each.name)
-                died = Row(*each, transformers, UNMADE, reason="the process died")
-                rows[each.name] = Row(*json.loads(answer)) if answer else died
-                file.write(json.dumps(rows[each.name], ensure_ascii=False) + "\n")
+            for name in chunk:
+                answer = ask(process, name)
+                died = Row(*wanted[name], transformers, UNMADE, reason="the process died")
+                rows[name] = Row(*json.loads(answer)) if answer else died
+                file.write(json.dumps(rows[name], ensure_ascii=False) + "\n")
                 file.flush()
                 bar.update()
                 if not answer:
-                    break
+                    process = start(overlay)
             process.communicate()
 
     with (
         kept.open("a", encoding="utf-8") as file,
-        tqdm(desc=transformers, total=len(wanted), initial=len(wanted) - len(queue), unit="class") as bar,
+        tqdm(desc=transformers, total=len(wanted), initial=len(wanted) - len(names), unit="class") as bar,
         ThreadPoolExecutor(processes) as pool,
     ):
         for future in [pool.submit(work) for _ in range(processes)]:

@@ -29,10 +29,16 @@ class Tuples(torch.nn.Module):
 
 
 def run(model: torch.nn.Module, inputs: Tensors) -> dict[str, torch.Tensor]:
-    """Return a model's tensors by name, a cache left out; parts of an output are numbered."""
+    """Return a model's tensors by name, without a cache where it runs so; parts of an output are numbered."""
     known = inspect.signature(model.forward).parameters
+    options = {name: value for name, value in NO_CACHE.items() if name in known}
     with torch.no_grad():
-        return dict(tensors(model(**inputs, **{name: value for name, value in NO_CACHE.items() if name in known})))
+        try:
+            return dict(tensors(model(**inputs, **options)))
+        except Exception:  # some run only with a cache, as ImageGPT of 4.57 does
+            if options.pop("use_cache", None) is None:
+                raise
+            return dict(tensors(model(**inputs, **options)))
 
 
 def tensors(output: Any, name: str = "") -> Iterable[tuple[str, torch.Tensor]]:
