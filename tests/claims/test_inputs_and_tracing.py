@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from transformers import BertConfig, BertModel
+from transformers import BertConfig, BertModel, ViTConfig, ViTModel
 
 import tsnb
 from tsnb.tiny_bert import FOLDER
+from tsnb.tracing.compare import DRAWS
+from tsnb.tracing.trace import UnverifiedWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,3 +151,34 @@ def test_eval_on_a_trace_does_not_take_dropout_out(bert: Any, inputs: Inputs) ->
     traced = _trace(bert.train(), [inputs["input_ids"]]).eval()
     first, second = (traced(inputs["input_ids"])[0] for _ in range(2))
     assert _difference(first, second) > 1e-2
+
+
+class Branching(torch.nn.Module):
+    """The notebook's `shrink`, on tensors that are no ids."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x / 2 if bool(x.sum() > 0) else x * 100
+
+
+@pytest.mark.claim("verified-means-other-values")
+def test_verified_shapes_are_those_that_agree_on_other_values(masked_lm: Load, inputs: Inputs) -> None:
+    model = masked_lm()
+    traced = tsnb.trace(model, inputs)
+    own = traced.contract.batch_size, traced.contract.length
+    assert own in traced.contract.verified
+    assert len(DRAWS) == 3
+    assert len({seed for seed, _ in DRAWS}) == 3
+    with pytest.warns(UnverifiedWarning):
+        branching = tsnb.trace(Branching().eval(), {"x": torch.ones(1, 3)})
+    assert (1, 3) not in branching.contract.verified
+    assert "NOT VERIFIED" in str(branching)
+
+
+@pytest.mark.claim("pictures-are-verified-by-inputs")
+def test_pictures_are_verified_at_the_sizes_of_the_inputs_that_are_given() -> None:
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 20}
+    model = ViTModel(ViTConfig(image_size=16, patch_size=8, **sizes)).eval()
+    picture, others = {"pixel_values": torch.rand(1, 3, 16, 16)}, {"pixel_values": torch.rand(5, 3, 16, 16)}
+    contract = tsnb.trace(model, picture, verify=[others]).contract
+    assert contract.length is None
+    assert {"pixel_values": (5, 3, 16, 16)} in contract.verified_inputs

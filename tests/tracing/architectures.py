@@ -18,6 +18,7 @@ WIDTH: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attenti
 LAYERS: dict[str, Any] = {"num_layers": 2, "num_heads": 2}
 FUNNEL: dict[str, Any] = {"d_model": 32, "n_head": 2, "d_head": 16, "d_inner": 37}
 CANINE: dict[str, Any] = {"max_position_embeddings": POSITIONS, "num_hash_buckets": 64, "local_transformer_stride": 8}
+KEYS: dict[str, Any] = {"num_key_value_heads": 1}
 START: dict[str, Any] = {"pad_token_id": 0, "decoder_start_token_id": 0}
 CODERS: dict[str, Any] = {
     f"{part}_{name}": size
@@ -26,9 +27,9 @@ CODERS: dict[str, Any] = {
 }
 
 
-def _like_bert(kind: str, **changes: Any) -> Callable[[], Any]:
+def _like_bert(kind: str, model: str = "Model", **changes: Any) -> Callable[[], Any]:
     """Return what makes a model whose configuration names its sizes as BERT's does."""
-    return _of(kind, **{**VOCAB, **WIDTH, **changes})
+    return _of(kind, model, **{**VOCAB, **WIDTH, **changes})
 
 
 def _of(kind: str, /, model: str = "Model", **sizes: Any) -> Callable[[], Any]:
@@ -49,7 +50,10 @@ ARCHITECTURES: dict[str, Callable[[], Any]] = {
     "deberta-v2": _like_bert("DebertaV2", relative_attention=True, position_buckets=8, pos_att_type=["p2c", "c2p"]),
     "t5-encoder": _of("T5", "EncoderModel", vocab_size=VOCABULARY, d_model=32, d_kv=16, d_ff=37, **LAYERS),
     "modernbert": _like_bert("ModernBert", global_attn_every_n_layers=2, local_attention=8, pad_token_id=0),
-    "marian": _of("Marian", "MTModel", **VOCAB, **CODERS, d_model=32, use_cache=False, **START),
+    "marian": _of("Marian", "MTModel", **VOCAB, **CODERS, d_model=32, **START),
+    "gpt2": _of("GPT2", "LMHeadModel", vocab_size=VOCABULARY, n_positions=POSITIONS, n_embd=32, n_layer=2, n_head=2),
+    "gemma2": _like_bert("Gemma2", "ForCausalLM", sliding_window=6, head_dim=16, **KEYS),  # in every other layer
+    "llama-classifier": _like_bert("Llama", "ForSequenceClassification", pad_token_id=0, **KEYS),
     "funnel": _of("Funnel", **VOCAB, block_sizes=[1, 1], num_decoder_layers=1, **FUNNEL),
     "longformer": _like_bert("Longformer", attention_window=4),
     "canine": _of("Canine", **WIDTH, **CANINE),

@@ -12,7 +12,7 @@ from tsnb.tracing.compare import no_warnings
 
 TRACED = (2, 16)
 LENGTHS, BATCHES = (4, 8, 15, 16, 24, 32, 65), (1, 2, 3)
-ANY_LENGTH = ("t5-encoder", "modernbert")
+ANY_LENGTH = ("t5-encoder", "modernbert", "gemma2", "llama-classifier")
 SILENT = ("funnel", "longformer", "canine")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from transformers import BertConfig, GPT2Config, GPT2LMHeadModel, PreTrainedModel
+from transformers import BertConfig, PreTrainedModel
 
 import tsnb
 from tests.tracing.architectures import example, make
@@ -71,11 +71,6 @@ class Own(PreTrainedModel):  # type: ignore[misc]
 
 def traced_of(function: Callable[[torch.Tensor], Any], x: torch.Tensor, **how: Any) -> tsnb.Traced:
     return tsnb.trace(Calling(function).eval(), {"x": x}, **how)
-
-
-def gpt2(*, use_cache: bool) -> GPT2LMHeadModel:
-    config = GPT2Config(vocab_size=8, n_embd=4, n_layer=1, n_head=1, use_cache=use_cache)
-    return GPT2LMHeadModel(config).eval()
 
 
 def untraceable(message: str, model: Any, inputs: Any) -> str:
@@ -193,23 +188,6 @@ def test_what_differs_from_run_to_run_disagrees_and_shared_nan_does_not() -> Non
     x = torch.zeros(4, 4)
     untraceable("differs from the model by", Calling(lambda x: x + torch.rand_like(x)).eval(), {"x": x})
     assert traced_of(lambda x: x * 0 / 0, x)(x=x)["output_0"].isnan().all()
-
-
-def test_a_model_that_cannot_be_traced_says_torchs_words_and_what_to_do() -> None:
-    model, ids = gpt2(use_cache=False), torch.tensor([[1, 2]])
-    message = untraceable("unordered_map::at", model, {"input_ids": ids})
-    assert "torch.export.export takes such a model" in message
-    exported = torch.export.export(model, (), {"input_ids": ids}).module()
-    assert torch.equal(exported(input_ids=ids).logits, model(input_ids=ids).logits)
-    mask = torch.full((1, 1, 2, 2), float("-inf")).triu(1)  # and the other way
-    traced = tsnb.trace(model, {"input_ids": ids, "attention_mask": mask})
-    assert torch.equal(traced(input_ids=ids, attention_mask=mask)["logits"], model(ids).logits)
-
-
-def test_what_no_trace_can_hold_is_named() -> None:
-    message = untraceable("returns a DynamicCache", gpt2(use_cache=True), {"input_ids": torch.tensor([[1, 2]])})
-    assert "use_cache = False" in message
-    untraceable("returns a int", Calling(lambda x: (x, 3)).eval(), X)
 
 
 def test_no_page_of_numbers_is_printed() -> None:

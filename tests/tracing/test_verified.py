@@ -100,6 +100,7 @@ def test_what_differs_on_other_values_is_not_verified(model: nn.Module, inputs: 
     assert "NOT VERIFIED at the traced shape: On other values" in str(traced)
     assert tsnb.Contract.from_json(contract.to_json()).unverified == contract.unverified
     if contract.length:
+        assert tsnb.probe(traced, model, [contract.length], [contract.batch_size or 0]).of_kind("wrong")
         with pytest.raises(tsnb.TraceError, match="does not agree"):
             tsnb.trace(model, inputs, verify=[(contract.batch_size or 0, contract.length)])
 

@@ -80,7 +80,7 @@ def left_out_warnings(model: nn.Module, left_out: Mapping[str, str]) -> list[Tra
     """Say which outputs of a model a trace leaves out, by name and type, and what that means for a cache."""
     generating = (
         " Without this cache, each new token of a text that is generated computes all tokens before it again; see "
-        "notebook 05, generation in two graphs."
+        "notebook 05, Generation, in two parts."
     )
     notes = []
     for name, kind in left_out.items():

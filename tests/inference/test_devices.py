@@ -1,0 +1,116 @@
+"""Inputs follow the device of a model or trace: on `meta`, where values do not matter, and on a GPU where one is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from torch import nn
+
+import tsnb
+from tsnb.artifacts.save import OtherDeviceWarning
+from tsnb.inference.backends import BACKENDS, BenchmarkConfig, MissingPeerError
+from tsnb.inference.benchmark import benchmark
+from tsnb.inference.latency import shape_latency
+from tsnb.tracing.compare import no_warnings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Load = Callable[..., tuple[Any, Any]]
+
+TEXTS = ["who was jim henson ?", "jim henson was a puppeteer", "a poet"]
+gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="No GPU here: only a meta device stood for one.")
+
+
+class Embedder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(700, 4)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        return self.embedding(input_ids) * attention_mask.unsqueeze(-1)  # type: ignore[no-any-return]
+
+
+def test_inputs_are_made_where_the_model_is(load: Load) -> None:
+    model, (_, tokenizer) = Embedder().eval(), load()
+    here = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
+    runner = tsnb.Runner(here, tokenizer)
+    away = Embedder().eval().to("meta")
+    inputs = tsnb.dummy_inputs(tokenizer, away, max_length=16)
+    assert {tensor.device.type for tensor in inputs.values()} == {"meta"}
+    assert shape_latency((2, 8), model=away, repeats=2).repeats == 2  # raises where inputs are elsewhere
+    assert (runner.device.type, here.device.type, here.contract.device) == ("cpu", "cpu", "cpu")
+
+
+def test_backends_that_run_on_the_cpu_only_are_left_out_elsewhere(
+    load: Load, traced: Callable[..., tsnb.Traced]
+) -> None:
+    _, tokenizer = load(head="encoder")
+    with torch.device("meta"):
+        model = type(load(head="encoder")[0])(load(head="encoder")[0].config)
+    config = BenchmarkConfig(model, tokenizer, traced("encoder"), 16, 2, 128)
+    for name in ("onnx-runtime", "int8"):
+        with pytest.raises(MissingPeerError, match=r"Runs on the CPU only, and the model is on meta\."):
+            BACKENDS[name].make(config)
+
+
+def test_a_benchmark_in_half_precision_allows_its_roundings() -> None:
+    model, tokenizer = tsnb.load("tiny-bert", head="encoder")
+    with no_warnings():
+        report = benchmark(
+            model.bfloat16(), tokenizer, TEXTS, backends=["eager-longest", "runner"], rounds=1, progress=False
+        )
+    assert [row.name for row in report.rows] == ["eager-longest", "runner"]
+    assert "The least time is unknown" in str(report)
+
+
+def test_a_file_is_loaded_onto_the_device_that_it_was_saved_from(
+    traced: Callable[..., tsnb.Traced], tmp_path: Path
+) -> None:
+    path = tsnb.save(traced(), tmp_path / "bert.pt")
+    assert tsnb.load_traced(path, map_location=None).device.type == "cpu"
+    assert tsnb.load_traced(path, map_location="meta").device.type == "meta"
+
+
+@gpu
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_a_model_on_a_gpu_goes_the_whole_way(dtype: torch.dtype, tmp_path: Path) -> None:
+    model, tokenizer = tsnb.load("tiny-bert", head="encoder")
+    alone = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
+    expected = tsnb.Runner(alone, tokenizer)(TEXTS)
+    model = model.to("cuda", dtype)
+    traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
+    assert (traced.contract.device, len(traced.contract.verified)) == ("cuda:0", 4)
+    assert len(tsnb.probe(traced, model, [8, 24]).of_kind("same")) == 4
+    results = tsnb.Runner(traced, tokenizer)(TEXTS)
+    for result, one in zip(results, expected, strict=True):
+        assert result["last_hidden_state"].device.type == "cuda"
+        apart = result["last_hidden_state"].cpu().float() - one["last_hidden_state"]
+        assert float(apart.abs().max()) < (1e-3 if dtype == torch.float32 else 0.3)
+    assert shape_latency((2, 8), model=model, traced=traced, repeats=2).median > 0
+    loaded = tsnb.load_traced(tsnb.save(traced, tmp_path / "bert.pt"))
+    assert loaded.device.type == "cpu"
+    again = tsnb.load_traced(tmp_path / "bert.pt", map_location="cuda")
+    assert tsnb.Runner(again, tokenizer)(TEXTS[:1])[0]["last_hidden_state"].device.type == "cuda"
+
+
+@gpu
+def test_a_benchmark_on_a_gpu_leaves_out_what_runs_on_the_cpu() -> None:
+    model, tokenizer = tsnb.load("tiny-bert", head="encoder")
+    report = benchmark(model.cuda(), tokenizer, TEXTS, rounds=1, progress=False)
+    assert {"eager-longest", "pipeline", "trace-padded", "runner"} <= {row.name for row in report.rows}
+    assert {"onnx-runtime", "int8"} <= report.left_out.keys()
+
+
+@gpu
+def test_a_graph_that_is_bound_to_a_gpu_says_so_when_it_is_loaded_elsewhere(tmp_path: Path) -> None:
+    class Positions(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + torch.arange(x.shape[1], device=x.device)
+
+    traced = tsnb.trace(Positions().eval(), {"x": torch.zeros(1, 2, device="cuda")})
+    with pytest.warns(OtherDeviceWarning, match="The graph puts tensors on cuda:0"):
+        tsnb.load_traced(tsnb.save(traced, tmp_path / "x.pt"))
