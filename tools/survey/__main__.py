@@ -61,8 +61,10 @@ def judge_all(overlay: Path, processes: int, part: str) -> tuple[str, list[Row]]
     kept.parent.mkdir(parents=True, exist_ok=True)
     lines = kept.read_text(encoding="utf-8").splitlines() if kept.exists() else []
     rows = {row.name: row for row in (Row(*json.loads(line)) for line in lines)}
-    names = [name for name in wanted if name not in rows]
-    shared = iter(names)  # by all threads
+    families = [each.family for each in wanted.values()]
+    before = {name: families[:place].count(each.family) for place, (name, each) in enumerate(wanted.items())}
+    names = sorted(wanted.keys() - rows.keys(), key=before.__getitem__)
+    shared = iter(names)  # by all threads; one class of each family, then another
 
     def work() -> None:
         while chunk := list(islice(shared, A_PROCESS)):

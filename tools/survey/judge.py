@@ -20,7 +20,7 @@ import tsnb
 from tools.survey import plain
 from tools.survey.factories import OWN, Candidate, Shape, candidates, example, make
 from tsnb.models.load import quiet_transformers
-from tsnb.tracing.compare import SYMBOLS
+from tsnb.tracing.compare import SYMBOLS, TOLERANCE, compare_on
 from tsnb.tracing.contract import resolve
 from tsnb.tracing.probe import probe_each
 from tsnb.tracing.survey import Row
@@ -79,7 +79,7 @@ def judge_model(candidate: Candidate, model: Any, draw: Callable[[Shape], Tensor
     try:
         with quiet() as caught:
             traced = tsnb.trace(model, own)
-        says = words(traced, model, own, draw, [note.message for note in caught])
+        says = words(traced, model, draw, [note.message for note in caught])
     except tsnb.TsnbError as error:
         truly = unsteady > plain.TOLERANCE or ("itself cannot run" not in str(error) and not plain.traces(model, own))
         return row(candidate, REFUSED if truly else FALSELY, reason=sentence(error))
@@ -119,11 +119,11 @@ def check(traced: tsnb.Traced, model: Any, draws: list[Tensors]) -> tuple[str, f
     return max(symbols, key=GRAVITY.index), largest
 
 
-def words(traced: tsnb.Traced, model: Any, own: Tensors, draw: Callable[[Shape], Tensors], notes: list[Any]) -> str:
+def words(traced: tsnb.Traced, model: Any, draw: Callable[[Shape], Tensors], notes: list[Any]) -> str:
     """Return what tsnb says at each variant, as symbols.
 
     At the traced shape a trace that comes without a warning says that it is the same. Where a variant is a
-    `(batch, length)` of the contract, the probe is asked; elsewhere `verify=` with the inputs themselves.
+    `(batch, length)` of the contract, the probe is asked; elsewhere what `verify=` asks, on the inputs themselves.
     """
     warned = " ".join(str(note) for note in notes if "not verified" in str(note))
     says = {"values": SAME, "padding": SAME}
@@ -134,25 +134,11 @@ def words(traced: tsnb.Traced, model: Any, own: Tensors, draw: Callable[[Shape],
         pair = batch_and_length(traced.contract, draws[0])
         with quiet():
             if pair is not None:
-                [(_, verdict)] = probe_each(traced, model, [pair])
-                says[name] = verdict.symbol
-            elif {key: value.shape for key, value in draws[0].items()} == {k: v.shape for k, v in own.items()}:
-                says[name] = says["values"]
+                verdicts = [verdict for _, verdict in probe_each(traced, model, [pair])]
             else:
-                says[name] = verified(model, own, draws)
+                verdicts = [compare_on(traced, model, inputs, TOLERANCE) for inputs in draws]
+        says[name] = max((verdict.symbol for verdict in verdicts), key=GRAVITY.index)
     return "".join(says.values())
-
-
-def verified(model: Any, own: Tensors, draws: list[Tensors]) -> str:
-    """Return what `verify=` says of inputs of another shape."""
-    try:
-        tsnb.trace(model, own, verify=draws)
-    except tsnb.InputError:
-        return UNKNOWN
-    except tsnb.TraceError as error:
-        spoken = {"itself cannot run": UNSUPPORTED, "the trace raises": RAISES}
-        return next((symbol for words, symbol in spoken.items() if words in str(error)), WRONG)
-    return SAME
 
 
 def batch_and_length(contract: tsnb.Contract, inputs: Tensors) -> tuple[int, int] | None:
