@@ -92,7 +92,11 @@ def judge_all(overlay: Path, processes: int, part: str) -> tuple[str, list[Row]]
 
 def text(torch: str, rows: list[Row]) -> str:
     """Return the data file: a row a line, in a stable order."""
-    head = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "torch": torch.partition("+")[0], "shapes": list(VARIANTS)}
+    about = (
+        f"Small models with random weights, torch {torch.partition('+')[0]}, {datetime.now(UTC):%Y-%m-%d}: "
+        "they say what graphs do with shapes and values, not how good answers are."
+    )
+    head = {"about": about, "shapes": list(VARIANTS)}
     lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in sorted(rows))
     return json.dumps(head)[:-1] + f', "rows": [\n{lines}\n]}}\n'
 

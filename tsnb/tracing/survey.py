@@ -12,7 +12,7 @@ from tsnb.base.errors import InputError
 from tsnb.base.tables import as_html, as_text, wrapped
 
 DATA = Path(__file__).with_suffix(".json")  # `make survey` writes it
-LEGEND = "✓ same, ≠ runs and differs, ✗ raises, ~ random by itself, · the model itself cannot run it"
+LEGEND = "✓ same, ≠ runs and differs, ✗ raises, ~ random by itself, · the model itself cannot run it, ! refused"
 
 
 class Row(NamedTuple):
@@ -57,30 +57,26 @@ class Survey:
         A `Row` for each class and line of transformers.
     shapes
         What was tried: the traced shape with other values and other padding, then other shapes.
-    torch, date
-        Its version, and when the survey was made.
+    about
+        How, when and with which torch they were found.
     """
 
     rows: tuple[Row, ...]
     shapes: tuple[str, ...]
-    torch: str
-    date: str
+    about: str
 
     def table(self) -> list[list[str]]:
-        """Return the head and a line for each row: a symbol for each shape, or the outcome."""
-        head = ["class", "transformers", *self.shapes, "difference"]
+        """Return the head and a line for each row: a symbol for each shape, or the outcome's for all."""
         marks = [row.plain or row.symbol * len(self.shapes) for row in self.rows]
-        return [head] + [
+        body = [
             [row.name, row.line, *mark, f"{row.difference:.2g}"] for row, mark in zip(self.rows, marks, strict=True)
         ]
+        return [["class", "transformers", *self.shapes, "difference"], *body]
 
     def notes(self) -> list[str]:
-        """Return what stands below the table: symbols, versions, reasons."""
-        about = (
-            f"Small models with random weights, torch {self.torch}, {self.date}: they say what graphs do, not answers."
-        )
+        """Return what stands below the table: symbols, how it was made, reasons."""
         reasons = [f"{row.name}, {row.line}: {row.outcome}. {row.reason}" for row in self.rows if row.reason]
-        return [f"{LEGEND}, ! refused", about, *reasons]
+        return [LEGEND, self.about, *reasons]
 
     def __str__(self) -> str:
         return "\n".join([as_text(self.table()), *map(wrapped, self.notes())])
@@ -128,4 +124,4 @@ def survey(name: str = "") -> Survey:
             f"The survey has no class or family of transformers with {name!r} in its name, so that it says nothing of "
             f"it. Near: {', '.join(near) or 'nothing'}. Judge your own model with tsnb.trace and tsnb.probe."
         )
-    return Survey(tuple(found), tuple(data["shapes"]), data["torch"], data["date"])
+    return Survey(tuple(found), tuple(data["shapes"]), data["about"])
