@@ -4,6 +4,8 @@
 PYTHON ?= python3
 TORCH_INDEX ?=
 WHEELHOUSE ?=
+TORCH ?=
+TRANSFORMERS ?=
 LAB ?=
 RUN ?=
 BENCH ?=
@@ -11,9 +13,10 @@ SURVEY ?=
 BIN := .venv/bin
 FROM := $(if $(WHEELHOUSE),--no-index --find-links $(WHEELHOUSE)) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 TESTS := $(BIN)/python -m pytest -n 2
-PIP := $(BIN)/python -m pip install --disable-pip-version-check $(FROM)
+EXACT := --disable-pip-version-check --constraint constraints.txt $(FROM)
+PIP := $(BIN)/python -m pip install $(EXACT)
 
-.PHONY: lab run bench survey wheelhouse test quick rehearse lint system format hooks screenshot clean
+.PHONY: lab run bench survey wheelhouse lane test quick rehearse lint system format hooks screenshot clean
 
 lab: .venv/course.done  ## the course in JupyterLab; LAB=--no-browser on a machine without a screen
 	$(BIN)/jupyter lab $(LAB) notebooks/00_start_here.ipynb
@@ -28,7 +31,10 @@ survey: .venv/test.done .venv/transformers5.done  ## classes of transformers, ju
 	$(BIN)/python -m tools.survey $(SURVEY)
 
 wheelhouse: .venv/course.done  ## every package of the course as files, for a room without a network
-	$(BIN)/python -m pip wheel --disable-pip-version-check $(FROM) --wheel-dir wheelhouse . hatchling editables
+	$(BIN)/python -m pip wheel $(EXACT) --wheel-dir wheelhouse . hatchling editables
+
+lane:  ## the package's steps and all notebooks with another pair, in .lanes/: TORCH=2.9.1 TRANSFORMERS=4.57.6
+	$(PYTHON) tools/lane.py "$(TORCH)" "$(TRANSFORMERS)" -- $(FROM)
 
 test: lint system .venv/transformers5.done  ## everything that CI checks; PYTEST="-k words" for a part
 	$(TESTS) $(PYTEST)
@@ -59,9 +65,9 @@ screenshot: .venv/test.done  ## the picture in the README, from notebook 02 in a
 	$(BIN)/python -m tests.browser.screenshot README.png
 
 clean:
-	rm -rf .venv output
+	rm -rf .venv .lanes output
 
-.venv/course.done: pyproject.toml
+.venv/course.done: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0] + ". Name another: make lab PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) --editable .
@@ -77,6 +83,6 @@ clean:
 	touch $@
 
 # A second transformers, beside the first, for the tests of what version 5 changed.
-.venv/transformers5.done: .venv/test.done tests/transformers5.txt
-	$(PIP) --quiet --no-deps --target .venv/transformers5 --upgrade --requirement tests/transformers5.txt
+.venv/transformers5.done: .venv/test.done constraints-transformers5.txt
+	$(BIN)/python -m pip install $(FROM) --quiet --no-deps --target .venv/transformers5 --upgrade --requirement $(word 2,$^)
 	touch $@

@@ -119,7 +119,7 @@ def loader(peak_of_the_build: float, folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def clone() -> Callable[[Path], Path]:
     """Copy the tree to a new folder as git would: no environment, nothing that was made in it."""
-    made = (".venv", ".git", "output", "artefacts", "wheelhouse", "__pycache__", "*_cache", "*.pt")
+    made = (".venv", ".lanes", ".git", "output", "artefacts", "wheelhouse", "__pycache__", "*_cache", "*.pt")
 
     def copy(target: Path) -> Path:
         return shutil.copytree(ROOT, target, ignore=shutil.ignore_patterns(*made))

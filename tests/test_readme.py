@@ -44,6 +44,8 @@ def test_its_commands_are_known() -> None:
 
 def test_every_file_that_it_names_is_there() -> None:
     [start] = re.findall(r"mybinder\.org/v2/gh/[^)]+\?urlpath=lab/tree/([^)]+)", README)
+    in_colab = re.findall(r"colab\.research\.google\.com/github/OWNER/tsnb/blob/main/([^)]+)", README)
+    assert in_colab == sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "notebooks").glob("*.ipynb"))
     names = [start, *re.findall(r"\]\((?!https?:)([^)]+)\)", README)]
     assert [name for name in names if not (ROOT / name).is_file()] == []
 
@@ -68,7 +70,7 @@ def test_its_commands_work_one_after_the_other(
     for command in COMMANDS:
         if command in ANEW:
             shutil.rmtree(tree / ".venv")
-        if " lab" in command:
+        if " lab" in command or " course " in command:
             opens_the_lab(command, tree)
         else:
             run(SMALLER.get(command, command), tree)
@@ -101,7 +103,8 @@ def opens_the_lab(command: str, tree: Path) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     options = f"--no-browser --allow-root --port={port} --IdentityProvider.token=key"
-    server = start(command + (f" LAB={shlex.quote(options)}" if "make" in command else f" {options}"), tree)
+    ways = {"make": f" LAB={shlex.quote(options)}", "course": f" --lab={shlex.quote(options)}"}
+    server = start(command + next((way for word, way in ways.items() if word in command), f" {options}"), tree)
     try:
         while True:
             assert server.poll() is None, (tree / "printed.txt").read_text()

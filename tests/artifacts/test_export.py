@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from transformers import FunnelConfig, FunnelModel
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import FunnelConfig, FunnelModel, PreTrainedTokenizerFast, ViTConfig
 
 import tsnb
+from tsnb import tiny_bert
 from tsnb.artifacts.export import export
 from tsnb.cli import main as cli
 from tsnb.models.load import quiet_transformers, seeded
@@ -40,6 +44,18 @@ def funnel(tmp_path_factory: pytest.TempPathFactory, load: Callable[..., Any]) -
         config = FunnelConfig(vocab_size=623, n_head=2, d_head=16, d_inner=37, **sizes)
         FunnelModel(config).save_pretrained(folder)
     load()[1].save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def padless(tmp_path_factory: pytest.TempPathFactory, load: Callable[..., Any]) -> Path:
+    """Write the embedded model with a tokenizer that has no pad token, as GPT-2's."""
+    folder = tmp_path_factory.mktemp("padless")
+    with quiet_transformers():
+        load()[0].save_pretrained(folder)
+        file = str(tiny_bert.FOLDER / "tokenizer.json")
+        tokenizer = PreTrainedTokenizerFast(tokenizer_file=file, unk_token="[UNK]", eos_token="[SEP]")
+        tokenizer.save_pretrained(folder)
     return folder
 
 
@@ -98,6 +114,41 @@ def test_what_cannot_be_done_is_one_sentence(
     assert words.format(tmp_path=tmp_path) in err.splitlines()[-1]
     assert "-o" not in arguments or len(err.splitlines()) == 1  # before the work, and no bar
     assert not list(tmp_path.iterdir())
+
+
+def test_a_tokenizer_without_a_pad_token_gets_one_and_keeps_it(
+    padless: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "model.pt"
+    for arguments, words in (
+        ([padless], "--pad-token"),
+        ([padless, "--pad-token", "[pad]"], "[pad] cannot be set: it is not in the tokenizer's vocabulary of 623"),
+        ([padless, "--pad-token", ""], "such as [SEP]."),
+        (["tiny-bert", "--pad-token", "[SEP]"], "the tokenizer pads with [PAD] already"),
+    ):
+        assert run(*arguments, "-o", path) == 2
+        assert words in capsys.readouterr().err.splitlines()[-1]
+    assert not path.exists()
+    assert run(padless, "--pad-token", "[SEP]", "--max-length", 16, "--verify", "2x24", "-o", path) == 0
+    tokenizer, contract = tsnb.load_tokenizer(path), tsnb.load_traced(path).contract
+    assert tokenizer.pad_token == "[SEP]"
+    assert contract.pad_token_id == tokenizer.pad_token_id == tokenizer.convert_tokens_to_ids("[SEP]")
+
+
+def test_weights_under_other_names_are_said_on_stderr_and_pictures_refused(
+    padless: Path, tmp_path: Path, load: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(padless, tmp_path / "folder")
+    weights = {f"module.{name}": weight for name, weight in load_file(folder / "model.safetensors").items()}
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    path = tmp_path / "model.pt"
+    assert run(folder, "--pad-token", "[PAD]", "--max-length", 16, "-o", path) == 0
+    assert capsys.readouterr().err.count("are not the model's own: module.bert.") == 1
+    inputs = tsnb.dummy_inputs(tsnb.load_tokenizer(path), load()[0], max_length=16)
+    assert torch.allclose(tsnb.load_traced(path)(**inputs)["logits"], load()[0](**inputs).logits, atol=1e-4)
+    ViTConfig(architectures=["ViTModel"]).save_pretrained(folder)
+    assert run(folder, "-o", path) == 2
+    assert "not a text model" in capsys.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.parametrize("shape", ["", "2x", "1x2x3", "-4", "1.5"])

@@ -59,6 +59,40 @@ try:
 except tsnb.ArtifactError as error:
     print(error)
 """
+KILLED = """
+import os, random, signal, sys, time
+from pathlib import Path
+import torch, tsnb
+from tsnb.artifacts.archive import check
+torch.set_num_threads(1)
+path, kills = Path(sys.argv[1]), int(sys.argv[2])
+traces = [tsnb.trace(torch.nn.Linear(size, 400).eval(), {"input": torch.zeros(1, size)}) for size in (300, 400)]
+tsnb.save(traces[0], path)
+
+def saver(traced):
+    if process := os.fork():
+        return process
+    try:
+        while not (path.parent / "stop").exists():
+            tsnb.save(traced, path)
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+living, left = saver(traces[0]), 0
+for _ in range(kills):
+    process = saver(traces[1])
+    time.sleep(random.uniform(0.01, 0.08))
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    left += len([*path.parent.glob(".tsnb-*")]) > 1  # beside the living one's
+    check(path)
+(path.parent / "stop").touch()
+_, status = os.waitpid(living, 0)
+tsnb.save(traces[1], path)
+print(status, left > 0, tsnb.load_traced(path).contract == traces[1].contract, *sorted(os.listdir(path.parent)))
+print(left, "of", kills, file=sys.stderr)
+"""
 ROUND_TRIP = ("distilbert", "roberta", "deberta-v2", "t5-encoder", "marian", "longformer", "canine")
 
 
@@ -219,6 +253,12 @@ def test_a_full_disk_costs_neither_the_process_nor_the_old_file(
     assert f"cannot be written: {os.strerror(errno.ENOSPC)}." in refused(tsnb.save, linear, path)
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == ["bert.pt"]
+
+
+def test_kills_during_a_save_lose_nothing_also_beside_another_who_saves(
+    python: Callable[..., str], tmp_path: Path
+) -> None:
+    assert python(KILLED, tmp_path / "model.pt", 50).split() == ["0", "True", "True", "model.pt", "stop"]
 
 
 @pytest.mark.parametrize("frozen", [False, True])

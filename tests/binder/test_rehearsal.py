@@ -57,8 +57,8 @@ def summary(run: Run, home: Path) -> str:
     listed = yaml.safe_load((home / "binder/environment.yml").read_text(encoding="utf-8"))
     [packages] = [item["pip"] for item in listed["dependencies"] if isinstance(item, dict)]
     pins = [line for line in packages if not line.startswith("--")]
-    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(home / "wheels")]
-    subprocess.run([*pip, *pins, "hatchling"], check=True)
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--constraint", str(home / "constraints.txt")]
+    subprocess.run([*pip, "--wheel-dir", str(home / "wheels"), *pins, "hatchling"], check=True)
     run(sys.executable, "-m", "venv", "venv")
     (home / "venv/pip.conf").write_text(f"[global]\nno-index = true\nfind-links = {home / 'wheels'}\n")
     run("venv/bin/pip", "install", "--no-cache-dir", *pins)

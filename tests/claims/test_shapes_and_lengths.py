@@ -5,19 +5,25 @@ Each is measured with plain torch, so that the probe is not its own witness.
 
 from __future__ import annotations
 
+import csv
+import re
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import nbformat
 import pytest
 import torch
 
 import tsnb
 from tests.tracing.architectures import ARCHITECTURES, make
+from tsnb.lengths.texts import TextsWarning
 from tsnb.tiny_bert import corpus
 from tsnb.tracing import traps
+from tsnb.widgets import MaxLengthChooser
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 PUBLISHED = "The expanded size of the tensor (3) must match the existing size (7) at non-singleton dimension 2"
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::UserWarning")
@@ -180,3 +186,36 @@ def test_four_planned_buckets_leave_little_padding(tokenizer: Any) -> None:
     real = int(lengths.sum())
     assert (one - real) / one > 0.7
     assert (four - real) / four < 0.3
+
+
+@pytest.mark.claim("excel-exports-are-read")
+@pytest.mark.parametrize(
+    ("encoding", "above", "separator"),
+    [("utf-8-sig", "sep=;\r\n", ";"), ("utf-8", "", ","), ("cp1252", "", ";"), ("utf-16", "", "\t")],
+)
+def test_an_export_gets_to_a_max_length_by_the_call_that_the_notebook_shows(  # noqa: PLR0913, PLR0917
+    load: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    recwarn: pytest.WarningsRecorder,
+    encoding: str,
+    above: str,
+    separator: str,
+) -> None:
+    [path] = (Path(__file__).parents[2] / "notebooks").glob("02_*.ipynb")
+    [cell] = [cell for cell in nbformat.read(path, as_version=4).cells if cell.id == "length-texts"]
+    [call] = re.findall(r'tsnb\.read_texts\("export\.csv".*?\)', cell.source)
+    expected = ["Das Café schließt um 20 h, „leider“", 'zwei Zeilen:\n"eine; noch eine,\tund eine"', "gut", "007"] * 25
+    monkeypatch.chdir(tmp_path)
+    with Path("export.csv").open("w", newline="", encoding=encoding) as file:
+        file.write(above)
+        csv.writer(file, delimiter=separator).writerows([("id", "text"), *enumerate(expected)])
+    texts = eval(call, {"tsnb": tsnb})
+    assert texts == expected
+    assert any(issubclass(warning.category, TextsWarning) for warning in recwarn) is (encoding == "cp1252")
+    model, tokenizer = load()
+    lengths = tsnb.token_lengths(tokenizer, texts)
+    chooser = MaxLengthChooser(lengths, model=model, batch_size=8)
+    assert dict(chooser.state.figures())["texts that fit"] == "100 of 100 (100.0%)"
+    inputs = tsnb.dummy_inputs(tokenizer, model, min(texts, key=len), max_length=chooser.value)
+    assert inputs["input_ids"].shape == (1, chooser.value)

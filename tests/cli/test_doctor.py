@@ -55,9 +55,12 @@ def test_a_check_that_raises_is_a_problem_and_the_others_go_on(monkeypatch: pyte
     ("faked", "status", "advice"),
     [
         ({"torch": "2.13.0+cu130"}, "ok", ""),
-        ({"torch": "2.12.1", "tqdm": "4.0"}, "warning", "torch==2.13.0"),
-        ({"tqdm": "4.0", "psutil": None}, "problem", "pip install psutil=="),
-        ({"transformers": "5.0.0rc1"}, "problem", "ignores torchscript=True"),
+        ({"torch": "2.9.1+cu128"}, "ok", ""),
+        ({"torch": "2.8.0", "tqdm": "4.0"}, "warning", 'pip install "torch>=2.9" "tqdm>='),
+        ({"tqdm": "4.0", "psutil": None}, "problem", '"psutil>='),
+        ({"transformers": "6.0.0"}, "warning", "transformers<6,>="),
+        ({"torch": "2.15.0", "transformers": "5.25.1"}, "warning", "torch 2.15.0 was not tried, only 2.9 to 2.14; "),
+        ({"transformers": "5.25.0"}, "warning", "transformers 5.25.0 was not tried, only 4.57 to 5.24; what you see "),
     ],
 )
 def test_packages(monkeypatch: pytest.MonkeyPatch, faked: dict[str, str | None], status: str, advice: str) -> None:

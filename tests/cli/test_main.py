@@ -118,10 +118,10 @@ def test_by_default_the_notebooks_of_the_nearest_folder_run(tmp_path: Path, prog
 def test_what_cannot_be_run_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "__file__", str(tmp_path / "checkout/tsnb/cli/main.py"))
     monkeypatch.chdir(tmp_path)
-    assert str(tmp_path) in misused(capsys, "run")  # no folder notebooks
-    path = write(tmp_path / "checkout/notebooks/a.ipynb", "1")
+    path = write(tmp_path / "notebooks/a.ipynb", "1")
+    (tmp_path / "empty").mkdir()
+    assert "There are no notebooks to run in" in misused(capsys, "run", "empty")
     (tmp_path / "notes.txt").write_text("no JSON")
     assert "notes.txt is not a notebook" in misused(capsys, "run", "notes.txt")
     assert "notes.txt cannot be written" in misused(capsys, "run", path, "--output", "notes.txt")
@@ -148,14 +148,16 @@ def test_ctrl_c_ends_the_kernels(tmp_path: Path, when: str) -> None:
 
 
 def test_bench_prints_a_table_and_writes_csv_and_a_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "own.txt").write_text("who was jim henson ?\na poet\n", encoding="utf-8")
+    (tmp_path / "own.csv").write_bytes("id;review\n1;who was jim henson ?\n2;a poét\n".encode("cp1252"))
     folder = tmp_path / "made/here"
-    arguments = (*QUICK, "--file", tmp_path / "own.txt", "--output", folder)
+    arguments = (*QUICK, "--file", tmp_path / "own.csv", "--column", "review", "--output", folder)
     assert cli.main(list(map(str, arguments))) == 0
     out, err = capsys.readouterr()
     assert "tsnb.Runner" in out
     assert "2 texts, 11 tokens" in out
-    assert err.startswith("The checkpoint lacks these weights")  # and no name of a warning, no line of source
+    read, lacking = err.splitlines()[:2]  # no name of a warning, no line of source
+    assert read.startswith(f"{tmp_path / 'own.csv'} is no UTF-8. It was read as Windows-1252")
+    assert lacking.startswith("The checkpoint lacks these weights")
     assert (folder / "benchmark.csv").read_text(encoding="utf-8").count("\n") == 1 + 2 * 2
     assert "<svg" in (folder / "benchmark.svg").read_text(encoding="utf-8")
 
@@ -166,6 +168,10 @@ def test_bench_prints_a_table_and_writes_csv_and_a_figure(tmp_path: Path, capsys
         (("--backends", "runer"), "Did you mean runner"),
         (("--batch-size", "0"), "batch_size must be a whole number"),
         (("--file", "nowhere.txt"), "nowhere.txt"),
+        (
+            ("--file", str(Path(__file__).parents[1] / "transformers5.txt"), "--encoding", "ansi2"),
+            "encoding called ansi2",
+        ),
     ],
 )
 def test_bench_says_what_is_wrong_in_a_sentence(

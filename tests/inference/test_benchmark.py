@@ -34,7 +34,7 @@ def encoder(load: Callable[..., Any]) -> Encoder:
 @pytest.fixture(scope="module")
 def report(encoder: Encoder) -> Benchmark:
     names = [*QUICK, "int8"]
-    return benchmark(*encoder, TEXTS, backends=names, rounds=3, max_tokens=64, progress=False)
+    return benchmark(*encoder, iter(TEXTS), backends=names, rounds=3, max_tokens=64, progress=False)
 
 
 def replaced(monkeypatch: pytest.MonkeyPatch, name: str, make: Any) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+import tsnb
 from tsnb.base.errors import InputError
 from tsnb.inference import latency
 from tsnb.inference.latency import WARM_UP, Latency, latency_steps, shape_latency
@@ -52,11 +53,31 @@ def test_a_trace_is_run_rather_than_its_model(traced: Callable[..., Any]) -> Non
     assert (measured.repeats, measured.median > 0) == (2, True)
 
 
+class Head(nn.Module):
+    """A head of 100,000 numbers a token, without a bias, tied to its embedding as GPT-2's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.lm_head = nn.Embedding(100_000, 2), nn.Linear(2, 100_000, bias=False)
+        self.lm_head.weight = self.embedding.weight
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.lm_head(self.embedding(input_ids))
+        return logits
+
+
 def test_a_shape_that_may_not_fit_in_memory_is_not_run(
     monkeypatch: pytest.MonkeyPatch, load: Callable[..., Any]
 ) -> None:
+    ids = torch.ones(1, 2, dtype=torch.int64)
+    head = tsnb.trace(Head().eval(), {"input_ids": ids})
+    table = tsnb.trace(nn.Embedding(100_000, 2).eval(), {"input": ids})
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=2**32, available=2**20))
     model, _ = load()
     with pytest.raises(InputError, match=r"Not run.*1 MiB are available"):
         shape_latency((64, 512), model=model)
     assert shape_latency((1, 4), model=model, repeats=2).median > 0
+    for what in ({"model": Head()}, {"traced": head}):
+        with pytest.raises(InputError, match=r"needs 2 MiB or more, and 1"):
+            shape_latency((1, 2), **what)
+    assert shape_latency((1, 2), traced=table, repeats=2).median > 0  # an embedding's rows are no outputs

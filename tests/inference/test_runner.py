@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -216,6 +217,7 @@ def test_a_text_that_cannot_be_run_is_named_by_its_index(runners: Runners, text:
     runner = runners(lengths=(LENGTH,))
     assert refused(runner, ["jim", "jim " * 22, text, "jim"]).startswith(f"Text 2 {message}")
     assert "Expected a list of texts" in refused(runner, "jim henson")
+    assert 'df["review"]' in refused(runner, {"id": [1, 2], "review": ["jim", "henson"]})
 
 
 def test_beyond_the_first_window_a_text_is_named_by_its_own_index(
@@ -272,3 +274,20 @@ def test_a_model_that_reads_padding_for_all_its_mask(load: Callable[..., Any]) -
     model = ConvBertModel(config).eval()
     traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
     assert "other numbers where padding" in unbuilt(traced, tokenizer)
+
+
+def test_two_runners_share_a_tokenizer_and_each_has_its_own(traced: Traces) -> None:
+    """Where one thread changes a fast tokenizer's truncation, another's call of it ends in "Already borrowed"."""
+    tokenizer = tsnb.load("tiny-bert")[1]
+    runners = [tsnb.Runner(traced(), tokenizer, truncate=truncate) for truncate in (True, False)]
+    expected = [[result["logits"] for result in runner(TEXTS[:5])] for runner in runners]
+    tokenizer.padding_side, tokenizer.pad_token = "left", None  # the reader's, from now on for something else
+
+    def run(number: int) -> bool:
+        results = [result["logits"] for result in runners[number % 2](TEXTS[:5])]
+        return all(map(torch.equal, results, expected[number % 2]))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(run, range(80)))
+    assert tokenizer.truncation_side == "right"
+    assert tokenizer._tokenizer.truncation is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections import UserDict
 from copy import deepcopy
 from dataclasses import astuple
 from time import process_time
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from tokenizers.processors import Sequence  # type: ignore[import-untyped]
 from torch import nn
 from transformers import BertConfig, BertTokenizer, FunnelConfig, T5Config
 
@@ -21,7 +23,7 @@ from tsnb.lengths.lengths import Geometry, LengthReport, flops, length_report, p
 from tsnb.tiny_bert import corpus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 NONE: Any = None
 BERT_BASE = Geometry(12, 768, 3072)
@@ -65,6 +67,54 @@ def test_nothing_is_cut_or_padded_and_nobody_warns(tokenizer: Any, caplog: pytes
         assert token_lengths(eager, [long, (long, long), "jim"]).tolist() == [614, 1227, 3]
     logging.getLogger("transformers").propagate = False
     assert caplog.records == []
+
+
+TEXTS = ["who was jim ?", "a poet"]
+
+
+class Frame:
+    """Of pandas and polars: its iterator gives names, or columns."""
+
+    def __init__(self, table: Any) -> None:
+        self.table, self.columns = table, list(table)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.table[name]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.table)
+
+
+class Table(Frame):
+    """Of pyarrow; that of `datasets` has the names alone."""
+
+    def __init__(self, table: Any) -> None:
+        self.table, self.column_names, self.columns = table, list(table), list(table.values())
+
+
+def test_a_table_is_no_column_whatever_it_is_made_of(tokenizer: Any) -> None:
+    columns: dict[str, list[Any]] = {"id": [7, 8], "review": TEXTS, "stars": [5, 1]}
+    for table in (Frame(columns), Table(columns), columns, UserDict(columns)):
+        with pytest.raises(
+            tsnb.InputError, match=r'the columns id, review, stars. Give .*, such as df\["review"\]\.$'
+        ):
+            token_lengths(tokenizer, table)
+        assert token_lengths(tokenizer, table["review"]).tolist() == [6, 4]
+    for column in (np.array(TEXTS), np.array(TEXTS, dtype=object), (text for text in TEXTS)):
+        assert token_lengths(tokenizer, column).tolist() == [6, 4]
+
+
+def test_a_text_that_makes_no_tokens_is_named_everywhere(load: Callable[..., Any]) -> None:
+    model, tokenizer = load()
+    bare = deepcopy(tokenizer)
+    bare.backend_tokenizer.post_processor = Sequence([])  # no [CLS], no [SEP]
+    runner = tsnb.Runner(tsnb.trace(model, tsnb.dummy_inputs(bare, model, max_length=16)), bare)
+    texts = [*TEXTS * 600, "\u200b", "jim"]
+    for call in (lambda: token_lengths(bare, texts), lambda: runner(texts)):
+        with pytest.raises(tsnb.InputError, match=r"^Text 1200 makes no tokens: .* Leave the text out, or give"):
+            call()
+    with pytest.raises(tsnb.InputError, match=r"^The text makes no tokens: "):
+        tsnb.dummy_inputs(bare, model, "\u200b")
 
 
 # the cost of a text
@@ -154,7 +204,8 @@ NOT_RISING = r"Bucket edges must be positive whole numbers that rise, such as \[
     [
         (lambda: token_lengths(NONE, "one text"), r"list of texts; got one str. Put one text into a list: \[text\]"),
         (lambda: token_lengths(NONE, iter([])), "There are no texts to measure. Give at least one."),
-        (lambda: token_lengths(NONE, ["jim"] * 9 + [NONE]), "Text 9 is a NoneType; expected a text"),
+        (lambda: token_lengths(NONE, ["jim"] * 9 + [NONE]), "Text 9 is a NoneType; expected a text, .* dropna"),
+        (lambda: token_lengths(NONE, [{"text": "jim"}]), "Text 0 is a dict; .* Take a row's column"),  # type: ignore[list-item]
         (lambda: length_report([], 16), "There are no lengths. Give at least one"),
         (lambda: length_report([5, 0, 9], 16), f"{NO_LENGTHS}, as tsnb.token_lengths gives them; got 0."),
         (lambda: length_report(np.array([5, 2.5]), 16), "got 5.0."),

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import warnings
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from transformers import BertForPreTraining, GPT2Config, GPT2LMHeadModel
 from transformers.utils import logging
@@ -38,6 +42,20 @@ for name in ("tiny-bert", "bert-mini"):
         tsnb.load(name, torchscript=True)
     except tsnb.ModelError as error:
         print(error)
+"""
+BERT = {"model_type": "bert"}
+FOLDERS_UNDER_5 = """
+import sys, transformers, tsnb, warnings
+from tsnb.models.load import CheckpointWarning
+print(transformers.__version__)
+for folder in sys.argv[1:]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", CheckpointWarning)
+        try:
+            model, _ = tsnb.load(folder)
+            print(sum(weight.double().sum().item() for weight in model.parameters()), *(one.message for one in caught))
+        except tsnb.ModelError as error:
+            print(error)
 """
 SOCKETS = """
 import sys
@@ -119,6 +137,137 @@ def test_what_other_heads_need_is_no_loss(folder: Path, load: Callable[..., Any]
     old = load_file(path) | {"bert.embeddings.position_ids": torch.arange(512)[None]}
     save_file(old, path, {"format": "pt"})
     tsnb.load(folder, head)
+
+
+def rename(folder: Path, change: Callable[[str], str], form: str = "safetensors") -> dict[str, bytes]:
+    """Write the embedded model's weights to a folder by other names; return the bytes of every file there."""
+    weights = {change(key): weight for key, weight in load_file(folder / "model.safetensors").items()}
+    (folder / "model.safetensors").unlink()
+    name = "pytorch_model.bin" if form in {"bin", "nested"} else "model.safetensors"
+    if form == "shards":
+        shards = {key: f"model-0000{number % 2 + 1}-of-00002.safetensors" for number, key in enumerate(weights)}
+        for shard in set(shards.values()):
+            save_file({key: weights[key] for key in weights if shards[key] == shard}, folder / shard, {"format": "pt"})
+        (folder / f"{name}.index.json").write_text(json.dumps({"metadata": {}, "weight_map": shards}))
+    elif form == "safetensors":
+        save_file(weights, folder / name, {"format": "pt"})
+    else:
+        torch.save({"epoch": 3, "state_dict": weights} if form == "nested" else weights, folder / name)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("change", "form", "example"),
+    [
+        (lambda key: f"module.{key}", "bin", "module.bert."),
+        (lambda key: f"module.{key}", "shards", "module.bert."),
+        (lambda key: f"module._orig_mod.{key}", "safetensors", "module._orig_mod.bert."),
+        (lambda key: f"model.{key}", "nested", "model.bert."),
+        (lambda key: f"net.0.{key}", "safetensors", "net.0.bert."),
+        (lambda key: f"bert.{key}", "bin", "bert.bert."),
+        (lambda key: key.replace("layer.1.", "layer.1._orig_mod."), "safetensors", "bert.encoder.layer.1._orig_mod."),
+        (
+            lambda key: "_fsdp_wrapped_module." + re.sub(r"(layer\.\d)", r"\1._fsdp_wrapped_module", key),
+            "safetensors",
+            "_fsdp_wrapped_module.bert.encoder.layer.0._fsdp_wrapped_module.",
+        ),
+    ],
+)
+def test_weights_whose_names_a_wrapper_changed_are_read_by_the_models_own(
+    folder: Path, load: Callable[..., Any], change: Callable[[str], str], form: str, example: str
+) -> None:
+    before = rename(folder, change, form)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", models.CheckpointWarning)
+        model, _ = tsnb.load(folder)
+        encoder, _ = tsnb.load(folder, "encoder")
+    kinds = [models.RenamedWeightsWarning, models.RenamedWeightsWarning, models.NewWeightsWarning]  # the pooler
+    assert [warning.category for warning in caught] == kinds
+    assert (caught[0].filename, f": {example}" in str(caught[0].message)) == (__file__, True)
+    expected = load()[0].state_dict()
+    assert all(torch.equal(weight, expected[name]) for name, weight in model.state_dict().items())
+    inner = {name: weight for name, weight in encoder.state_dict().items() if "pooler" not in name}
+    assert all(torch.equal(weight, expected[f"bert.{name}"]) for name, weight in inner.items())
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.filterwarnings("ignore::tsnb.models.load.NewWeightsWarning")
+def test_an_encoder_in_a_module_of_ones_own_and_its_head(folder: Path, load: Callable[..., Any]) -> None:
+    head = {"classifier.weight": torch.ones(2, 128), "classifier.bias": torch.zeros(2)}
+    inner = {f"net.{key.removeprefix('bert.')}": weight for key, weight in load()[0].bert.state_dict().items()}
+    save_file(inner | head, folder / "model.safetensors", {"format": "pt"})
+    with pytest.warns(models.RenamedWeightsWarning, match="names of 53 weights"):
+        model, _ = tsnb.load(folder, "sequence-classification")
+    assert torch.equal(model.classifier.weight, head["classifier.weight"])
+    assert torch.equal(model.bert.embeddings.word_embeddings.weight, inner["net.embeddings.word_embeddings.weight"])
+
+
+@pytest.mark.parametrize("head", ["masked-lm", "encoder"])
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ({"state": {0: {"exp_avg": torch.ones(2)}}, "param_groups": [{"lr": 0.1}]}, "look like state, param_groups"),
+        ({}, "look like nothing"),
+        ("roberta.", "roberta.encoder"),
+        ("net.roberta.", "net.roberta.encoder"),
+        (("query.", "passage."), "query."),
+        ([1], "cannot be loaded"),
+    ],
+)
+def test_weights_that_fit_nothing_are_refused_by_what_they_look_like(
+    folder: Path, load: Callable[..., Any], weights: Any, words: str, head: Any
+) -> None:
+    (folder / "model.safetensors").unlink()
+    if isinstance(weights, (str, tuple)):
+        prefixes = (weights,) if isinstance(weights, str) else weights
+        inside = load()[0].bert.state_dict().items()
+        weights = {prefix + key: weight for key, weight in inside for prefix in prefixes}
+    torch.save(weights, folder / "pytorch_model.bin")
+    assert words in refused(str(folder), folder, head=head)
+
+
+def test_a_folder_of_an_optimizer_alone_and_embeddings_that_are_missing(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    old = load_file(path)
+    save_file({key: old[key] for key in old if "word_embeddings" not in key and "decoder.w" not in key}, path)
+    with pytest.warns(models.NewWeightsWarning, match=r"bert\.embeddings\.word_embeddings\.weight, cls"):
+        tsnb.load(folder)
+    path.rename(folder / "optimizer.bin")
+    refused("neither model.safetensors nor pytorch_model.bin", folder)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "words"),
+    [
+        ("ViTForImageClassification", {}, "type vit, not a text model: its forward takes pixel_values. Load it with"),
+        ("CLIPModel", {}, "transformers.CLIPModel.from_pretrained"),
+        ("WhisperForConditionalGeneration", {}, "takes input_features. Load it with transformers.Whisper"),
+        ("Wav2Vec2ForCTC", {}, "takes input_values"),
+        ("LayoutLMv3Model", {}, "takes pixel_values"),
+        ("TimeSeriesTransformerModel", {"prediction_length": 2}, "takes past_values"),
+        (
+            "EncoderDecoderModel",
+            {"encoder": BERT, "decoder": {**BERT}},
+            "It can have: none. Load it with transformers",
+        ),
+    ],
+)
+@pytest.mark.parametrize("head", ["masked-lm", "encoder"])
+def test_a_model_that_is_not_of_texts_says_so(
+    folder: Path, kind: str, settings: dict[str, Any], words: str, head: Any
+) -> None:
+    config = getattr(transformers, kind).config_class(**deepcopy(settings), architectures=[kind])
+    config.save_pretrained(folder)
+    assert words in refused("tsnb.trace its tensors by name", folder, head=head)
+
+
+def test_what_sentence_transformers_put_after_the_model_is_left_out_with_a_word(folder: Path) -> None:
+    types = ("Transformer", "Pooling", "Normalize")
+    modules = [{"path": kind, "type": f"sentence_transformers.models.{kind}"} for kind in types]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    with pytest.warns(models.UnusedModulesWarning, match=r"\(Pooling, Normalize\) is not part of what") as caught:
+        tsnb.load(folder)
+    assert (len(caught), caught[0].filename) == (1, __file__)
 
 
 @pytest.mark.parametrize("head", TRAINED)
@@ -228,6 +377,22 @@ def test_transformers_5_ignores_the_flag_and_we_do_not(python: Callable[..., str
     assert lines[1] == lines[3] == "('logits',)"
     for line in (lines[2], lines[4]):
         assert line.startswith("torchscript=True did nothing: transformers 5.")
+
+
+def test_folders_are_read_alike_under_transformers_5(
+    python: Callable[..., str], transformers5: Path, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    whole, pictures, plain = (shutil.copytree(folder, tmp_path_factory.mktemp("five") / "x") for _ in range(3))
+    rename(folder, "module.{}".format)
+    config = transformers.ViTConfig(architectures=["ViTModel"])
+    config.save_pretrained(pictures)
+    for file in ("tokenizer.json", "vocab.txt"):
+        (plain / file).unlink()
+    lines = python(FOLDERS_UNDER_5, whole, folder, pictures, plain, PYTHONPATH=transformers5).splitlines()
+    assert lines[0] == "5.24.0"
+    assert lines[2].startswith(f"{lines[1]} The names of 58 weights")
+    assert "not a text model" in lines[3]
+    assert "holds no tokenizer" in lines[4]
 
 
 @pytest.mark.parametrize(("name", "kind"), [("tiny-bert", None), ("tiny-bert", "eager"), ("bert-mini", "eager")])

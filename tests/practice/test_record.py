@@ -10,6 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from tests.artifacts.test_archive import without_rights
 from tsnb.practice.record import Record, record
 
 WRITER = """
@@ -80,8 +81,10 @@ def test_damaged_lines_are_skipped_and_said_and_stay(path: Path, line: str) -> N
     assert damage + b"\n" in path.read_bytes()
 
 
-def test_a_file_of_something_else_is_left_as_it_is(path: Path) -> None:
-    content = b"SQLite format 3\x00\xff\xfe" * 100
+@pytest.mark.parametrize(
+    "content", [b"SQLite format 3\x00\xff\xfe", b'{"text": "one"}\n{"text": "two"}\n', b"id;text\n"]
+)
+def test_a_file_of_something_else_is_left_as_it_is(path: Path, content: bytes) -> None:
     path.parent.mkdir()
     path.write_bytes(content)
     events = Record(path)
@@ -91,6 +94,47 @@ def test_a_file_of_something_else_is_left_as_it_is(path: Path) -> None:
     assert names(events) == []
     assert "something else. It is kept in memory" in events.note
     assert path.read_bytes() == content
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("file", "home", "why"),
+    [
+        ("closed/progress.jsonl", None, "Permission denied"),
+        ("fixed/progress.jsonl", None, "Permission denied"),
+        ("file/progress.jsonl", None, "Not a directory"),
+        ("closed", None, "it is no file"),
+        ("pipe", None, "it is no file"),
+        ("", "closed", "Permission denied"),
+        ("", "file", "Not a directory"),
+        ("", "", "there is no such home folder"),
+        ("~nobody-of-that-name/progress.jsonl", "", "there is no such home folder"),
+    ],
+)
+def test_where_no_record_can_be_kept_one_line_says_so_and_the_exercises_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, home: str | None, why: str
+) -> None:
+    for folder, mode in (("closed", 0o000), ("fixed", 0o555)):
+        (tmp_path / folder).mkdir(mode=mode)
+    (tmp_path / "file").touch(0o444)
+    os.mkfifo(tmp_path / "pipe")
+    for parent in (tmp_path, *tmp_path.parents[:2]):
+        parent.chmod(0o755)
+    monkeypatch.setenv("TSNB_PROGRESS", file if not file or file[0] == "~" else str(tmp_path / file))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / home)) if home else monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", Mock(side_effect=KeyError))  # nobody whom the machine knows
+    monkeypatch.chdir(tmp_path)
+    with without_rights():
+        events = record()
+        events.add("one", "done")
+        assert names(events) == ["one"]
+        note = events.news()
+        events.forget(["one"])
+        assert names(events) == []
+        assert events.news() == ""
+    assert f"{why}. It is kept in memory" in note
+    assert {path.name for path in tmp_path.iterdir()} == {"closed", "file", "fixed", "pipe"}
 
 
 def test_a_file_that_can_only_be_read_keeps_its_events(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -199,6 +199,15 @@ def test_weights_without_numbers_and_inputs_elsewhere() -> None:
     assert "input_ids is torch.int64 on meta" in refusal(make("bert"), away)
 
 
+def test_a_model_whose_own_parts_cannot_return_tuples() -> None:
+    model, inputs = make("llama-classifier"), example("llama-classifier")
+    model.config.return_dict = False
+    assert "'last_hidden_state' Set model.config.return_dict = True" in refusal(model, inputs)
+    model.config.return_dict = True
+    with no_warnings():
+        assert tsnb.trace(model, inputs).contract.output_names == ("logits",)
+
+
 @pytest.mark.parametrize("script", [torch.jit.script, partial(torch.jit.trace, example_inputs=X["x"])])
 def test_torchscript_is_no_model(script: Any) -> None:
     with no_warnings():

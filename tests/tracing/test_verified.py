@@ -196,3 +196,23 @@ def test_a_trace_from_a_file_is_probed_on_an_example(tmp_path: Path) -> None:
     alone = tsnb.probe(loaded, model, [8, 16])
     assert "not compared, since the model raises at inputs drawn without an example" in str(alone[1, 8])
     assert tsnb.probe(loaded, model, [8, 16], example=inputs)[1, 8].kind == "same"
+
+
+class Cached(nn.Module):
+    """A model that runs with its cache, or without it, but not both."""
+
+    def __init__(self, *, only: bool) -> None:
+        super().__init__()
+        self.only = only
+
+    def forward(self, x: torch.Tensor, *, use_cache: bool = True) -> torch.Tensor:
+        if use_cache is not self.only:
+            raise TypeError("no cache")
+        return x * 2
+
+
+def test_a_model_that_runs_with_its_cache_only_or_without_it_only() -> None:
+    inputs = {"x": torch.rand(1, 4)}
+    assert tsnb.trace(Cached(only=False).eval(), inputs).contract.unverified == ""
+    with pytest.raises(tsnb.TraceError, match="Cached runs these inputs with its cache only, and a trace has none"):
+        tsnb.trace(Cached(only=True).eval(), inputs)

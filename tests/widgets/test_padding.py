@@ -50,8 +50,8 @@ def test_a_choice_outside_its_range_changes_nothing(name: str, value: Any) -> No
 def test_lengths_and_first_choices_are_checked(recwarn: pytest.WarningsRecorder) -> None:
     with pytest.raises(InputError, match="no lengths"):
         PaddingCostView([])
-    with pytest.raises(InputError, match=r"Text 1 has 100 tokens.* 64"):
-        PaddingCostView([5, 100], max_length=32, max_tokens=64)
+    with pytest.raises(InputError, match=r"Text 1 has 96 tokens.* 64"):
+        PaddingCostView([5, 100], max_length=96, max_tokens=64)
     assert not recwarn.list
 
 
@@ -61,6 +61,16 @@ def test_the_longest_text_has_room_in_every_choice() -> None:
         assert state.max_tokens == state.max_tokens_choices[0] == chosen
     assert 700 in PaddingCostView([1], max_tokens=700).max_tokens_choices
     assert PaddingCostView([7], max_length=8192).top["max_length"] == 8192
+
+
+def test_texts_longer_than_a_batch_are_cut_as_the_function_cuts_them() -> None:
+    view = PaddingCostView([5, 100], max_length=32, max_tokens=64)
+    assert str(view) == str(padding_cost([5, 100], 32, max_tokens=64))
+    for change in ({"max_tokens": 256}, {"max_length": 64}, {"max_tokens": 64}):
+        view.set_trait(*next(iter(change.items())))
+    assert str(view) == str(padding_cost([5, 100], 64, max_tokens=64))
+    with pytest.raises(InputError, match="max_length must be a whole number from 1 to 64; got 65"):
+        view.max_length = 65
 
 
 @pytest.mark.parametrize(("name", "value"), [("batch_size", 3), ("max_tokens", 2048)])

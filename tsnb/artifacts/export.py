@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tsnb.artifacts.inspect import inspect
 from tsnb.artifacts.save import save, writable
+from tsnb.base.errors import InputError
 from tsnb.models import tying as tied_weights
 from tsnb.models.load import load
 from tsnb.tracing.compare import compare
@@ -16,6 +17,8 @@ from tsnb.tracing.trace import check_verified, checked_verify, neighbours, trace
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from tsnb.artifacts.inspect import Artifact
     from tsnb.models.load import Head
@@ -58,6 +61,7 @@ def export(  # noqa: PLR0913, an argument for each option of the command
     batch_size: int = 1,
     verify: Sequence[Shape] = (),
     untie: bool = False,
+    pad_token: str | None = None,
 ) -> Exported:
     """Load a model, trace it, compare trace and model, and save trace, contract and tokenizer.
 
@@ -79,6 +83,9 @@ def export(  # noqa: PLR0913, an argument for each option of the command
         neighbours of the traced shape are tried, and their verdicts shown.
     untie
         Store tied weights twice, as the `torchscript` flag does.
+    pad_token
+        For a tokenizer without a pad token, as GPT-2's: which token of its vocabulary to pad with.
+        The tokenizer in the file keeps it.
 
     Returns
     -------
@@ -88,7 +95,8 @@ def export(  # noqa: PLR0913, an argument for each option of the command
     Raises
     ------
     ModelError, InputError
-        The model cannot be loaded as asked, or the shape is not one of its own.
+        The model cannot be loaded as asked, the shape is not one of its own, or the tokenizer does
+        not know `pad_token` or has another one.
     TraceError
         The model cannot be traced, or disagrees with its trace: at the traced shape, or at one to
         verify. No file is written.
@@ -108,6 +116,8 @@ def export(  # noqa: PLR0913, an argument for each option of the command
             bar.set_description(step)
 
         model, tokenizer = load(name, head)
+        if pad_token is not None:
+            _set_pad_token(model, tokenizer, pad_token)
         if untie:
             tied_weights.untie(model)
         begin("trace")
@@ -127,3 +137,16 @@ def export(  # noqa: PLR0913, an argument for each option of the command
         save(replace(traced, contract=traced.contract.with_verified(same)), path, tokenizer)
         bar.update()
     return Exported(inspect(path), verdicts, replaced)
+
+
+def _set_pad_token(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, token: str) -> None:
+    """Give a pad token to a tokenizer that has none, and tell the model, whose classifiers look for it."""
+    vocabulary = tokenizer.get_vocab()
+    if tokenizer.pad_token not in (None, token) or token not in vocabulary:
+        why = f"the tokenizer pads with {tokenizer.pad_token} already; leave it out"
+        if token not in vocabulary:
+            end = f", such as {tokenizer.eos_token}" * bool(tokenizer.eos_token)
+            why = f"it is not in the tokenizer's vocabulary of {len(vocabulary)}; give a token that is{end}"
+        raise InputError(f"The pad token {token} cannot be set: {why}.")
+    tokenizer.pad_token = token
+    model.config.pad_token_id = tokenizer.pad_token_id

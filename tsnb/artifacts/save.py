@@ -64,8 +64,8 @@ def save(traced: Traced, path: str | Path, tokenizer: PreTrainedTokenizerBase | 
     """Write a trace to a plain `.pt` file that `torch.jit.load` and C++ open too.
 
     The contract travels inside, and the tokenizer where one is given. Parent folders are made; the
-    file appears whole or not at all, and an older one is replaced only by a whole one. A save that is
-    killed may leave a hidden folder `.tsnb-…` beside it, which nobody needs.
+    file appears whole or not at all, and an older one is replaced only by one that is whole and on the disk.
+    A save that is killed leaves a hidden folder `.tsnb-…`, which the next save beside it takes away.
 
     Parameters
     ----------

@@ -19,13 +19,13 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_core.paths import jupyter_path
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.version import Version
 from tqdm.auto import tqdm
 
 from tsnb.artifacts.cpp.building import HOW_TO_INSTALL, tools
 from tsnb.artifacts.neuron import PACKAGES
 from tsnb.base.machine import MIB, memory_limit, usable_cores
 from tsnb.base.tables import CELL, wrapped
+from tsnb.base.versions import untried
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -162,26 +162,26 @@ def _python() -> Finding:
 
 
 def _packages() -> Finding:
-    """Compare what is installed with the pins of tsnb; a local part such as `+cpu` does not count."""
+    """Compare what is installed with the ranges of tsnb, and with what was tried."""
     requirements = map(Requirement, metadata.requires("tsnb") or ())
-    pins = {pin.name: pin for pin in requirements if pin.marker is None}  # no extras
+    ranges = {needed.name: needed for needed in requirements if needed.marker is None}  # no extras
     versions: dict[str, str] = {}
-    for name in pins:
+    for name in ranges:
         with suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
     off = [
-        pin
-        for name, pin in pins.items()
-        if name not in versions or not pin.specifier.contains(versions[name], prereleases=True)
+        needed
+        for name, needed in ranges.items()
+        if name not in versions or not needed.specifier.contains(versions[name], prereleases=True)
     ]
-    if not off:
-        first = f"torch {versions['torch']}, transformers {versions['transformers']}"
-        return "ok", f"{first} and {len(pins) - 2} more, each as pinned", ""
-    result = ", ".join(f"{pin.name} {versions.get(pin.name, 'not installed')}" for pin in off)
-    advice = f"What you see may differ from the course's text: python -m pip install {' '.join(map(str, off))}"
-    if Version(versions.get("transformers", "4")).major >= 5:  # noqa: PLR2004, where the flag ended
-        return "problem", result, f"transformers 5 ignores torchscript=True without a word. {advice}"
-    return "problem" if len(versions) < len(pins) else "warning", result, advice
+    if off:
+        result = ", ".join(f"{needed.name} {versions.get(needed.name, 'not installed')}" for needed in off)
+        needs = " ".join(f'"{needed}"' for needed in off)
+        advice = f"What you see may differ from the course's text: python -m pip install {needs}"
+        return "problem" if len(versions) < len(ranges) else "warning", result, advice
+    first = f"torch {versions['torch']}, transformers {versions['transformers']}"
+    beyond = " ".join(untried())
+    return "warning" if beyond else "ok", f"{first} and {len(ranges) - 2} more, each in its range", beyond
 
 
 def _widgets() -> Finding:

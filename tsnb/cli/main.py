@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import io
+import shlex
 import sys
 import warnings
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, get_args
 
 from tsnb.base.errors import TraceError, TsnbError
 from tsnb.base.machine import respect_quota
 from tsnb.inference.backends import BACKENDS
+from tsnb.lengths.texts import TextsWarning, read_texts
 from tsnb.models.load import CheckpointWarning, Head
 
 if TYPE_CHECKING:
@@ -44,9 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.command is not doctor:  # which compares torch's own number of threads with the cores
         respect_quota()
     try:
-        with warnings.catch_warnings():  # only of what checkpoint and model do not share, in plain words
+        with warnings.catch_warnings():  # only of checkpoints and files of texts, in plain words
             warnings.simplefilter("ignore")
-            warnings.simplefilter("always", CheckpointWarning)
+            for category in (CheckpointWarning, TextsWarning):
+                warnings.simplefilter("always", category)
             warnings.showwarning = lambda message, *_, **__: sys.stderr.writelines((f"{message}\n",))
             return int(options.command(options))
     except TsnbError as error:
@@ -66,12 +70,34 @@ def doctor(options: Options) -> int:
     return 0 if report.ok else FAILED
 
 
+def course(options: Options) -> int:
+    """Lay the course into a folder and open it in JupyterLab, which then asks the network for no news."""
+    from tsnb.cli.course import FIRST, lay_out
+
+    written, kept = lay_out(options.folder)
+    sys.stdout.write(f"The course is in {options.folder}; files written: {len(written)}.\n")
+    if kept:
+        sys.stdout.write(
+            f"Kept, as they were changed: {', '.join(kept)}. Rename one to have the course's own again.\n"
+        )
+    if not options.no_lab:
+        from jupyterlab.labapp import main as lab
+
+        quiet = "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"
+        lab([str(options.folder.expanduser() / FIRST), *quiet, *shlex.split(options.lab)])
+    return 0
+
+
 def run(options: Options) -> int:
     """Run notebooks and print a table of what they took."""
     from tsnb.cli import run as notebooks
+    from tsnb.cli.course import lay_out
 
-    paths = options.notebooks or [find_notebooks(Path.cwd())]
-    results = notebooks.run(paths, options.output, timeout=options.timeout)
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        paths = options.notebooks or [find_notebooks(Path.cwd()) or Path(folder)]
+        if paths == [Path(folder)]:
+            lay_out(folder)
+        results = notebooks.run(paths, options.output, timeout=options.timeout)
     sys.stdout.write(notebooks.table(results))
     return FAILED if any(result.error for result in results) else 0
 
@@ -81,11 +107,11 @@ def bench(options: Options) -> int:
     from tsnb.base.files import prepare_folder, write_text
     from tsnb.figures import benchmark_bars
     from tsnb.inference.benchmark import benchmark
-    from tsnb.lengths.texts import read_texts
     from tsnb.models.load import load
     from tsnb.tiny_bert import corpus
 
-    texts = read_texts(options.file) if options.file else corpus.texts(options.texts)
+    own = options.file and read_texts(options.file, options.column, encoding=options.encoding)
+    texts = own or corpus.texts(options.texts)
     folder = prepare_folder(options.output) if options.output else None
     model, tokenizer = load(options.model, head="encoder")
     report = benchmark(
@@ -121,6 +147,7 @@ def export(options: Options) -> int:
             batch_size=rows,
             verify=[(rows if batch is None else batch, length) for batch, length in options.verify],
             untie=options.untie,
+            pad_token=options.pad_token,
         )
     except TraceError as error:
         sys.stderr.write(f"{error} No file was written.\n")
@@ -156,26 +183,20 @@ def shape(text: str) -> tuple[int | None, int]:
     return int(batch) if batch else None, int(length)
 
 
-def find_notebooks(start: Path) -> Path:
-    """Return the nearest folder `notebooks` that holds some, from `start` upward.
+def find_notebooks(start: Path) -> Path | None:
+    """Return the nearest folder, from `start` upward, that is a laid-out course or is called `notebooks`."""
+    from tsnb.cli.course import MANIFEST
+    from tsnb.cli.run import notebooks_in
 
-    Failing that, the one beside the package, where it is a checkout.
-
-    Raises
-    ------
-    NotebookError
-        There is none.
-    """
-    from tsnb.cli.run import NotebookError, notebooks_in
-
-    beside = Path(__file__).resolve().parents[2]
-    for folder in (start, *start.parents, beside):
+    for folder in (start, *start.parents):
+        if (folder / MANIFEST).is_file():
+            return folder
         if notebooks_in(folder / "notebooks"):
             return folder / "notebooks"
-    raise NotebookError(f"{start} and the folders above have no notebooks. Name the notebooks to run.")
+    return None
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> argparse.ArgumentParser:  # noqa: PLR0915, an option a line
     about = "A course on TorchScript: check the machine, run the notebooks, export a model, measure."
     parser = argparse.ArgumentParser(prog="tsnb", description=about)
     parser.add_argument("--version", action="version", version=f"tsnb {version('tsnb')}")
@@ -189,8 +210,14 @@ def _parser() -> argparse.ArgumentParser:
     add = command(doctor, "check that this machine can run the course").add_argument
     add("--json", action="store_true", help="print JSON, for an issue")
 
+    add = command(course, "lay notebooks and solutions into a folder and open them in JupyterLab").add_argument
+    kept = "where to; it may hold other files, and what you changed there is kept"
+    add("folder", metavar="FOLDER", type=Path, help=kept)
+    add("--no-lab", action="store_true", help="do not open JupyterLab")
+    add("--lab", default="", metavar="OPTIONS", help="options for JupyterLab, as in --lab=--no-browser")
+
     add = command(run, "run notebooks in fresh kernels and say what they took").add_argument
-    which = "notebooks or folders of them (default: the nearest folder called notebooks)"
+    which = "notebooks or folders of them (default: the nearest course, or else the package's own)"
     add("notebooks", nargs="*", type=Path, help=which)
     add("--output", type=Path, metavar="DIR", help="a folder for HTML, one file a notebook, and summary.md")
     add("--timeout", type=int, default=120, metavar="S", help="seconds that a cell may take (default: 120)")
@@ -198,7 +225,9 @@ def _parser() -> argparse.ArgumentParser:
     add = command(bench, "compare ways to run a model on texts: padded, planned, and peers").add_argument
     add("model", nargs="?", default="bert-mini", help="an embedded model, a folder or a hub id")
     add("--texts", type=int, default=1000, metavar="N", help="how many texts to generate (default: 1000)")
-    add("--file", type=Path, metavar="FILE", help="texts of your own instead: a .txt, .csv or .jsonl file")
+    add("--file", type=Path, metavar="FILE", help="texts of your own instead: .txt, .csv, .tsv, .json or .jsonl")
+    add("--column", default="text", metavar="NAME", help="the file's column, or key, with the texts (default: text)")
+    add("--encoding", metavar="NAME", help="the file's, where it is neither UTF-8 nor Windows-1252")
     add("--rounds", type=int, default=5, metavar="N", help="how often each backend is timed (default: 5)")
     add("--batch-size", type=int, default=8, metavar="N", help="texts in a batch in their order (default: 8)")
     most = "tokens in a planned batch, padding included (default: 512)"
@@ -218,6 +247,8 @@ def _parser() -> argparse.ArgumentParser:
     shapes = "shapes at which trace and model must agree: a length such as 64, or rows and length as 2x64"
     add("--verify", type=shape, nargs="+", action="extend", default=[], help=shapes)
     add("--untie", action="store_true", help="have tied weights twice, as the torchscript flag does")
+    which = "the token to pad with, for a tokenizer without one, such as <|endoftext|>"
+    add("--pad-token", metavar="TOKEN", help=which)
 
     sub = command(progress, "show which exercises are solved, from the record on this machine")
     add, either = sub.add_argument, sub.add_mutually_exclusive_group().add_argument

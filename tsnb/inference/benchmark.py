@@ -22,7 +22,7 @@ from tsnb.lengths.batching import MAX_TOKENS, plan_dynamic
 from tsnb.lengths.lengths import Geometry, flops, token_lengths
 from tsnb.tracing.compare import TOLERANCE, no_warnings
 from tsnb.tracing.contract import versions
-from tsnb.tracing.inputs import dummy_inputs, max_positions, positive_int
+from tsnb.tracing.inputs import checked_texts, dummy_inputs, max_positions, positive_int
 from tsnb.tracing.outputs import agree, largest_difference
 from tsnb.tracing.trace import trace
 
@@ -187,7 +187,7 @@ class Benchmark:
 def benchmark(  # noqa: PLR0913, each is a thing that a reader may want to change
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    texts: Sequence[str],
+    texts: Iterable[str],
     *,
     backends: Iterable[str] = tuple(BACKENDS),
     rounds: int = 5,
@@ -208,7 +208,7 @@ def benchmark(  # noqa: PLR0913, each is a thing that a reader may want to chang
     tokenizer
         The one that belongs to it.
     texts
-        At least one.
+        At least one: a list, an iterator, a column such as `df["review"]`.
     backends
         `eager-padded`, `eager-longest`, `pipeline`, `trace-padded`, `runner`, `compiled`,
         `onnx-runtime` and `int8`, or some of them; those that cannot run here, or fail with this
@@ -248,7 +248,7 @@ def benchmark(  # noqa: PLR0913, each is a thing that a reader may want to chang
     import torch
     from tqdm.auto import tqdm
 
-    names, rounds = _known(backends), positive_int("rounds", rounds)
+    names, rounds, texts = _known(backends), positive_int("rounds", rounds), list(checked_texts(texts))
     batch_size, max_tokens = positive_int("batch_size", batch_size), positive_int("max_tokens", max_tokens)
     lengths = token_lengths(tokenizer, texts, progress=False)
     traced = _dynamic_trace(model, tokenizer, texts, lengths)

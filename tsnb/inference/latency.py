@@ -163,11 +163,14 @@ def _contract(model: nn.Module) -> Contract:
 def _check_memory(module: nn.Module, batch: int, length: int) -> None:
     """Refuse a shape whose widest layer's output, twice, takes over half of the memory there is.
 
-    A language model's head makes `batch × length × vocabulary` numbers, which can end a kernel.
+    A language model's head makes `batch × length × vocabulary` numbers, which can end a kernel. A layer makes as
+    many as its weight has rows, with a bias or without; an embedding's rows are what it chooses from.
     """
     if any(parameter.device.type != "cpu" for parameter in module.parameters()):
         return  # an accelerator that is full raises, and ends nothing
-    sizes = [len(parameter) for parameter in module.parameters() if parameter.ndim == 1]
+    parts = [(getattr(part, "original_name", type(part).__name__), part) for part in module.modules()]
+    layers = [part for name, part in parts if not name.endswith("Embedding")]
+    sizes = [len(weight) for part in layers for weight in part.parameters(recurse=False) if weight.ndim]
     needed = 2 * FLOAT_BYTES * batch * length * max(sizes, default=1) / MIB
     available = min(memory_limit(), psutil.virtual_memory().available / MIB)
     if needed > available / 2:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sized
+from collections.abc import Sized
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,10 @@ import numpy as np
 from tsnb.base.errors import InputError
 from tsnb.base.tables import as_text
 from tsnb.lengths.buckets import best_ends
-from tsnb.tracing.inputs import checked_text, is_positive_int, positive_int
+from tsnb.tracing.inputs import check_token_count, checked_text, checked_texts, is_positive_int, positive_int
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
     from torch import nn
@@ -141,7 +141,7 @@ def token_lengths(
     tokenizer
         The model's tokenizer; a fast one works through 1,000 texts at once.
     texts
-        Texts, or pairs of texts as tuples; an iterator works as well.
+        Texts, or pairs of texts as tuples: a list, an iterator, a column such as `df["review"]`.
     progress
         Whether a bar appears if it takes longer than 2 s.
 
@@ -153,7 +153,8 @@ def token_lengths(
     Raises
     ------
     InputError
-        A single text, no text at all, or something that is no text; its index is named.
+        A single text, a table instead of its column, no text at all, or something that is no text or
+        makes no tokens; its index is named.
 
     Examples
     --------
@@ -166,16 +167,15 @@ def token_lengths(
     """
     from tqdm.auto import tqdm
 
-    if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
-        raise InputError(
-            f"Expected a list of texts; got one {type(texts).__name__}. Put one text into a list: [text]."
-        )
+    texts = checked_texts(texts)
     total = len(texts) if isinstance(texts, Sized) else None
     numbered, lengths = enumerate(texts), list[int]()
     with tqdm(total=total, unit="text", delay=DELAY, disable=not progress) as bar:
         while batch := [checked_text(index, text) for index, text in islice(numbered, BATCH)]:
             rows = tokenizer(batch, truncation=False, padding=False, return_attention_mask=False, verbose=False)
-            lengths += map(len, rows["input_ids"])
+            for row in rows["input_ids"]:
+                check_token_count(len(lengths), len(row))
+                lengths.append(len(row))
             bar.update(len(batch))
     if not lengths:
         raise InputError("There are no texts to measure. Give at least one.")

@@ -5,19 +5,23 @@ What depends on the `torchscript` flag of transformers 4 is kept in this module 
 
 from __future__ import annotations
 
+import inspect
+import json
 import os
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tsnb import tiny_bert
 from tsnb.base.errors import ModelError, suggest
 from tsnb.models import hub
+from tsnb.models.checkpoint import WRAPPERS, fits, own_names, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import torch
     from torch import nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -34,6 +38,7 @@ EMBEDDED = "tiny-bert"
 MINI = "bert-mini"
 MINI_GEOMETRY = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
 SEED = 0
+MEDIA = ("pixel_values", "input_features", "input_values", "image", "visual_feats")  # arguments of forward
 
 
 class CheckpointWarning(UserWarning):
@@ -46,6 +51,14 @@ class NewWeightsWarning(CheckpointWarning):
 
 class UnusedWeightsWarning(CheckpointWarning):
     """Weights of the checkpoint for which the configuration leaves no place are left out."""
+
+
+class RenamedWeightsWarning(CheckpointWarning):
+    """Weights of the checkpoint went by other names than the model's, and were read by the model's."""
+
+
+class UnusedModulesWarning(CheckpointWarning):
+    """A folder of sentence-transformers holds modules that work on the model's outputs; they are left out."""
 
 
 def load(
@@ -68,6 +81,9 @@ def load(
     head
         What stands on the encoder. What the checkpoint lacks gets seeded random weights and a
         `NewWeightsWarning`; what it has and the configuration does not, an `UnusedWeightsWarning`.
+        Names that a wrapper has changed, as DataParallel or a LightningModule do, are read by the
+        model's own, with a `RenamedWeightsWarning`; the pooling of sentence-transformers is left
+        out, with an `UnusedModulesWarning`.
     torchscript
         Set the flag of transformers 4: unties the embeddings and returns tuples. That it took
         effect is checked.
@@ -83,8 +99,9 @@ def load(
     Raises
     ------
     ModelError
-        Unknown name or head, folder without weights or with code of its own, no way to the hub, a
-        head or a kind of attention that the model cannot have, or a flag that did nothing.
+        Unknown name or head, folder without weights or with code of its own, weights that do not
+        fit the configuration, a model of pictures or sound, no way to the hub, a head or a kind of
+        attention that the model cannot have, or a flag that did nothing.
 
     Examples
     --------
@@ -101,6 +118,13 @@ def load(
         raise ModelError(f"There is no attn_implementation called {attn_implementation}. {near}")
     options = {"torchscript": torchscript, "attn_implementation": attn_implementation}
     folder = _folder(EMBEDDED if name == MINI else name)
+    if (modules := folder / "modules.json").is_file():
+        names = [module["type"].rpartition(".")[2] for module in json.loads(modules.read_bytes())[1:]]
+        message = (
+            f"The folder {folder} is one of sentence-transformers: what comes after the model there "
+            f"({', '.join(names)}) is not part of what is loaded, nor of a file made from it. Apply it to the outputs."
+        )
+        warnings.warn(message, UnusedModulesWarning, stacklevel=2)
     trained = tiny_bert.FOLDER / head  # heads trained on the embedded model have weights of their own
     with quiet_transformers():
         if name == MINI:
@@ -131,13 +155,17 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        files = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
+        if tokenizer.vocab_files_names and not any((folder / file).is_file() for file in files):
+            raise FileNotFoundError(files)  # noqa: TRY301, transformers 5 makes up a tokenizer that knows no word
     except Exception as error:  # a missing file may end in an ImportError, a broken one in any
         _refuse_code(folder, error)
         raise ModelError(
             f"The folder {folder} holds no tokenizer that transformers can load. Save it there with "
             "tokenizer.save_pretrained(folder)."
         ) from error
+    return tokenizer
 
 
 def verify_flag(model: PreTrainedModel) -> None:
@@ -214,25 +242,52 @@ def _folder(name: object) -> Path:
 
 
 def _from_folder(folder: Path, head: str, options: dict[str, Any]) -> PreTrainedModel:
-    """Load a checkpoint; warn of weights that are drawn from `SEED`, and of those left out.
+    """Load a checkpoint; warn of what differs between it and the model, and of weights drawn from `SEED`.
 
     Another head's weights, and a part that this head does without, such as a pooler, are no loss.
     """
     config = _config(folder, **options)
+    with suppress(ImportError):  # where the kind of model needs another package, loading it says so
+        _check_text(folder, config)
     factory = _factory(config, head)
-    with seeded():
-        try:
-            model, report = factory.from_pretrained(
-                folder, config=config, local_files_only=True, output_loading_info=True
-            )
-        except Exception as error:  # each file format has errors of its own
+
+    common = {"config": config, "local_files_only": True, "output_loading_info": True}
+
+    def read(kind: Any, source: Path | None, **weights: Any) -> Any:
+        with _loading(folder):
+            return kind.from_pretrained(source, **common, **weights)
+
+    try:
+        model, report = read(factory, folder)
+        fitting = fits(model, report["missing_keys"]) and not any(map(WRAPPERS.search, report["unexpected_keys"]))
+    except ModelError:  # also of transformers 4 where only the head's names fit
+        fitting = False
+        with _loading(folder):
+            model = factory.from_config(config)
+    if not fitting:
+        with _loading(folder):
+            state = read_weights(folder)
+        names, own = own_names(folder, state, model), model.state_dict()
+        pairs = {name: (weight.shape, own[name].shape) for key, weight in state.items() if (name := names[key]) in own}
+        wrong = [
+            f"{name} is {[*has]}, and the model's {[*needs]}" for name, (has, needs) in pairs.items() if has != needs
+        ]
+        if wrong:
             raise ModelError(
-                f"The weights in {folder} cannot be loaded: {error}. Check that they are whole, and that "
-                "config.json belongs to them."
-            ) from error
-    tied = getattr(model.get_output_embeddings(), "weight", None)  # a copy of what was loaded
-    missing = sorted(report["missing_keys"])
-    new = [name for name in missing if model.get_parameter_or_buffer(name) is not tied]
+                f"The weights in {folder} cannot be loaded: size mismatch in {len(wrong)} of them; {wrong[0]}. Check "
+                "that config.json belongs to them."
+            )
+        model, report = read(type(model), None, state_dict={names[key]: weight for key, weight in state.items()})
+        if changed := [key for key in state if key != names[key]]:
+            longest = max(changed, key=lambda key: len(key) - len(names[key]))
+            message = (
+                f"The names of {len(changed)} weights in {folder} are not the model's own: {longest} was read as "
+                f"{names[longest]}, and the others likewise. The folder stays as it is."
+            )
+            warnings.warn(message, RenamedWeightsWarning, stacklevel=3)
+    missing = {name: model.get_parameter_or_buffer(name) for name in sorted(report["missing_keys"])}
+    loaded = [weight for name, weight in model.state_dict(keep_vars=True).items() if name not in missing]
+    new = [name for name, weight in missing.items() if not any(_is_copy(weight, other) for other in loaded)]
     if new:
         message = (
             f"The checkpoint lacks these weights, so they were drawn at random (seed {SEED}): "
@@ -252,6 +307,42 @@ def _from_folder(folder: Path, head: str, options: dict[str, Any]) -> PreTrained
     return model
 
 
+@contextmanager
+def _loading(folder: Path) -> Iterator[None]:
+    """Draw what is missing from `SEED`; say of which folder an error is, whose kind each file format chooses."""
+    try:
+        with seeded():
+            yield
+    except Exception as error:
+        raise ModelError(
+            f"The weights in {folder} cannot be loaded: {error}. Check that they are whole, and that "
+            "config.json belongs to them."
+        ) from error
+
+
+def _is_copy(weight: torch.Tensor, other: torch.Tensor) -> bool:
+    """True if two weights are tied, or one is the copy of the other that the flag makes."""
+    alike = weight.ndim > 1 and (weight.shape, weight.dtype) == (other.shape, other.dtype)
+    return weight is other or (alike and weight.equal(other))
+
+
+def _check_text(folder: Path, config: Any) -> None:
+    """Raise a ModelError where the model takes pictures, sound or something else than token ids."""
+    import transformers
+
+    saved = getattr(transformers, (config.architectures or [""])[0], None)
+    kind = saved or transformers.AutoModel._model_mapping.get(type(config), None)  # noqa: SLF001
+    kind = kind[0] if isinstance(kind, tuple) else kind
+    takes = inspect.signature(kind.forward).parameters if kind else {"input_ids": None}
+    other = [name for name in takes if name in MEDIA] or [[*takes][1]] * ("input_ids" not in takes)
+    if other:
+        raise ModelError(
+            f"The folder {folder} holds a model of type {config.model_type}, not a text model: its forward takes "
+            f"{other[0]}. Load it with transformers.{kind.__name__}.from_pretrained(folder), and give tsnb.trace "
+            "its tensors by name."
+        )
+
+
 def _config(folder: Path, **options: Any) -> Any:
     """Read a folder's configuration; code that it brings along is not run."""
     import transformers
@@ -262,7 +353,7 @@ def _config(folder: Path, **options: Any) -> Any:
         )
     except Exception as error:  # each kind of model checks its settings in its own way
         _refuse_code(folder, error)
-        reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")  # lists and advice follow
+        reason = str(error).strip().partition("\n")[0].partition(". ")[0].rstrip(".")  # lists and advice follow
         raise ModelError(
             f"The folder {folder} holds no config.json that transformers {transformers.__version__} can "
             f"read: {reason}. Expected what model.save_pretrained(folder) writes."
@@ -289,7 +380,8 @@ def _factory(config: Any, head: str) -> Any:
     }
     if head not in fitting:
         raise ModelError(
-            f"A {config.model_type} model cannot have the head {head}. It can have: {', '.join(fitting)}."
+            f"A {config.model_type} model cannot have the head {head}. It can have: {', '.join(fitting) or 'none'}."
+            + " Load it with transformers, and give tsnb.trace its tensors by name." * (not fitting)
         )
     return fitting[head]
 

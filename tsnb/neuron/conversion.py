@@ -15,7 +15,7 @@ from tsnb.neuron.targets import STAND_IN
 from tsnb.neuron.targets import target as find_target
 from tsnb.tracing.contract import resolve
 from tsnb.tracing.inputs import checked_tensors, in_forward_order
-from tsnb.tracing.outputs import flatten, relative_difference
+from tsnb.tracing.outputs import flatten, relative_difference, run
 from tsnb.tracing.trace import trace
 from tsnb.tracing.traced import Traced, checked_module, quiet_jit
 
@@ -107,7 +107,7 @@ def convert(
         ) from error
     if ready:
         with torch.no_grad():
-            part = relative_difference(flatten(model(**ordered)), outputs)
+            part = relative_difference(list(run(model, ordered).values()), outputs)
         check_difference(part, generation.tolerance if tolerance is None else tolerance)
     contract = replace(
         plain,
@@ -144,7 +144,7 @@ def _by_position(model: nn.Module, names: tuple[str, ...]) -> nn.Module:
             self.model = model
 
         def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            return tuple(flatten(self.model(**dict(zip(names, tensors, strict=True)))))
+            return tuple(run(self.model, dict(zip(names, tensors, strict=True))).values())
 
     return ByPosition().eval()
 

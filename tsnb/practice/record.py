@@ -105,6 +105,10 @@ class Record(HasTraits):  # type: ignore[misc]  # traitlets is not followed
 
     def _lines(self) -> list[str]:
         """Return the lines of the file; the last is empty unless it was torn off. Another's file raises."""
+        if str(self.path).startswith("~"):
+            raise OSError("there is no such home folder")
+        if self.path.exists() and not self.path.is_file():
+            raise OSError("it is no file")  # reading a pipe or a device may never end
         try:
             lines = self.path.read_bytes().decode(errors="surrogateescape").split("\n")
         except FileNotFoundError:
@@ -127,7 +131,11 @@ def record() -> Record:
     '.jsonl'
     """
     named = os.environ.get(VARIABLE)
-    return _record_in(Path(named).expanduser() if named else user_data_path("tsnb", appauthor=False) / FILE)
+    try:
+        path = Path(named).expanduser() if named else user_data_path("tsnb", appauthor=False) / FILE
+    except RuntimeError:  # somebody without a home, as in some containers
+        path = Path(named or f"~/{FILE}")
+    return _record_in(path)
 
 
 @cache

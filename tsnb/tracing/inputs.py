@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tsnb.base.errors import InputError, suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import torch
     from torch import nn
     from transformers import PreTrainedTokenizerBase
@@ -55,8 +54,9 @@ def dummy_inputs(
     Raises
     ------
     InputError
-        Empty text, a text longer than `max_length`, a length over the model's position limit,
-        padding needed and no pad token, or a model that takes nothing that the tokenizer makes.
+        Empty text, one that makes no tokens, a text longer than `max_length`, a length over the model's
+        position limit, padding needed and no pad token, or a model that takes nothing that the
+        tokenizer makes.
 
     Examples
     --------
@@ -80,6 +80,7 @@ def dummy_inputs(
     if limit is not None and max_length > limit:
         raise InputError(f"max_length={max_length} is over the model's position limit: it has embeddings for {limit}.")
     needed = len(tokenizer(*texts, verbose=False)["input_ids"])
+    check_token_count(None, needed)
     if needed > max_length:
         raise InputError(
             f"The text makes {needed} tokens, special tokens included, and max_length is {max_length}; "
@@ -88,7 +89,7 @@ def dummy_inputs(
     if needed < max_length and tokenizer.pad_token is None:
         raise InputError(
             f"The tokenizer has no pad token, and {needed} tokens must be padded to {max_length}. Set one "
-            f"(tokenizer.pad_token = tokenizer.eos_token), or ask for max_length={needed}."
+            f"(tokenizer.pad_token = tokenizer.eos_token; tsnb export: --pad-token), or ask for max_length={needed}."
         )
     padding = {"padding": "max_length", "max_length": max_length} if needed < max_length else {}
     rows = tokenizer(*texts, return_tensors="pt", **padding)
@@ -195,6 +196,44 @@ def positive_int(name: str, value: object) -> int:
     return int(value)  # type: ignore[call-overload, no-any-return]  # is_positive_int says so
 
 
+def checked_texts(texts: Iterable[Value]) -> Iterable[Value]:
+    """Return texts, or raise an InputError where they are one text, or a table instead of its column.
+
+    Columns of pandas, polars and `datasets`, arrays and iterators are taken, and none is looked into.
+
+    >>> checked_texts(["who was jim henson ?"])
+    ['who was jim henson ?']
+    """
+    table: Any = texts
+    columns = getattr(table, "column_names", getattr(table, "columns", None))
+    names: Any = [*table] if isinstance(table, Mapping) else columns
+    if names is not None:
+        cells = {name: next(iter(table[name]), None) for name in names if hasattr(table[name], "__iter__")}
+        column = ["text", *names, *(name for name, cell in cells.items() if isinstance(cell, str))][-1]
+        raise InputError(
+            f"Expected one column of texts; got a {type(table).__name__} of the columns {', '.join(map(str, names))}. "
+            f"Give one of them, such as df[{json.dumps(column, default=str, ensure_ascii=False)}]."
+        )
+    if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
+        raise InputError(
+            f"Expected a list of texts; got one {type(texts).__name__}. Put one text into a list: [text]."
+        )
+    return texts
+
+
+def check_token_count(index: int | None, count: int) -> None:
+    """Raise an InputError where a text makes no tokens; its index is named among several.
+
+    >>> check_token_count(0, 7)
+    """
+    if not count:
+        name = "The text" if index is None else f"Text {index}"
+        raise InputError(
+            f"{name} makes no tokens: the tokenizer adds none, and leaves out every character of it. "
+            "Leave the text out, or give at least one word."
+        )
+
+
 def checked_text(index: int | None, text: Any) -> Text:
     """Return a text or a pair of them, or raise an InputError that names its index among several.
 
@@ -204,7 +243,10 @@ def checked_text(index: int | None, text: Any) -> Text:
     name = "The text" if index is None else f"Text {index}"
     parts = text if isinstance(text, tuple) and len(text) == PAIR else (text,)
     if not all(isinstance(part, str) for part in parts):
-        raise InputError(f"{name} is a {type(text).__name__}; expected a text, or a pair of texts as a tuple.")
+        raise InputError(
+            f"{name} is a {type(text).__name__}; expected a text, or a pair of texts as a tuple. Take a row's "
+            "column, make it one with str(), or leave it out, as the dropna() of a pandas column does."
+        )
     if not all(map(is_unicode, parts)):
         raise InputError(
             f"{name} holds half of a surrogate pair, which is no character; "

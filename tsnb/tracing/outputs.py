@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
@@ -51,7 +52,8 @@ def run_whole(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> tuple[dic
     arguments = call_arguments(model)
     output = whole = model(**inputs, **arguments)
     if arguments.pop("use_cache", None) is False:
-        whole = model(**inputs, **arguments)
+        with suppress(Exception):  # some run without their cache only
+            whole = model(**inputs, **arguments)
     names = {name for name, _ in leaves(output)}
     beyond = [(name, leaf) for name, leaf in leaves(whole) if name not in names or not is_tensor(leaf)]
     return _named(output), {name or "a part of the output": type(leaf).__name__ for name, leaf in beyond}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -247,9 +248,15 @@ def _prepared(
         advice = elsewhere(module, example) or (
             "Run model(**inputs) to see at which line; check names, shapes, and that ids are within the vocabulary."
         )
+        if getattr(getattr(module, "config", None), "return_dict", True) is False:
+            advice = "Set model.config.return_dict = True, as its own parts may expect; a trace returns tuples anyway."
+        cannot = "itself cannot run these inputs"
+        with suppress(Exception):
+            module(**example)
+            cannot, advice = "runs these inputs with its cache only, and a trace has none", ""
+        said = f"{type(error).__name__}: {error}"
         raise TraceError(
-            f"The {type(model).__name__} itself cannot run these inputs; nothing was traced. It said: "
-            f"{type(error).__name__}: {error} {advice}"
+            f"The {type(model).__name__} {cannot}; nothing was traced. It said: {said} {advice}"
         ) from error
     if not outputs:
         raise TraceError(

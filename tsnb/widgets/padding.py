@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import traitlets
 from ipywidgets import HTML, Dropdown, IntSlider, Layout
 
@@ -14,7 +15,7 @@ from tsnb.base.errors import InputError
 from tsnb.base.tables import listed
 from tsnb.figures import padding_panels, svg
 from tsnb.lengths.batching import MAX_TOKENS, check_max_tokens
-from tsnb.lengths.lengths import checked, token_lengths
+from tsnb.lengths.lengths import checked, checked_max_length, token_lengths
 from tsnb.lengths.padding import default_length, padding_cost
 from tsnb.tracing.inputs import is_positive_int, positive_int
 from tsnb.widgets.base import LABELS, View, WholeNumber, figures, number_control, row
@@ -70,7 +71,7 @@ class PaddingCostView(View):
     Raises
     ------
     InputError
-        No lengths, `max_tokens` below the longest text, or a choice outside its range; also when a
+        No lengths, `max_tokens` below the longest text after the cut, or a choice outside its range; also when a
         trait is set.
 
     Examples
@@ -107,16 +108,16 @@ class PaddingCostView(View):
     ) -> None:
         self.lengths, self.geometry = checked(lengths), geometry
         longest = default_length(self.lengths)
-        max_length = longest if max_length is None else max_length
+        max_length = longest if max_length is None else checked_max_length(max_length)
+        first = max(LEAST, 1 << (int(self.lengths.max()) - 1).bit_length())
+        max_tokens = max(MAX_TOKENS, first) if max_tokens is None else positive_int("max_tokens", max_tokens)
+        check_max_tokens(np.minimum(self.lengths, max_length).tolist(), max_tokens)
+        most = max(longest, COMMON, max_length)  # where texts are longer than a batch, they stay cut to it
         self.top = {
-            "max_length": max(longest, COMMON, max_length if is_positive_int(max_length) else 0),
+            "max_length": most if max_tokens >= self.lengths.max() else max_tokens,
             "batch_size": MOST_ROWS,
             "buckets": MOST_BUCKETS,
         }
-        first = max(LEAST, 1 << (int(self.lengths.max()) - 1).bit_length())
-        if max_tokens is None:
-            max_tokens = max(MAX_TOKENS, first)
-        check_max_tokens(self.lengths.tolist(), positive_int("max_tokens", max_tokens))
         self.max_tokens_choices = sorted({int(max_tokens), *(first << power for power in range(POWERS))})
         self.max_length, self.batch_size, self.buckets = max_length, batch_size, buckets
         self.max_tokens = max_tokens

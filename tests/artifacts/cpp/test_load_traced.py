@@ -124,6 +124,21 @@ def test_a_file_without_a_contract_that_can_be_read(shell: Shell, tmp_path: Path
     assert done.stderr == "load_traced: foreign.pt holds no contract; tsnb.save writes one\n"
 
 
+def test_labels_in_the_contract_confuse_nothing(shell: Shell, tmp_path: Path) -> None:
+    labels = {"0": "dtypes", "1": '"input_names":', "2": "]}[{ é\n", "3": "output_names"}
+    contract = {
+        "id2label": labels,
+        "input_names": ["input"],
+        "output_names": ["logits"],
+        "dtypes": {"input": "float32"},
+    }
+    with quiet_jit() as jit:
+        text = {"tsnb_contract.json": json.dumps(contract, indent=2)}
+        jit.save(jit.trace(nn.Identity(), torch.ones(1, 2)), str(tmp_path / "labels.pt"), _extra_files=text)
+    printed = answer(shell("labels.pt", "input=3 -1"))
+    assert printed == {"logits": {"dtype": "float32", "shape": [1, 2], "values": [3, -1]}}
+
+
 def test_a_model_that_fails_says_why_without_its_traceback(shell: Shell, bert: Path) -> None:
     done = shell(bert, IDS[0].replace("14", "99999"), *IDS[1:])
     assert (done.returncode, done.stdout) == (1, "")

@@ -28,6 +28,13 @@ class Odd(nn.Module):
         return odd, (kinds, [x.sum(), x.mean()])
 
 
+class Long(nn.Module):
+    """Answer whole numbers as they come, and as other types hold them."""
+
+    def forward(self, input_ids: torch.Tensor) -> Any:
+        return input_ids, input_ids.to(torch.uint64), input_ids.to(torch.uint8), input_ids.double(), input_ids[:, :0]
+
+
 class Mean(nn.Module):
     def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
         return input_ids.float().mean(dim=1)
@@ -71,6 +78,14 @@ def test_dtypes_not_a_number_infinity_and_minus_zero_survive(loader: Path, tmp_p
     assert bool(first.isnan().any() and first.isposinf().any() and first.isneginf().any())
     assert bool(((first == 0) & first.signbit()).any())
     assert same(outputs, traced(**inputs))
+
+
+def test_whole_numbers_keep_their_last_bit_both_ways(loader: Path, tmp_path: Path) -> None:
+    ids = torch.tensor([[2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63), 10**17 + 1, -1, 0]])
+    traced = tsnb.trace(Long().eval(), {"input_ids": ids})
+    outputs = tsnb.cpp.run(loader, tsnb.save(traced, tmp_path / "long.pt"), {"input_ids": ids})
+    assert same(outputs, traced(input_ids=ids))
+    assert torch.equal(outputs["output_0"], ids)
 
 
 def test_more_ids_than_a_command_line_holds(loader: Path, mean: Path) -> None:

@@ -94,10 +94,11 @@ std::vector<torch::jit::IValue> in_order(const Contract& contract, const Ids& gi
   return ordered;
 }
 
-// Prints "name": {...} with so many digits that a reader gets back the very same numbers; only
-// whole numbers beyond 2^53, which a double cannot hold, are rounded.
+// Prints "name": {...} with so many digits that a reader gets back the very same numbers: whole
+// numbers as they are, because a double cannot hold those beyond 2^53.
 void print(const std::string& name, const torch::Tensor& output, bool all) {
-  const auto values = output.flatten().to(torch::kDouble);
+  const bool whole = c10::isIntegralType(output.scalar_type(), /*includeBool=*/true);
+  const auto values = output.flatten().to(whole ? torch::kLong : torch::kDouble);
   const int64_t count = all ? values.numel() : std::min<int64_t>(values.numel(), 5);
   std::cout << '"' << name << "\": {\"dtype\": \"" << c10::getDtypeNames(output.scalar_type()).first
             << "\", \"shape\": " << output.sizes() << ", \"values\": [";
@@ -105,8 +106,14 @@ void print(const std::string& name, const torch::Tensor& output, bool all) {
                           ? std::numeric_limits<float>::max_digits10
                           : std::numeric_limits<double>::max_digits10);
   for (int64_t i = 0; i < count; ++i) {
-    const double value = values.const_data_ptr<double>()[i];
     if (i > 0) std::cout << ", ";
+    if (whole) {
+      const int64_t value = values.const_data_ptr<int64_t>()[i];
+      if (output.scalar_type() == torch::kUInt64) std::cout << static_cast<uint64_t>(value);
+      else std::cout << value;
+      continue;
+    }
+    const double value = values.const_data_ptr<double>()[i];
     if (std::isfinite(value)) std::cout << value;
     else std::cout << (std::isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity");
   }

@@ -76,11 +76,9 @@ def run(program: str | Path, path: str | Path, inputs: Mapping[str, torch.Tensor
         ) from error
     if done.returncode:
         raise CppError(f"The C++ loader ended with exit code {done.returncode}. It said: {done.stderr.strip()}")
-    printed = json.loads(done.stdout, parse_int=float)  # an int has no -0
+    printed = json.loads(done.stdout, parse_int=lambda digits: -0.0 if digits == "-0" else int(digits))
     return {
-        name: torch.tensor(output["values"], dtype=getattr(torch, output["dtype"])).reshape(
-            [int(size) for size in output["shape"]]
-        )
+        name: torch.tensor(output["values"], dtype=getattr(torch, output["dtype"])).reshape(output["shape"])
         for name, output in printed.items()
     }
 
