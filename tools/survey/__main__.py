@@ -48,7 +48,8 @@ def ask(process: subprocess.Popen[str], name: str) -> str:
     """Give a process the name of a class and return its row, or nothing where the process has died."""
     try:
         print(name, file=process.stdin, flush=True)
-        return process.stdout.readline() if process.stdout else ""
+        lines = process.stdout or ()
+        return next((line for line in lines if line.startswith("[")), "")  # a library may print
     except BrokenPipeError:
         return ""
 
@@ -71,13 +72,15 @@ def judge_all(overlay: Path, processes: int, part: str) -> tuple[str, list[Row]]
             process = start(overlay)
             for name in chunk:
                 answer = ask(process, name)
-                died = Row(*wanted[name], transformers, UNMADE, reason="the process died")
+                if not answer:  # it died, of this class or of another program's memory: once more
+                    process = start(overlay)
+                    answer = ask(process, name)
+                died = Row(*wanted[name], transformers, UNMADE, reason="the process died twice")
                 rows[name] = Row(*json.loads(answer)) if answer else died
                 file.write(json.dumps(rows[name], ensure_ascii=False) + "\n")
                 file.flush()
                 bar.update()
-                if not answer:
-                    process = start(overlay)
+                process = process if answer else start(overlay)
             process.communicate()
 
     with (
