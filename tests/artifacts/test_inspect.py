@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 import tsnb
-from tsnb.artifacts.archive import MEMBER, append_digest
+from tests.artifacts.test_save import plain_save
+from tsnb.artifacts.archive import MEMBER
 from tsnb.tracing.traced import quiet_jit
 
 if TYPE_CHECKING:
@@ -53,9 +54,7 @@ def bert(traced: Traces, load: Callable[..., Any], tmp_path: Path) -> tsnb.Artif
 
 def inspected(module: Any, path: Path) -> tsnb.Artifact:
     """Save a module as somebody without tsnb would, and inspect it."""
-    with quiet_jit() as jit:
-        jit.save(module, str(path))
-    return tsnb.inspect(path)
+    return tsnb.inspect(plain_save(module, path))
 
 
 def bare(path: Path, pickled: bytes) -> tsnb.Artifact:
@@ -181,7 +180,7 @@ def test_no_pickle_makes_it_fail_or_last(tmp_path: Path) -> None:
 
 
 def test_damaged_pickles_never_raise(bert: tsnb.Artifact, tmp_path: Path) -> None:
-    whole = bert.archive.read("data.pkl")
+    whole = bert.read_bytes("data.pkl")
     for place in range(0, len(whole), 97):
         changed = bytearray(whole)
         changed[place] ^= 0xFF
@@ -211,14 +210,10 @@ def test_the_state_of_the_digest(linear: Path, tail: bytes, digest: str, words: 
     assert words in str(artifact)
 
 
-def test_a_contract_that_cannot_be_read(tmp_path: Path) -> None:
-    path = tmp_path / "linear.pt"
-    traced = tsnb.trace(nn.Linear(2, 3).eval(), {"input": torch.zeros(1, 2)})
-    with quiet_jit() as jit:
-        jit.save(traced.module, str(path), _extra_files={MEMBER: "{"})
-    append_digest(path)
-    assert tsnb.inspect(path).contract is None
-    assert "contract: there is one, and it cannot be read" in str(tsnb.inspect(path))
+def test_a_contract_that_cannot_be_read(linear: Path) -> None:
+    artifact = tsnb.inspect(plain_save(tsnb.load_traced(linear).module, linear, {MEMBER: "{"}))
+    assert artifact.contract is None
+    assert "contract: there is one, and it cannot be read" in str(artifact)
 
 
 @pytest.mark.parametrize("member", ["data.pkl", "constants.pkl", "extra/tsnb_contract.json"])
@@ -227,7 +222,7 @@ def test_a_file_with_a_damaged_member_is_shown_as_far_as_it_can_be_read(
 ) -> None:
     path = tsnb.save(traced(), tmp_path / "x.pt")
     whole = tsnb.inspect(path)
-    content = whole.archive.read(member)
+    content = whole.read_bytes(member)
     data = bytearray(path.read_bytes())
     data[data.index(content) + len(content) // 2] ^= 16
     path.write_bytes(data)

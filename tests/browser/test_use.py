@@ -11,10 +11,9 @@ from playwright.sync_api import expect
 
 import tsnb
 from tests.browser.lab import views
-from tsnb.lengths.lengths import Geometry
 from tsnb.practice.exercises import questions
 from tsnb.tiny_bert import corpus
-from tsnb.widgets.max_length import MaxLengthState
+from tsnb.widgets.max_length import MaxLengthChooser
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,15 +32,15 @@ def figure(view: Locator, label: str) -> Locator:
 
 
 @pytest.fixture
-def state(load: Callable[..., Any]) -> MaxLengthState:
+def expected(load: Callable[..., Any]) -> MaxLengthChooser:
     """What the chooser of notebook 02 must say, computed here."""
     model, tokenizer = load()
     lengths = tsnb.token_lengths(tokenizer, corpus.texts(1000))
-    return MaxLengthState(lengths, limit=512, geometry=Geometry.of(model))
+    return MaxLengthChooser(lengths, model=model, batch_size=1)
 
 
 @views("length-chooser")
-def test_the_slider_moves_with_the_keyboard(book: Notebook, name: str, state: MaxLengthState) -> None:
+def test_the_slider_moves_with_the_keyboard(book: Notebook, name: str, expected: MaxLengthChooser) -> None:
     view = book.view(name)
     for label, size in (("buckets", "1"), ("batch size", "8")):
         view.get_by_role("spinbutton", name=label).fill(size)
@@ -50,8 +49,8 @@ def test_the_slider_moves_with_the_keyboard(book: Notebook, name: str, state: Ma
     slider.press("Home")
     for _ in range(74):
         slider.press("ArrowRight")
-    state.value = 75
-    for label, text in state.figures()[:5]:
+    expected.value = 75
+    for label, text in expected.figures()[:5]:
         expect(figure(view, label)).to_have_text(text)
     expect(figure(view, "latency at max length")).to_contain_text("ms a batch")
     assert book.ask("inKernel", "chooser.value") == "75"
@@ -191,7 +190,7 @@ def test_the_controls_of_the_padding_view(book: Notebook, name: str) -> None:
     expect(figure(view, "2 buckets, batches of 16")).to_be_visible()
     view.get_by_role("combobox", name="Runner's max tokens").press("ArrowDown")
     expect(figure(view, "Runner: sorted by length, up to 1,024 tokens a batch")).to_be_visible()
-    assert book.ask("inKernel", "len(padding_view.edges)") == "2"
+    assert book.ask("inKernel", "len(padding_view.report.edges)") == "2"
 
 
 @views("planner")

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
+from tsnb.base.versions import has_flag
 from tsnb.models.load import quiet_transformers
 from tsnb.tiny_bert import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import torch
 
 QUESTION, ANSWER = "Who was Jim Henson ?", "Jim [MASK] was a puppeteer"
 
@@ -30,10 +30,16 @@ def inputs(tokenizer: Any) -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def masked_lm() -> Callable[..., Any]:
-    """Load the masked-language model with plain transformers, quietly."""
+    """Load the masked-language model with plain transformers, quietly; without the flag, by hand."""
 
-    def load(**options: Any) -> Any:
+    def load(*, torchscript: bool = False, **options: Any) -> Any:
+        if torchscript:
+            options |= {"torchscript": True} if has_flag() else {"return_dict": False}
         with quiet_transformers():
-            return AutoModelForMaskedLM.from_pretrained(FOLDER, **options).eval()
+            model = AutoModelForMaskedLM.from_pretrained(FOLDER, **options).eval()
+        if torchscript and not has_flag():
+            decoder = model.get_output_embeddings()
+            decoder.weight = torch.nn.Parameter(decoder.weight.detach().clone())
+        return model
 
     return load

@@ -84,8 +84,9 @@ def test_the_flag_leaves_the_bias_shared(masked_lm: Load) -> None:
 
 
 @pytest.mark.claim("flag-message-is-misleading")
+@pytest.mark.line(4)
 def test_the_weight_called_newly_initialized_is_an_exact_copy(masked_lm: Load) -> None:
-    model, info = masked_lm(torchscript=True), None
+    model = masked_lm(torchscript=True)
     _, info = type(model).from_pretrained(tsnb.tiny_bert.FOLDER, torchscript=True, output_loading_info=True)
     assert info["missing_keys"] == ["cls.predictions.decoder.weight"]
     assert torch.equal(*_ends(model))
@@ -163,6 +164,7 @@ def test_untie_takes_weights_apart_and_tracing_raises_as_before(masked_lm: Load,
 
 
 @pytest.mark.claim("untied-training-is-lost-on-reload")
+@pytest.mark.line(4)
 @pytest.mark.parametrize("torchscript", [False, True])
 def test_what_the_decoder_learnt_is_lost_on_reload(
     masked_lm: Load,
@@ -184,3 +186,18 @@ def test_what_the_decoder_learnt_is_lost_on_reload(
     assert torch.equal(_ends(reloaded)[1], embedding)
     assert not torch.equal(_ends(reloaded)[1], decoder)
     assert (reloaded(**inputs)[0] - model.eval()(**inputs)[0]).abs().max() > 1e-2
+
+
+@pytest.mark.claim("untied-training-is-kept-on-5")
+@pytest.mark.line(5)
+def test_5_keeps_two_weights_that_differ_and_says_so(
+    masked_lm: Load, inputs: Inputs, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = masked_lm(torchscript=True)
+    _step(model, inputs)
+    model.save_pretrained(tmp_path)
+    with _all_that_is_said(caplog) as said:
+        reloaded = type(model).from_pretrained(tmp_path).eval()
+    assert "so we will NOT tie them" in str(said)
+    assert torch.equal(reloaded(**inputs)[0], model.eval()(**inputs)[0])
+    assert not torch.equal(*_ends(reloaded))

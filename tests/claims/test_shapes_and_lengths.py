@@ -20,6 +20,7 @@ from tests.tracing.architectures import ARCHITECTURES, make
 from tsnb.lengths.texts import TextsWarning
 from tsnb.tiny_bert import corpus
 from tsnb.tracing import traps
+from tsnb.tracing.outputs import traceable
 from tsnb.widgets import MaxLengthChooser
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def test_funnel_is_right_at_the_traced_length_and_wrong_at_longer_ones() -> None
     assert found[1, 16] <= 1e-4
     assert found[3, 16] <= 1e-4
     assert found[2, 24] > 1e-2
-    assert found[2, 32] > 1e-2
+    assert found.get((2, 32), 1.0) > 1e-2, "or it raises, as on transformers 5"
 
 
 @pytest.mark.claim("longformer-is-silently-wrong")
@@ -168,9 +169,8 @@ def test_the_architectures_that_the_text_names_run_other_shapes(name: str) -> No
         mask[0, length // 2 :] = 0
         return {key: mask if key == "attention_mask" else ids for key in names}
 
-    model.config.return_dict = False
     with torch.no_grad():
-        traced = torch.jit.trace(model, example_kwarg_inputs=inputs(2, 16), check_trace=False)
+        traced = torch.jit.trace(traceable(model), example_kwarg_inputs=inputs(2, 16), check_trace=False)
         for shape in ((1, 16), (3, 16), (2, 5), (2, 40)):
             found, expected = traced(**inputs(*shape)), model(**inputs(*shape))
             assert (_first(found) - _first(expected)).abs().max() <= 1e-4, shape
@@ -216,6 +216,6 @@ def test_an_export_gets_to_a_max_length_by_the_call_that_the_notebook_shows(  # 
     model, tokenizer = load()
     lengths = tsnb.token_lengths(tokenizer, texts)
     chooser = MaxLengthChooser(lengths, model=model, batch_size=8)
-    assert dict(chooser.state.figures())["texts that fit"] == "100 of 100 (100.0%)"
+    assert dict(chooser.figures())["texts that fit"] == "100 of 100 (100.0%)"
     inputs = tsnb.dummy_inputs(tokenizer, model, min(texts, key=len), max_length=chooser.value)
     assert inputs["input_ids"].shape == (1, chooser.value)

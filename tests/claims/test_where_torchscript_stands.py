@@ -6,31 +6,18 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from transformers import BertConfig, BertForMaskedLM
+
+import tsnb
+from tsnb.tiny_bert import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-FIVE = Path(__file__).parents[2] / ".venv/transformers5"
-
-
-def _on_five(program: str) -> str:
-    """Run a program under transformers 5 and return what it prints."""
-    assert FIVE.is_dir(), "make .venv/transformers5.done installs transformers 5 for the tests"
-    program = f"import torch, transformers\nassert transformers.__version__[0] == '5'\n{program}"
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program],
-        env={**os.environ, "PYTHONPATH": str(FIVE)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.strip()
-
+    from pathlib import Path
 
 WAY = """
 import torch
@@ -87,56 +74,37 @@ def test_on_python_3_14_each_warns_that_it_may_break(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.claim("config-flag-ignored-in-5")
+@pytest.mark.line(5)
 def test_the_flag_of_a_configuration_does_nothing_in_transformers_5() -> None:
-    printed = _on_five(
-        """
-from transformers import BertConfig, BertForMaskedLM
-config = BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
-                    intermediate_size=8, torchscript=True)
-model = BertForMaskedLM(config).eval()
-ends = model.get_input_embeddings(), model.get_output_embeddings()
-ids = torch.ones(1, 4, dtype=torch.long)
-print(ends[0].weight.data_ptr() == ends[1].weight.data_ptr(), isinstance(model(ids), dict))
-try:
-    torch.jit.trace(model, ids)
-except RuntimeError as error:
-    print("dict" in str(error))
-"""
-    )
-    assert printed.split() == ["True", "True", "True"]
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    model = BertForMaskedLM(BertConfig(vocab_size=9, **sizes, torchscript=True)).eval()
+    ids = torch.ones(1, 4, dtype=torch.long)
+    assert model.get_input_embeddings().weight.data_ptr() == model.get_output_embeddings().weight.data_ptr()
+    assert isinstance(model(ids), dict)
+    with pytest.raises(RuntimeError, match="dict"):
+        torch.jit.trace(model, ids)
 
 
 @pytest.mark.claim("from-pretrained-flag-raises-in-5")
+@pytest.mark.line(5)
 def test_from_pretrained_does_not_know_the_flag_in_transformers_5() -> None:
-    printed = _on_five(
-        """
-from transformers import BertForMaskedLM
-from tsnb.tiny_bert import FOLDER
-try:
-    BertForMaskedLM.from_pretrained(FOLDER, torchscript=True)
-except TypeError as error:
-    print("torchscript" in str(error))
-"""
-    )
-    assert printed == "True"
+    with pytest.raises(TypeError, match="torchscript"):
+        BertForMaskedLM.from_pretrained(FOLDER, torchscript=True)
+
+
+@pytest.mark.claim("load-works-on-both")
+@pytest.mark.filterwarnings("ignore::tsnb.base.versions.FlagWarning")
+def test_load_takes_weights_apart_and_returns_tuples_on_both_lines(inputs: dict[str, torch.Tensor]) -> None:
+    model, _ = tsnb.load("tiny-bert", torchscript=True)
+    assert model.get_input_embeddings().weight.data_ptr() != model.get_output_embeddings().weight.data_ptr()
+    assert type(model(**inputs)) is tuple
 
 
 @pytest.mark.claim("trace-works-on-5")
-def test_tsnb_traces_on_transformers_5_and_refuses_the_flag() -> None:
-    printed = _on_five(
-        """
-import tsnb
-model, tokenizer = tsnb.load("tiny-bert")
-inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16)
-with torch.no_grad():
-    print(torch.equal(tsnb.trace(model, inputs)(**inputs)["logits"], model(**inputs)["logits"]))
-try:
-    tsnb.load("tiny-bert", torchscript=True)
-except tsnb.ModelError as error:
-    print("torchscript=True did nothing" in str(error))
-"""
-    )
-    assert printed.split() == ["True", "True"]
+def test_tsnb_traces_on_both_lines_without_the_flag(inputs: dict[str, torch.Tensor]) -> None:
+    model, _ = tsnb.load("tiny-bert")
+    with torch.no_grad():
+        assert torch.equal(tsnb.trace(model, inputs)(**inputs)["logits"], model(**inputs)["logits"])
 
 
 @pytest.mark.claim("torch-export-works")

@@ -34,6 +34,7 @@ def test_this_machine_is_ready(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(results) == list(CHECKS)
     assert results["Python"].startswith(platform.python_version())
     assert f"torch {torch.__version__}" in results["packages"]
+    assert results["transformers"].startswith(f"transformers {metadata.version('transformers')} has ")
     assert "757,999 parameters" in results["embedded model"]
     assert all(name in results["widgets"] for name in checkup.FRONT_ENDS)
     out, err = capsys.readouterr()

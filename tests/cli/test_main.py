@@ -169,7 +169,7 @@ def test_bench_prints_a_table_and_writes_csv_and_a_figure(tmp_path: Path, capsys
         (("--batch-size", "0"), "batch_size must be a whole number"),
         (("--file", "nowhere.txt"), "nowhere.txt"),
         (
-            ("--file", str(Path(__file__).parents[1] / "transformers5.txt"), "--encoding", "ansi2"),
+            ("--file", str(Path(__file__).parents[2] / "constraints.txt"), "--encoding", "ansi2"),
             "encoding called ansi2",
         ),
     ],

@@ -234,20 +234,22 @@ def test_a_text_over_the_limit_is_cut_only_when_asked(runners: Runners) -> None:
     assert len(result["logits"]) == 512
 
 
-@pytest.mark.parametrize(
-    ("trace", "message"), [([], "got no trace"), ("model.pt", "tsnb.trace or tsnb.load_traced returns; got str")]
-)
-def test_what_is_no_trace(load: Callable[..., Any], trace: Any, message: str) -> None:
-    assert message in unbuilt(trace, load()[1])
-
-
-def test_too_little_is_known_of_a_trace_or_what_is_no_tokenizer_or_no_number(
+def test_what_is_no_trace_or_tells_too_little_or_is_no_tokenizer_or_no_number(
     load: Callable[..., Any], traced: Traces
 ) -> None:
+    model, tokenizer = load()
     unknown = replace(traced(), contract=replace(traced().contract, known=False))
-    assert "needs a trace with a known contract" in unbuilt(unknown, load()[1])
+    inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16)
+    refusals = {
+        "got no trace": [],
+        "tsnb.trace or tsnb.load_traced returns; got str": "model.pt",
+        "needs a trace with a known contract": unknown,
+        "takes no attention_mask": tsnb.trace(model, {"input_ids": inputs["input_ids"]}),
+    }
+    for message, trace in refusals.items():
+        assert message in unbuilt(trace, tokenizer)
     assert "takes the model's tokenizer" in unbuilt(traced(), None)
-    assert "max_tokens must be a whole number" in unbuilt(traced(), load()[1], max_tokens=2.5)
+    assert "max_tokens must be a whole number" in unbuilt(traced(), tokenizer, max_tokens=2.5)
 
 
 def test_a_tokenizer_that_makes_other_inputs_or_cannot_pad(traced: Traces) -> None:
@@ -257,13 +259,6 @@ def test_a_tokenizer_that_makes_other_inputs_or_cannot_pad(traced: Traces) -> No
     tokenizer.model_input_names = ["input_ids", "attention_mask"]
     message = unbuilt(traced(), tokenizer)
     assert "takes token_type_ids, which this tokenizer does not make" in message
-
-
-def test_a_trace_without_the_mask_that_the_tokenizer_makes(load: Callable[..., Any]) -> None:
-    model, tokenizer = load()
-    inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16)
-    traced = tsnb.trace(model, {"input_ids": inputs["input_ids"]})
-    assert "takes no attention_mask" in unbuilt(traced, tokenizer)
 
 
 def test_a_model_that_reads_padding_for_all_its_mask(load: Callable[..., Any]) -> None:

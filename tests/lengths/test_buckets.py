@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tsnb.lengths.buckets import best_ends
-from tsnb.lengths.lengths import Geometry, flops, plan_buckets
+from tsnb.lengths.lengths import Geometry, best_ends, flops, plan_buckets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -32,17 +32,6 @@ NEW = {
     "question-answering": "qa_outputs.bias, qa_outputs.weight",
 }
 TRAINED = ("masked-lm", *tsnb.neuron.SUITED)
-FLAG_UNDER_5 = """
-import transformers, tsnb
-print(transformers.__version__)
-for name in ("tiny-bert", "bert-mini"):
-    model, tokenizer = tsnb.load(name)
-    print(tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model)).contract.output_names)
-    try:
-        tsnb.load(name, torchscript=True)
-    except tsnb.ModelError as error:
-        print(error)
-"""
 BERT = {"model_type": "bert"}
 FOLDERS_UNDER_5 = """
 import sys, transformers, tsnb, warnings
@@ -369,14 +358,6 @@ def test_a_head_that_the_model_cannot_have(tmp_path: Path) -> None:
     GPT2LMHeadModel(config).save_pretrained(tmp_path)
     message = refused("A gpt2 model cannot have the head masked-lm", tmp_path, head="masked-lm")
     assert message.endswith("encoder, sequence-classification, token-classification, question-answering.")
-
-
-def test_transformers_5_ignores_the_flag_and_we_do_not(python: Callable[..., str], transformers5: Path) -> None:
-    lines = python(FLAG_UNDER_5, PYTHONPATH=transformers5).splitlines()
-    assert lines[0] == "5.24.0"
-    assert lines[1] == lines[3] == "('logits',)"
-    for line in (lines[2], lines[4]):
-        assert line.startswith("torchscript=True did nothing: transformers 5.")
 
 
 def test_folders_are_read_alike_under_transformers_5(

@@ -57,6 +57,7 @@ def test_untie_does_to_bert_what_the_flag_does_and_changes_no_output(load: Calla
         assert torch.equal(model(**inputs).logits, load()[0](**inputs).logits)
 
 
+@pytest.mark.line(4)
 def test_untie_does_to_a_translator_what_the_flag_does() -> None:
     model, ids = translator(), torch.tensor([[3, 4, 5]])
     ends = [(second.rpartition(".")[0].rpartition(".")[2], tied) for _, second, tied in pairs(model)]

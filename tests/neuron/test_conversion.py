@@ -12,7 +12,7 @@ from torch import nn
 
 import tsnb
 from tests.neuron.stand_ins import THIRD, TRACING, WORKING, environment, install
-from tsnb.neuron.targets import STAND_IN, target
+from tsnb.neuron.targets import STAND_IN, find_target
 from tsnb.tracing.outputs import relative_difference
 from tsnb.tracing.traced import quiet_jit
 
@@ -231,7 +231,7 @@ def test_small_berts_in_bfloat16_stay_within_what_is_to_be_expected_of_inf1(load
         with torch.no_grad():
             logits = rounded.to(torch.bfloat16)(**inputs).logits.float()
             part = relative_difference([model(**inputs).logits], [logits])
-        assert 0 < part <= 0.02 < target("inf1").tolerance
+        assert 0 < part <= 0.02 < find_target("inf1").tolerance
 
 
 # The stand-in for a compiled graph: one shape, on the CPU

@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from tsnb.neuron.operators import inf1_list, operators_of
+from tsnb.neuron.operators import operators_of
+from tsnb.neuron.targets import data
 from tsnb.tracing.traced import quiet_jit
 
 
 def test_the_list_is_the_one_of_its_source_and_no_operator_stands_in_two_tables() -> None:
-    known = inf1_list()
+    known = data("inf1_operators")
     full = [f"{prefix}::{name}" for prefix, names in known["supported"].items() for name in names]
     assert (len(full), len(known["limited"])) == (161 + 9, 7)
     names = [*full, *known["limited"], *known["removed"], *known["cpu-only"]]

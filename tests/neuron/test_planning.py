@@ -13,7 +13,7 @@ import tsnb
 from tsnb.lengths.lengths import length_report, token_lengths
 from tsnb.neuron import plan
 from tsnb.neuron.detection import detect_one
-from tsnb.neuron.targets import facts, target
+from tsnb.neuron.targets import facts, find_target
 from tsnb.tiny_bert import corpus
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def test_by_default_it_is_the_embedded_model_for_inf1(load: Callable[..., Any]) 
     traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=32))
     assert (plain.task, plain.max_length, len(plain.edges)) == ("question-answering", 32, 4)
     assert plain.report == tsnb.neuron.preflight(traced, "inf1", model, "question-answering")
-    assert plain.detection == detect_one(target("inf1"))
+    assert plain.detection == detect_one(find_target("inf1"))
 
 
 def test_every_embedded_model_and_task_has_a_plan_without_a_warning() -> None:

@@ -64,7 +64,7 @@ def test_it_shows_as_a_table() -> None:
 
 def test_a_shape_that_was_not_tried_is_blank_and_the_limit_is_noted_where_it_matters() -> None:
     part = ShapeMap({(1, 8): SAME, (2, 16): SAME}, CONTRACT)
-    assert part.rows()[1:] == [["1", "✓", " "], ["2", " ", "[✓]"]]
+    assert part.table()[1:] == [["1", "✓", " "], ["2", " ", "[✓]"]]
     for cells, limit in ((CELLS, None), (CELLS, 99), ({(1, 8): OVER}, 64), ({(1, 99): WRONG}, 64)):
         assert "embeddings for" not in str(ShapeMap(cells, replace(CONTRACT, max_positions=limit)))
 

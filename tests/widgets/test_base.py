@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ipywidgets import HTML, IntSlider
-from traitlets import HasTraits, Int
 
 from tsnb.widgets import base
 from tsnb.widgets.event_loop import Steps
@@ -15,18 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     import pytest
+    from ipywidgets import Widget
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
-class Count(HasTraits):  # type: ignore[misc]  # traitlets is not followed
-    """The least state that works in steps: it counts to a number."""
+class Count(base.View):
+    """The least view that works in steps: it counts to a number."""
 
-    count = Int(3)
-
-    def __init__(self, most: int = 3) -> None:
-        super().__init__()
-        self.steps = Steps(failed=print)
+    def __init__(self, *children: Widget, most: int = 3) -> None:
+        self.count, self.steps = 3, Steps(failed=print)
+        super().__init__(*children)
         self.steps.start(self._up(most))
 
     def _up(self, most: int) -> Generator[None, None, None]:
@@ -34,12 +32,12 @@ class Count(HasTraits):  # type: ignore[misc]  # traitlets is not followed
             self.count += 1
             yield
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return f"count: {self.count}"
 
 
 def test_a_view_brings_its_html_parts_and_its_text() -> None:
-    view = base.View(Count(), base.row(IntSlider()), HTML("<svg></svg>"), HTML("<p>three</p>"))
+    view = Count(base.row(IntSlider()), HTML("<svg></svg>"), HTML("<p>three</p>"))
     bundle = view._repr_mimebundle_()
     assert bundle[WIDGET]["model_id"] == view.model_id
     assert bundle["text/html"] == "<svg></svg>\n<p>three</p>"
@@ -52,11 +50,11 @@ def test_what_is_kept_of_a_view_has_the_steps_that_fit_and_closed_it_takes_none(
     """Cells of "Run All" follow each other, and the kernel's loop stands still meanwhile."""
 
     async def cell(most: int) -> int:
-        view = base.View(Count(most))
+        view = Count(most=most)
         shown = int(view._repr_mimebundle_()["text/plain"].split()[1])
         view.close()
         await asyncio.sleep(0.02)
-        assert (view.comm, view.state.count) == (None, shown)
+        assert (view.comm, view.count) == (None, shown)
         return shown
 
     assert asyncio.run(cell(100)) == 100

@@ -1,4 +1,4 @@
-"""The max-length chooser: its state, its controls, and what it measures."""
+"""The max-length chooser: its choices, its controls, and what it measures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tsnb.base.errors import InputError
 from tsnb.inference.latency import Latency
 from tsnb.lengths.lengths import length_report, plan_buckets
 from tsnb.widgets import max_length
-from tsnb.widgets.max_length import MaxLengthChooser, MaxLengthState
+from tsnb.widgets.max_length import MaxLengthChooser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -30,7 +30,7 @@ class Meter:
         self.shapes: list[Shape] = []
         self.error: Exception | None = None
 
-    def __call__(self, shape: Shape) -> Generator[None, None, Latency]:
+    def __call__(self, shape: Shape, **_: object) -> Generator[None, None, Latency]:
         self.shapes.append(shape)
         yield
         if self.error:
@@ -40,54 +40,51 @@ class Meter:
 
 
 @pytest.fixture
-def meter() -> Meter:
-    return Meter()
+def meter(monkeypatch: pytest.MonkeyPatch) -> Meter:
+    meter = Meter()
+    monkeypatch.setattr(max_length, "latency_steps", meter)
+    return meter
 
 
 @pytest.fixture
-def state(meter: Meter) -> MaxLengthState:
-    return MaxLengthState(LENGTHS, limit=128, measure=meter)
+def chooser(meter: Meter) -> MaxLengthChooser:  # noqa: ARG001, it measures
+    return MaxLengthChooser(LENGTHS, limit=128, model=torch.nn.Identity())
 
 
-@pytest.fixture
-def chooser() -> MaxLengthChooser:
-    return MaxLengthChooser(LENGTHS, limit=128)
+def latency(chooser: MaxLengthChooser) -> str:
+    return dict(chooser.figures())["latency at max length"]
 
 
-def latency(state: MaxLengthState) -> str:
-    return dict(state.figures())["latency at max length"]
-
-
-# The state
+# What is chosen
 
 
 def test_the_default_is_the_95th_percentile_rounded_up_to_a_multiple_of_8_within_the_limit() -> None:
-    assert MaxLengthState(LENGTHS, limit=512).value == 96
-    assert MaxLengthState([9] * 20).value == 9
+    assert MaxLengthChooser(LENGTHS, limit=512).value == 96
+    assert MaxLengthChooser([9] * 20).value == 9
 
 
-def test_the_figures_are_those_of_the_report(state: MaxLengthState) -> None:
-    state.value = 60
-    assert state.report == length_report(np.array(LENGTHS), 60, buckets=[60])
-    figures = dict(state.figures())
+def test_the_figures_are_those_of_the_report(chooser: MaxLengthChooser) -> None:
+    chooser.value = 60
+    assert chooser.report == length_report(np.array(LENGTHS), 60, buckets=[60])
+    figures = dict(chooser.figures())
     assert figures["texts that fit"] == "60 of 100 (60.0%)"
     assert figures["tokens cut"] == "820 of 5,050 (16.2%)"
-    assert str(state) == "\n".join(f"{label}: {text}" for label, text in figures.items())
+    assert str(chooser) == "\n".join(f"{label}: {text}" for label, text in figures.items())
 
 
-def test_buckets_are_planned_on_the_lengths_after_the_cut(state: MaxLengthState) -> None:
-    assert "bucket edges" not in dict(state.figures())
-    state.value, state.buckets = 60, 3
-    assert state.edges == plan_buckets(np.minimum(LENGTHS, 60), 3)
-    assert dict(state.figures())["bucket edges"] == ", ".join(map(str, state.edges))
+def test_buckets_are_planned_on_the_lengths_after_the_cut(chooser: MaxLengthChooser) -> None:
+    assert "bucket edges" not in dict(chooser.figures())
+    chooser.value, chooser.buckets = 60, 3
+    assert chooser.edges == plan_buckets(np.minimum(LENGTHS, 60), 3)
+    assert dict(chooser.figures())["bucket edges"] == ", ".join(map(str, chooser.edges))
 
 
 @pytest.mark.parametrize(("name", "value"), [("value", 129), ("batch_size", 0), ("buckets", 2.5)])
-def test_a_choice_outside_its_range_changes_nothing(state: MaxLengthState, name: str, value: Any) -> None:
-    before = str(state)
+def test_a_choice_outside_its_range_changes_nothing(chooser: MaxLengthChooser, name: str, value: Any) -> None:
+    before = str(chooser)
     with pytest.raises(InputError, match=rf"{name} must be a whole number from 1 to .*got {value}"):
-        setattr(state, name, value)
-    assert str(state) == before
+        setattr(chooser, name, value)
+    assert str(chooser) == before
 
 
 def test_lengths_limit_and_first_choices_are_checked() -> None:
@@ -99,13 +96,15 @@ def test_lengths_limit_and_first_choices_are_checked() -> None:
 # What is measured
 
 
-def test_a_latency_is_of_the_batch_size_and_the_length_and_measured_once(state: MaxLengthState, meter: Meter) -> None:
-    assert latency(state) == "768 ms a batch, median of 5, spread 2 ms"
-    assert dict(state.figures())["throughput at max length"] == "10 texts a second"
-    first = state.latency
-    state.batch_size = 2
-    state.batch_size, state.buckets = 8, 4
-    assert state.latency is first
+def test_a_latency_is_of_the_batch_size_and_the_length_and_measured_once(
+    chooser: MaxLengthChooser, meter: Meter
+) -> None:
+    assert latency(chooser) == "768 ms a batch, median of 5, spread 2 ms"
+    assert dict(chooser.figures())["throughput at max length"] == "10 texts a second"
+    first = chooser.latency
+    chooser.batch_size = 2
+    chooser.batch_size, chooser.buckets = 8, 4
+    assert chooser.latency is first
     assert meter.shapes == [(8, 96), (2, 96)]
 
 
@@ -115,26 +114,26 @@ def test_on_a_loop_a_choice_waits_for_nothing_and_only_the_last_is_measured(
     monkeypatch.setattr(max_length, "REST", 0.01)
 
     async def cell() -> None:
-        state = MaxLengthState(LENGTHS, limit=128, measure=meter)
+        chooser = MaxLengthChooser(LENGTHS, limit=128, model=torch.nn.Identity())
         for value in range(10, 60):
-            state.value = value
-        assert (state.report.cut_texts, meter.shapes) == (41, [])
-        assert latency(state) == "not measured yet"
-        await until(lambda: not state.steps.running)
-        assert latency(state).startswith("472 ms a batch")
+            chooser.value = value
+        assert (chooser.report.cut_texts, meter.shapes) == (41, [])
+        assert latency(chooser) == "not measured yet"
+        await until(lambda: not chooser.steps.running)
+        assert latency(chooser).startswith("472 ms a batch")
 
     asyncio.run(cell())
     assert meter.shapes == [(8, 59)]
 
 
-def test_an_error_is_shown_and_tried_again(state: MaxLengthState, meter: Meter) -> None:
+def test_an_error_is_shown_and_tried_again(chooser: MaxLengthChooser, meter: Meter) -> None:
     meter.error = RuntimeError("Traceback of TorchScript\n\nRuntimeError: sizes <differ>\n")
-    state.value = 24
-    assert latency(state) == "not measured: RuntimeError: sizes <differ>"
+    chooser.value = 24
+    assert latency(chooser) == "not measured: RuntimeError: sizes <differ>"
     meter.error = None
-    state.value = 25
-    state.value = 24
-    assert isinstance(state.latency, Latency)
+    chooser.value = 25
+    chooser.value = 24
+    assert isinstance(chooser.latency, Latency)
 
 
 def test_a_model_is_measured_in_steps_and_the_reader_notices_nothing(
@@ -148,7 +147,7 @@ def test_a_model_is_measured_in_steps_and_the_reader_notices_nothing(
         def done() -> bool:
             assert torch.is_grad_enabled()
             assert not torch.is_inference_mode_enabled()
-            return not chooser.state.steps.running
+            return not chooser.steps.running
 
         looks: int = await until(done)
         html = chooser._repr_mimebundle_()["text/html"]
@@ -161,18 +160,18 @@ def test_a_model_is_measured_in_steps_and_the_reader_notices_nothing(
 # The view
 
 
-def test_the_value_is_one_in_state_slider_and_chooser(chooser: MaxLengthChooser) -> None:
+def test_the_value_is_one_in_slider_and_chooser(chooser: MaxLengthChooser) -> None:
     seen: list[int] = []
     chooser.observe(lambda change: seen.append(change.new), "value")
-    for owner, value in ((chooser.slider, 40), (chooser, 50), (chooser.state, 60)):
+    for owner, value in ((chooser.controls["value"], 40), (chooser, 50)):
         owner.value = value
-        assert chooser.value == chooser.state.value == chooser.slider.value == value
-    assert seen == [40, 50, 60]
+        assert chooser.value == chooser.controls["value"].value == value
+    assert seen == [40, 50]
 
 
 def test_the_limit_is_the_models_unless_it_is_given(load: Callable[..., Any], traced: Callable[..., Any]) -> None:
     chooser = MaxLengthChooser([4], traced=traced(), batch_size=1)
-    assert chooser.slider.max == 512
-    assert isinstance(chooser.state.latency, Latency)
-    assert MaxLengthChooser([4], limit=64, model=load()[0]).slider.max == 64
-    assert latency(MaxLengthState(LENGTHS)) == "no model given"
+    assert chooser.controls["value"].max == 512
+    assert isinstance(chooser.latency, Latency)
+    assert MaxLengthChooser([4], limit=64, model=load()[0]).controls["value"].max == 64
+    assert latency(MaxLengthChooser(LENGTHS)) == "no model given"

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LENGTHS = [*range(1, 31)]
-WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 @pytest.fixture
@@ -35,9 +34,9 @@ def test_it_begins_with_the_plan_of_what_is_chosen(view: NeuronPlanner) -> None:
     chosen = [getattr(view, name) for name in ("subject", "task", "target", "attention", "value", "buckets")]
     assert chosen == ["tiny-bert", "question-answering", "inf1", "sdpa", 32, 4]
     assert view.plan == tsnb.neuron.plan(lengths=LENGTHS)
-    assert view.controls["value"].options == (16, 32)
+    assert view.options["value"] == [16, 32]
     begun = NeuronPlanner(lengths=[*[5] * 99, 900], value=20, task="masked-lm", buckets=20)
-    assert begun.controls["value"].options == (8, 20, 512)
+    assert begun.options["value"] == [8, 20, 512]
     assert (begun.plan.task, begun.plan.max_length, begun.buckets) == ("masked-lm", 20, 20)
 
 
@@ -82,7 +81,7 @@ def test_the_reader_s_trace_has_its_own_attention(own: tuple[tsnb.Traced, Any]) 
     assert (view.subject, view.task, view.value) == ("yours", "masked-lm", 16)
     assert view.plan == tsnb.neuron.plan(*own, lengths=LENGTHS)
     assert view.controls["attention"].disabled
-    assert view.controls["subject"].options[0] == "yours"
+    assert view.options["subject"][0] == "yours"
     view.subject = "tiny-bert"
     assert not view.controls["attention"].disabled
     assert "tiny-bert with the head masked-lm" in view.plan.traced

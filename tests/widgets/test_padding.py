@@ -58,16 +58,16 @@ def test_lengths_and_first_choices_are_checked(recwarn: pytest.WarningsRecorder)
 def test_the_longest_text_has_room_in_every_choice() -> None:
     for longest, chosen in ((512, 512), (513, 1024)):
         state = PaddingCostView([1, longest])
-        assert state.max_tokens == state.max_tokens_choices[0] == chosen
-    assert 700 in PaddingCostView([1], max_tokens=700).max_tokens_choices
+        assert state.max_tokens == state.options["max_tokens"][0] == chosen
+    assert 700 in PaddingCostView([1], max_tokens=700).options["max_tokens"]
     assert PaddingCostView([7], max_length=8192).top["max_length"] == 8192
 
 
 def test_texts_longer_than_a_batch_are_cut_as_the_function_cuts_them() -> None:
     view = PaddingCostView([5, 100], max_length=32, max_tokens=64)
     assert str(view) == str(padding_cost([5, 100], 32, max_tokens=64))
-    for change in ({"max_tokens": 256}, {"max_length": 64}, {"max_tokens": 64}):
-        view.set_trait(*next(iter(change.items())))
+    for name, value in (("max_tokens", 256), ("max_length", 64), ("max_tokens", 64)):
+        setattr(view, name, value)
     assert str(view) == str(padding_cost([5, 100], 64, max_tokens=64))
     with pytest.raises(InputError, match="max_length must be a whole number from 1 to 64; got 65"):
         view.max_length = 65
@@ -80,7 +80,7 @@ def test_controls_state_and_traits_follow_each_other(view: PaddingCostView, name
     control, choices = view.controls[name], {name: value}
     control.value = value
     report = padding_cost(LENGTHS, **choices)  # type: ignore[arg-type]
-    assert (view.edges, view.computed) == (list(report.edges), report.computed)
+    assert view.report == report
     [picture] = pictures
     assert str(view) == str(report)
     assert str(view) in picture

@@ -1,4 +1,4 @@
-"""The shape-error explorer, driven by its state; no browser."""
+"""The shape-error explorer, without a browser."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 import tsnb
 from tsnb.tracing.subjects import SUBJECTS, Subject
 from tsnb.widgets import base
-from tsnb.widgets.shape_errors import ShapeErrorExplorer, ShapeErrorState
+from tsnb.widgets.shape_errors import ShapeErrorExplorer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,18 +58,18 @@ def probed(subject: Callable[[str], Subject], monkeypatch: pytest.MonkeyPatch) -
 def test_each_subject_shows_what_it_is_there_for(
     probed: Callable[[str], Any], name: str, kinds: set[str], chosen: tuple[int, int] | None
 ) -> None:
-    state = probed(name).state
-    assert not state.probing
-    assert {verdict.kind for verdict in state.cells.values()} == kinds
-    assert len(state.cells) == len(state.shapes)
-    assert state.selected == chosen or chosen is None
-    assert f"{len(state.shapes)} shapes probed." in str(state)
-    assert str(state.map) in str(state)
+    explorer = probed(name)
+    assert explorer.stopper.resting
+    assert {verdict.kind for verdict in explorer.cells.values()} == kinds
+    assert len(explorer.cells) == len(explorer.shapes)
+    assert explorer.selected == chosen or chosen is None
+    assert f"{len(explorer.shapes)} shapes probed." in str(explorer)
+    assert str(explorer.map) in str(explorer)
 
 
 def test_a_raising_cell_is_explained_in_the_words_of_the_seed(probed: Callable[[str], Any]) -> None:
     explorer = probed("int-mask")
-    text = "\n".join(explorer.state.describe())
+    text = "\n".join(explorer.describe())
     assert all(words in text for words in (SEED_MESSAGE, "traps.py", "Cause: ", "What to do: "))
     bundle = explorer._repr_mimebundle_()
     assert SEED_MESSAGE in bundle["text/plain"]
@@ -77,16 +77,16 @@ def test_a_raising_cell_is_explained_in_the_words_of_the_seed(probed: Callable[[
 
 
 def test_a_wrong_cell_shows_the_difference_and_no_error(probed: Callable[[str], Any]) -> None:
-    state = probed("position-loop").state
-    state.selected = (1, 9)
-    text = "\n".join(state.describe())
-    assert f"{state.cells[1, 9].difference:.2g}" in text
+    explorer = probed("position-loop")
+    explorer.selected = (1, 9)
+    text = "\n".join(explorer.describe())
+    assert f"{explorer.cells[1, 9].difference:.2g}" in text
     assert "Pad to the traced shape" in text
     assert "Error" not in text
-    assert state.picture().count("<svg") == 2
-    state.selected = (2, 9)
-    assert [mark for mark in "↔↕" if mark in state.picture()] == ["↔"]  # the side that fails alone
-    baked = "\n".join(probed("baked-dropout").state.describe())  # at the traced shape too
+    assert explorer.picture().count("<svg") == 2
+    explorer.selected = (2, 9)
+    assert [mark for mark in "↔↕" if mark in explorer.picture()] == ["↔"]  # the side that fails alone
+    baked = "\n".join(probed("baked-dropout").describe())  # at the traced shape too
     assert "Pad" not in baked
     assert "model.eval()" in baked
 
@@ -118,7 +118,7 @@ def test_what_the_reader_does_while_it_probes_is_as_always(
             assert model.config.to_dict() == config
             assert torch.is_grad_enabled()
             numbers.append(torch.rand(1).item())
-            return len(explorer.state.cells) == 6
+            return len(explorer.cells) == 6
 
         looks: int = await until(cell)
         return looks
@@ -134,11 +134,11 @@ def test_the_note_says_what_comes_and_how_far_it_is(probed: Callable[[str], Any]
 
     async def cell() -> None:
         explorer = probed("int-mask")
-        explorer.state.observe(lambda change: notes.append(change.new), "note")
-        assert explorer.state.note.startswith("Making the model and its trace")
-        await until(lambda: not explorer.state.probing)
+        explorer.observe(lambda change: notes.append(change.new), "note")
+        assert explorer.note.startswith("Making the model and its trace")
+        await until(lambda: not explorer.steps.running)
         explorer.again.click()
-        assert explorer.state.note == ""  # it is made once
+        assert explorer.note == ""  # it is made once
 
     asyncio.run(cell())
     assert notes[:15] == [f"{number} of 15 shapes probed so far." for number in range(1, 16)]
@@ -150,12 +150,12 @@ def test_stop_keeps_the_verdicts_and_another_subject_takes_their_place(
 ) -> None:
     async def cell() -> None:
         explorer = probed("int-mask")
-        await until(lambda: len(explorer.state.cells) == 3)
+        await until(lambda: len(explorer.cells) == 3)
         assert not explorer.stopper.resting
         explorer.stopper.click()
         assert explorer.stopper.resting
-        assert explorer.state.note == "Stopped after 3 of 15 shapes."
-        assert explorer.state.selected == (1, 3)
+        assert explorer.note == "Stopped after 3 of 15 shapes."
+        assert explorer.selected == (1, 3)
         explorer.models.value = "position-loop"
         assert explorer.grid.marks == {}
         explorer.steps.finish()
@@ -185,26 +185,25 @@ def test_what_cannot_be_made_or_compared_is_said(probed: Callable[[str], Any]) -
         message = "no <such> luck"
         raise ValueError(message)
 
-    explorer.state.makers["int-mask"] = broken
+    explorer.makers["int-mask"] = broken
     explorer.models.value = "int-mask"
-    assert explorer.note.value == "The probe stopped: no &lt;such&gt; luck"
-    assert not explorer.state.probing
+    assert explorer.status.value == "The probe stopped: no &lt;such&gt; luck"
+    assert explorer.stopper.resting
     other = ShapeErrorExplorer(TRACED, torch.nn.Embedding(9, 4).eval(), lengths=[5])
-    assert "not made from this" in other.state.note
+    assert "not made from this" in other.note
 
 
 def test_what_the_reader_chooses_meanwhile_stays_chosen(probed: Callable[[str], Any]) -> None:
     explorer = probed("int-mask")
-    state = explorer.state
 
     def choose(change: Any) -> None:
         if len(change.new) == 2:
-            state.selected = (2, 7)
+            explorer.selected = (2, 7)
             assert "not probed" in explorer.detail.value
 
-    state.observe(choose, "cells")
-    state.start()
-    assert state.selected == (2, 7)
+    explorer.observe(choose, "cells")
+    explorer.start()
+    assert explorer.selected == (2, 7)
     assert "agree here" in explorer.detail.value
 
 
@@ -214,34 +213,32 @@ def test_what_the_reader_chooses_meanwhile_stays_chosen(probed: Callable[[str], 
 def test_the_readers_own_trace_comes_first_and_its_shape_is_probed() -> None:
     traced = tsnb.trace(LAYER, {"input": torch.ones(4, 5, dtype=torch.int64)})
     explorer = ShapeErrorExplorer(traced, LAYER)
-    assert explorer.state.subject == "yours"
+    assert explorer.models.value == "yours"
     assert explorer.grid.rows == [1, 2, 3, 4]
     assert explorer.grid.columns == [5, 8, 16, 32, 64, 128]
     assert explorer.grid.selected == [4, 5]
     assert "the shape that was traced" in explorer.detail.value
 
 
-def test_the_grid_shows_every_verdict_with_words(probed: Callable[[str], Any]) -> None:
+def test_the_grid_shows_every_verdict_with_words_and_grid_and_trait_choose_for_each_other(
+    probed: Callable[[str], Any],
+) -> None:
     explorer = probed("position-loop")
     assert (explorer.grid.rows, explorer.grid.columns) == ([1, 2, 3], [3, 5, 7, 9, 16])
     assert explorer.grid.traced == [1, 7]
     assert explorer.grid.marks["1,9"]["kind"] == "wrong"
     assert explorer.grid.marks["1,9"]["label"].startswith("batch 1, length 9: runs")
 
-
-def test_grid_and_state_choose_for_each_other(probed: Callable[[str], Any]) -> None:
-    explorer = probed("int-mask")
     explorer.grid.selected = [2, 9]
-    assert explorer.state.selected == (2, 9)
+    assert explorer.selected == (2, 9)
     assert "Batch 2, length 9" in explorer.detail.value
-    explorer.state.selected = (3, 16)
+    explorer.selected = (3, 16)
     assert explorer.grid.selected == [3, 16]
 
 
 def test_what_torch_says_is_escaped(probed: Callable[[str], Any]) -> None:
     explorer = probed("int-mask")
-    state: ShapeErrorState = explorer.state
-    bad = type(state.cells[1, 3])("raises", error="RuntimeError: <script>")
-    state.cells = {**state.cells, (1, 7): bad}
-    state.selected = (1, 7)
+    bad = type(explorer.cells[1, 3])("raises", error="RuntimeError: <script>")
+    explorer.cells = {**explorer.cells, (1, 7): bad}
+    explorer.selected = (1, 7)
     assert "<script>" not in explorer.detail.value

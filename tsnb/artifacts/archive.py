@@ -59,19 +59,19 @@ class Archive:
         The file.
     root
         The folder in the archive that holds everything: the file's name when it was saved.
-    sizes
+    members
         Bytes of each member, unpacked, by its name below the root.
     """
 
     path: Path
     root: str
-    sizes: Mapping[str, int]
+    members: Mapping[str, int]
 
     def below(self, folder: str) -> list[str]:
         """Return the names of the members in a folder, such as `code/`."""
-        return [name for name in self.sizes if name.startswith(folder)]
+        return [name for name in self.members if name.startswith(folder)]
 
-    def read(self, name: str) -> bytes:
+    def read_bytes(self, name: str) -> bytes:
         """Return the first 64 MiB of a member; nothing in it is run.
 
         Raises
@@ -87,7 +87,7 @@ class Archive:
                 f"{self.path} has no readable member {name}. Call tsnb.inspect(path) to see what it holds."
             ) from error
 
-    def contract(self) -> Contract | None:
+    def read_contract(self) -> Contract | None:
         """Return the contract that travels in the file; `None` where tsnb did not write it.
 
         Raises
@@ -95,10 +95,10 @@ class Archive:
         ArtifactError
             There is one, and it cannot be read.
         """
-        if EXTRA + MEMBER not in self.sizes:
+        if EXTRA + MEMBER not in self.members:
             return None
         try:
-            return Contract.from_json(self.read(EXTRA + MEMBER).decode())
+            return Contract.from_json(self.read_bytes(EXTRA + MEMBER).decode())
         except (ValueError, TypeError, AttributeError) as error:
             raise ArtifactError(
                 f"{self.path} is TorchScript, but the contract inside cannot be read: {error}. Save the "
@@ -198,7 +198,7 @@ def check(path: Path) -> Archive:
         )
     if state != "differs":
         archive = read(path)
-        by_tsnb = EXTRA + MEMBER in archive.sizes
+        by_tsnb = EXTRA + MEMBER in archive.members
         if state == "matches" or not (by_tsnb or archive.first_damaged()):
             return archive
     raise ArtifactError(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tsnb.artifacts.inspect import inspect
+from tsnb.artifacts.inspect import Artifact, inspect
 from tsnb.artifacts.save import save, writable
 from tsnb.base.errors import InputError
 from tsnb.models import tying as tied_weights
-from tsnb.models.load import load
-from tsnb.tracing.compare import compare
+from tsnb.models.load import Head, load
+from tsnb.tracing.compare import Verdict, compare
 from tsnb.tracing.inputs import dummy_inputs
 from tsnb.tracing.trace import check_verified, checked_verify, neighbours, trace
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from tsnb.artifacts.inspect import Artifact
-    from tsnb.models.load import Head
-    from tsnb.tracing.compare import Verdict
     from tsnb.tracing.contract import Shape
 
 

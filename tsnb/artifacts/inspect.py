@@ -10,13 +10,12 @@ from pathlib import Path
 from pickle import BYTEARRAY8, _Unpickler
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from tsnb.artifacts.archive import EXTRA, MEMBER, TOKENIZER, digest, read
+from tsnb.artifacts.archive import EXTRA, MEMBER, TOKENIZER, Archive, Digest, digest, read
 from tsnb.base.errors import ArtifactError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from tsnb.artifacts.archive import Archive, Digest
     from tsnb.tracing.contract import Contract
 
 SHOWN = 5  # storages that the text names
@@ -67,13 +66,13 @@ class Weight(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class Artifact:
+class Artifact(Archive):
     """What a file of TorchScript says of itself; prints as text. Taught in notebook 03.
 
     Attributes
     ----------
-    archive
-        Its members.
+    path, root, members
+        Of the archive: the file, the folder in it that holds everything, bytes of each member below that.
     size
         Bytes of the file.
     digest
@@ -85,31 +84,20 @@ class Artifact:
         Every tensor, constants too, in the order of the file.
     """
 
-    archive: Archive
     size: int
     digest: Digest
     contract: Contract | None
     weights: tuple[Weight, ...]
 
     @property
-    def path(self) -> Path:
-        """The file."""
-        return self.archive.path
-
-    @property
-    def members(self) -> Mapping[str, int]:
-        """Bytes of every member by its name, unpacked."""
-        return self.archive.sizes
-
-    @property
     def code(self) -> dict[str, int]:
         """Bytes of the members that hold the recording as source text."""
-        return {name: self.members[name] for name in self.archive.below("code/") if name.endswith(".py")}
+        return {name: self.members[name] for name in self.below("code/") if name.endswith(".py")}
 
     @property
     def tokenizer(self) -> dict[str, int]:
         """Bytes of the tokenizer's files, by their members."""
-        return {name: self.members[name] for name in self.archive.below(TOKENIZER)}
+        return {name: self.members[name] for name in self.below(TOKENIZER)}
 
     @property
     def storages(self) -> dict[str, tuple[Weight, ...]]:
@@ -126,7 +114,7 @@ class Artifact:
         ArtifactError
             There is no such member, or it is damaged.
         """
-        return self.archive.read(member).decode(errors="replace")
+        return self.read_bytes(member).decode(errors="replace")
 
     @property
     def without_contract(self) -> str:
@@ -192,8 +180,8 @@ def inspect(path: str | Path) -> Artifact:
     weights = tuple(weight for folder in PICKLES for weight in _weights(archive, folder))
     contract = None
     with suppress(ArtifactError):
-        contract = archive.contract()
-    return Artifact(archive, path.stat().st_size, state, contract, weights)
+        contract = archive.read_contract()
+    return Artifact(path, archive.root, archive.members, path.stat().st_size, state, contract, weights)
 
 
 class _Stub:
@@ -235,9 +223,9 @@ class _Outline(_Unpickler):
 
 def _weights(archive: Archive, folder: str) -> list[Weight]:
     """Return the weights in a folder; a storage that no name leads to goes by its member's."""
-    sizes = {name: archive.sizes[name] for name in archive.below(f"{folder}/")}
+    sizes = {name: archive.members[name] for name in archive.below(f"{folder}/")}
     try:
-        outline = _Outline(BytesIO(archive.read(f"{folder}.pkl"))).load()
+        outline = _Outline(BytesIO(archive.read_bytes(f"{folder}.pkl"))).load()
         tensors = list(_tensors(outline, "", set()))
     except Exception:  # noqa: BLE001, a pickle that is damaged or of another kind may raise anything
         tensors = []

@@ -39,7 +39,7 @@ def neuron_operators(archive: Archive, target: str = "") -> Iterator[None]:
 
     Taught in notebook 05.
     """
-    code = (archive.read(name) for name in archive.below("code/") if name.endswith(".py"))
+    code = (archive.read_bytes(name) for name in archive.below("code/") if name.endswith(".py"))
     if not any(mark in text for text in code for mark in MARKS):
         yield
         return

@@ -38,11 +38,11 @@ from zipfile import ZipFile
 from tsnb.artifacts.archive import EXTRA, MEMBER, TOKENIZER, append_digest, check
 from tsnb.artifacts.neuron import neuron_operators
 from tsnb.base.errors import ArtifactError, ModelError, NeuronError
-from tsnb.base.files import whole_file
+from tsnb.base.files import refusals, whole_file
 from tsnb.models.load import quiet_transformers, read_tokenizer
 from tsnb.tracing.contract import Contract
 from tsnb.tracing.graphs import constants
-from tsnb.tracing.traced import Traced, quiet_jit
+from tsnb.tracing.traced import Traced, checked_traced, quiet_jit
 
 if TYPE_CHECKING:
     import torch
@@ -83,9 +83,11 @@ def save(traced: Traced, path: str | Path, tokenizer: PreTrainedTokenizerBase | 
 
     Raises
     ------
+    InputError
+        No trace.
     ArtifactError
-        The path is a folder or a device or cannot be written, the disk is full, something else than
-        a trace or a tokenizer was given, or the trace has names that torch could not read again.
+        The path is a folder or a device or cannot be written, the disk is full, something else than a
+        tokenizer was given, or the trace has names that torch could not read again.
 
     Examples
     --------
@@ -99,13 +101,8 @@ def save(traced: Traced, path: str | Path, tokenizer: PreTrainedTokenizerBase | 
 
     Taught in notebook 03.
     """
-    if not isinstance(traced, Traced):
-        raise ArtifactError(
-            f"Expected what tsnb.trace returned; got {type(traced).__name__}. A model is traced first: "
-            "tsnb.trace(model, inputs)."
-        )
-    path = writable(path)
-    target, module = path.resolve(), traced.module
+    module, path = checked_traced(traced).module, writable(path)
+    target = path.resolve()
     extra = {MEMBER: traced.contract.to_json(), **_files_of(tokenizer)}
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -163,7 +160,7 @@ def load_traced(path: str | Path, map_location: str | torch.device | None = "cpu
     import torch
 
     archive = check(Path(path).expanduser())
-    contract = archive.contract()
+    contract = archive.read_contract()
     try:
         with quiet_jit() as jit, neuron_operators(archive, contract.target if contract else ""):
             module: torch.jit.ScriptModule = jit.load(str(archive.path), map_location=map_location)
@@ -227,7 +224,7 @@ def writable(path: str | Path) -> Path:
         target = None
     if target is None or "\0" in str(target):
         raise ArtifactError(f'Expected the path of a file to write, such as "artefacts/model.pt"; got {path!r}.')
-    try:
+    with refusals(target):
         if target.is_dir():
             raise ArtifactError(f"{target} is a folder. Give the name of a file in it, such as {target}/model.pt.")
         if target.exists() and not target.is_file():
@@ -237,10 +234,6 @@ def writable(path: str | Path) -> Path:
         existing = next(parent for parent in target.absolute().parents if parent.exists())
         with tempfile.TemporaryFile(dir=existing):
             return target
-    except OSError as error:
-        raise ArtifactError(
-            f"{target} cannot be written: {error.strerror}. What was there before is untouched."
-        ) from error
 
 
 def _files_of(tokenizer: PreTrainedTokenizerBase | None) -> dict[str, bytes]:

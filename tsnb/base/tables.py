@@ -46,6 +46,27 @@ def as_html(rows: Rows, notes: Iterable[str] = ()) -> str:
     return f"<div style='overflow-x: auto' tabindex='0'>{table}</div>{below}"
 
 
+class TableReport:
+    """What prints as a table with lines below it, and shows as HTML in a notebook; a subclass gives both."""
+
+    def table(self) -> Rows:
+        """Return the table, its head first."""
+        raise NotImplementedError
+
+    def notes(self) -> Iterable[str]:
+        """Return what stands below the table, a line each."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return "\n".join([as_text(self.table()), *self.notes()])
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return as_html(self.table(), self.notes())
+
+
 def wrapped(text: str, indent: str = "") -> str:
     """Return a paragraph in lines that fit a cell's output, where JupyterLab would break inside words.
 

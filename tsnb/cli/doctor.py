@@ -25,7 +25,7 @@ from tsnb.artifacts.cpp.building import HOW_TO_INSTALL, tools
 from tsnb.artifacts.neuron import PACKAGES
 from tsnb.base.machine import MIB, memory_limit, usable_cores
 from tsnb.base.tables import CELL, wrapped
-from tsnb.base.versions import untried
+from tsnb.base.versions import describe_line, untried
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,6 +184,11 @@ def _packages() -> Finding:
     return "warning" if beyond else "ok", f"{first} and {len(ranges) - 2} more, each in its range", beyond
 
 
+def _line() -> Finding:
+    """Say which line of transformers this is; both are fine."""
+    return "ok", describe_line(), ""
+
+
 def _widgets() -> Finding:
     """Look for what draws widgets in the page, which Jupyter loads when it starts."""
     folders = jupyter_path("labextensions")
@@ -258,6 +263,7 @@ def _model() -> Finding:
 CHECKS: dict[str, Callable[[], Finding]] = {  # quick ones first; those after Neuron import torch
     "Python": _python,
     "packages": _packages,
+    "transformers": _line,
     "widgets": _widgets,
     "kernel": _kernel,
     "memory": _memory,

@@ -34,14 +34,12 @@ if TYPE_CHECKING:
 
     from nbformat import NotebookNode
 
-TIMEOUT = 120
 STARTUP = 300  # seconds that a kernel may take to start, where ten do at once
 EVERY = 0.05  # seconds between two tries to end a kernel
 SUMMARY = "summary.md"
 ERROR_WIDTH = 120
 BAR = re.compile(r"\d+%\||\[\d+:\d\d[<,]")  # what a progress bar of tqdm says of itself
 WIDGET = "application/vnd.jupyter.widget-view+json"
-HEADINGS = ("notebook", "result", "seconds", "peak MiB", "slowest cell", "error")
 
 
 class NotebookError(TsnbError, ValueError):
@@ -77,7 +75,7 @@ class Result:
     error: str | None = None
 
 
-def run(paths: Iterable[str | Path], output: str | Path | None = None, *, timeout: int = TIMEOUT) -> list[Result]:
+def run(paths: Iterable[str | Path], output: str | Path | None = None, *, timeout: int = 120) -> list[Result]:
     """Run notebooks one after another, each in a fresh kernel and in its own folder.
 
     The kernel is the interpreter that runs this function, whatever kernels are installed. The
@@ -186,7 +184,7 @@ def table(results: Iterable[Result]) -> str:
     | -------- | ------ | ------- | -------- | ------------- | ----- |
     | 00_start | ok     | 3.2     | 210      | 1.5 s, In [2] |       |
     """
-    rows: list[tuple[str, ...]] = [HEADINGS]
+    rows: list[tuple[str, ...]] = [("notebook", "result", "seconds", "peak MiB", "slowest cell", "error")]
     for result in results:
         slowest = f"{result.slowest_cell_seconds:.1f} s, In [{result.slowest_cell}]"
         error = shorten(result.error or "", ERROR_WIDTH, placeholder=" ...").replace("|", "\\|")
@@ -276,9 +274,8 @@ def _reason(raised: Exception, client: NotebookClient) -> tuple[str, str]:
     """Return the name and the message of what stopped a notebook."""
     if isinstance(raised, CellExecutionError):
         return raised.ename, raised.evalue
-    why = str(raised)
-    if isinstance(raised, CellTimeoutError):
-        why = f"The cell ran longer than the timeout, {client.timeout} s."
-    if isinstance(raised, DeadKernelError):
-        why = "The kernel died, often because memory ran out."
-    return type(raised).__name__, why
+    reasons: dict[type, str] = {
+        CellTimeoutError: f"The cell ran longer than the timeout, {client.timeout} s.",
+        DeadKernelError: "The kernel died, often because memory ran out.",
+    }
+    return type(raised).__name__, reasons.get(type(raised), str(raised))

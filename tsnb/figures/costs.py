@@ -45,8 +45,7 @@ def benchmark_bars(report: Benchmark) -> Figure:
         note += f" · dashed: the limit, {report.limit:.2f} s"
     axes.set_yticks(range(len(report.rows)), [row.label for row in report.rows])
     axes.invert_yaxis()
-    axes.set_xlabel(f"seconds for {report.texts:,} texts")
-    axes.margins(x=0.12)
+    axes.set(xlabel=f"seconds for {report.texts:,} texts", xmargin=0.12)
     figure.suptitle(note, x=0.01, ha="left", fontsize=10, color=INK)
     return figure
 
@@ -64,10 +63,7 @@ def warm_up_curve(seconds: Sequence[float]) -> Figure:
     figure, axes = new_figure(6.0, 2.6)
     calls = range(1, len(seconds) + 1)
     axes.plot(calls, [1000 * taken for taken in seconds], "o-", color=BLUE)
-    axes.set_xticks(calls)
-    axes.set_ylim(0)
-    axes.set_xlabel("call")
-    axes.set_ylabel("milliseconds")
+    axes.set(xticks=calls, ylim=(0, None), xlabel="call", ylabel="milliseconds")
     return figure
 
 
@@ -91,8 +87,7 @@ def cost_by_length(measured: Mapping[int, float], fit: CostFit) -> Figure:
     axes.fill_between(sizes, straight, whole, facecolor="none", label="grows with its square", **HATCHED)
     points = [1000 * taken for taken in measured.values()]
     axes.plot(list(measured), points, "o", color=INK, label="measured")
-    axes.set_xlabel("length in tokens")
-    axes.set_ylabel("milliseconds")
+    axes.set(xlabel="length in tokens", ylabel="milliseconds")
     axes.legend(frameon=False, loc="upper left", labelcolor=INK)
     return figure
 
@@ -114,7 +109,5 @@ def cost_by_batch(measured: Mapping[int, float], length: int) -> Figure:
     axes.plot(list(measured), each, "o-", color=BLUE)
     axes.set_xscale("log", base=2)
     axes.set_xticks(list(measured), [str(size) for size in measured])
-    axes.set_ylim(0)
-    axes.set_xlabel(f"texts in a batch, each of {length} tokens")
-    axes.set_ylabel("milliseconds a text")
+    axes.set(ylim=(0, None), xlabel=f"texts in a batch, each of {length} tokens", ylabel="milliseconds a text")
     return figure

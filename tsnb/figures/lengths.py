@@ -6,7 +6,7 @@ Texts are placed by an estimate of their width; none is measured, so that a slid
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -91,17 +91,8 @@ def _mark_lengths(axes: Axes, max_length: int, presets: Mapping[str, int]) -> in
         while any(start < other_end and other_start < end for other_start, other_end in taken[row]):
             row += 1
         taken[row].append((start, end))
-        axes.annotate(
-            label,
-            (centre, 1),
-            (0, 5 + ROW * row),
-            xycoords=over,
-            textcoords="offset points",
-            ha="center",
-            fontsize=9,
-            weight="normal" if place else "bold",
-            color=INK,
-        )
+        style: dict[str, Any] = {"ha": "center", "fontsize": 9, "weight": "normal" if place else "bold", "color": INK}
+        axes.annotate(label, (centre, 1), (0, 5 + ROW * row), xycoords=over, textcoords="offset points", **style)
     return len(taken)
 
 

@@ -6,7 +6,7 @@ Everything is placed in points, so that no text is measured and a slider's move 
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.patches import Rectangle, StepPatch
@@ -30,13 +30,6 @@ BIG = 15  # font size of the numbers that matter
 BELOW = 66  # from the top of a plan's row to the foot of its panel
 MOST_COLUMNS = 160  # texts that a panel shows; more of them are too thin to be seen
 FEWEST_BATCHES = 10  # shown of the plan in arrival order, however large they are
-
-
-class Columns(NamedTuple):
-    """The rows of a plan as columns: the tokens of the text, and what it is padded to."""
-
-    real: Numbers
-    padded: Numbers
 
 
 def padding_panels(report: PaddingReport) -> Figure:
@@ -66,8 +59,8 @@ def padding_panels(report: PaddingReport) -> Figure:
     axes.set_axis_off()
     axes.set(xlim=(0, WIDTH), ylim=(height, 0))
     shown = [columns(report, plan) for plan in report.plans.values()]
-    most = max(len(panel.real) for panel in shown)
-    tallest = max(int(panel.padded.max()) for panel in shown)
+    most = max(len(real) for real, _ in shown)
+    tallest = max(int(padded.max()) for _, padded in shown)
     longest = max(plan.tokens_ratio for plan in report.plans.values())
     for place, (panel, plan) in enumerate(zip(shown, report.plans.values(), strict=True)):
         foot = HEAD + ROW * place + BELOW
@@ -77,7 +70,7 @@ def padding_panels(report: PaddingReport) -> Figure:
         label = f"{tallest:,}" if tallest < 10_000 else f"{tallest // 1000}k"  # noqa: PLR2004, five signs fit
         _write(axes, LEFT - 4, foot - PANEL + 6, label, ha="right", fontsize=8)
     _legend(axes)
-    texts, drawn = len(report.lengths), len(shown[0].real)  # the first plan has a row a text
+    texts, drawn = len(report.lengths), len(shown[0][0])  # the first plan has a row a text
     caption = "A column is a row of a batch: a text and its padding, as high as the tokens it is padded to."
     if drawn < texts:
         caption += f"\nDrawn are {drawn:,} of {texts:,} texts, long and short alike; the numbers count all."
@@ -85,8 +78,8 @@ def padding_panels(report: PaddingReport) -> Figure:
     return figure
 
 
-def columns(report: PaddingReport, plan: PlanCost) -> Columns:
-    """Return what a panel shows of a plan: all rows, or a sample of them.
+def columns(report: PaddingReport, plan: PlanCost) -> tuple[Numbers, Numbers]:
+    """Return what a panel shows of a plan: of all rows, or a sample, the text's tokens and those it is padded to.
 
     In arrival order whole batches stand side by side, elsewhere rows of like length. A sample has
     batches, or rows, of every length in their proportion. Rows that only fill up a batch have no tokens.
@@ -105,7 +98,7 @@ def columns(report: PaddingReport, plan: PlanCost) -> Columns:
         shown = np.lexsort((real, np.repeat(np.arange(len(batches)), rows)))
     else:
         shown = np.lexsort((real, padded))[_spread(len(real), share)]
-    return Columns(real[shown], padded[shown])
+    return real[shown], padded[shown]
 
 
 def _spread(count: int, share: float) -> Numbers:
@@ -114,9 +107,9 @@ def _spread(count: int, share: float) -> Numbers:
     return ((np.arange(shown) + 0.5) * count / shown).astype(np.int64)
 
 
-def _panel(axes: Axes, foot: float, shown: Columns, across: float, up: float) -> None:
+def _panel(axes: Axes, foot: float, shown: tuple[Numbers, Numbers], across: float, up: float) -> None:
     """Draw a plan's rows as columns: padding, the text over it, and an outline of the batches."""
-    edges = LEFT + across * np.arange(len(shown.real) + 1)
+    edges = LEFT + across * np.arange(len(shown[0]) + 1)
     real, padded = (foot - up * tokens for tokens in shown)
     axes.add_artist(StepPatch(padded, edges, baseline=foot, fill=True, **HATCHED, fc=GREY))
     axes.add_artist(StepPatch(real, edges, baseline=foot, fill=True, fc=BLUE, ec="none"))

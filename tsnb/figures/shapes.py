@@ -113,8 +113,7 @@ def _box(axes: Axes, start: float, shape: Shape, largest: Shape, axis: str | Non
     """Draw one box with its rows and positions, and mark a side with its size."""
     batch, length = shape
     width, height = length / largest[1], 0.9 * batch / largest[0]
-    axes.add_patch(Rectangle((start, 0), width, height, fc=BLUE, alpha=0.25, ec="none"))
-    axes.add_patch(Rectangle((start, 0), width, height, fill=False, ec=INK, lw=1))
+    axes.add_patch(Rectangle((start, 0), width, height, fc=(BLUE, 0.25), ec=INK, lw=1))
     if max(shape) <= MOST_LINES:
         columns = [start + width * place / length for place in range(1, length)]
         rows = [height * place / batch for place in range(1, batch)]

@@ -77,17 +77,15 @@ def in_order(config: BenchmarkConfig, call: Any, padding: Literal["longest", "ma
     import torch
 
     names, size = config.traced.contract.input_names, config.batch_size
+    length = config.max_length if padding == "max_length" else None
 
     def run(texts: Sequence[str]) -> Outputs:
         tensors: list[torch.Tensor] = []
         computed = 0
         for start in range(0, len(texts), size):
-            batch = config.tokenizer(
-                list(texts[start : start + size]),
-                padding=padding,
-                max_length=config.max_length if padding == "max_length" else None,
-                return_tensors="pt",
-            ).to(config.model.device)
+            rows = list(texts[start : start + size])
+            batch = config.tokenizer(rows, padding=padding, max_length=length, return_tensors="pt")
+            batch = batch.to(config.model.device)
             with torch.inference_mode():
                 [first, *_] = flatten(call(**{name: batch[name] for name in names}))
             masks = batch["attention_mask"].bool()
@@ -108,19 +106,14 @@ def pipeline(config: BenchmarkConfig) -> Run:
     import transformers
 
     make: Any = transformers.pipeline  # not typed
-    size, names = config.batch_size, config.traced.contract.input_names
-    unused = [name for name in ("attention_mask", "token_type_ids") if name not in names]
+    model, tokenizer, size = config.model, config.tokenizer, config.batch_size
+    unused = {"attention_mask", "token_type_ids"}.difference(config.traced.contract.input_names)
+    options = {f"return_{name}": False for name in unused}
     with quiet_transformers():
-        extract = make(
-            "feature-extraction",
-            model=config.model,
-            tokenizer=config.tokenizer,
-            device=config.model.device,
-            tokenize_kwargs={f"return_{name}": False for name in unused},
-        )
+        extract = make("feature-extraction", model, tokenizer=tokenizer, device=model.device, tokenize_kwargs=options)
 
     def run(texts: Sequence[str]) -> Outputs:
-        lengths = [len(ids) for ids in config.tokenizer(list(texts))["input_ids"]]
+        lengths = [len(ids) for ids in tokenizer(list(texts))["input_ids"]]
         with quiet_transformers():
             rows = extract(list(texts), batch_size=size, return_tensors=True)
         groups = [lengths[start : start + size] for start in range(0, len(lengths), size)]
@@ -164,16 +157,32 @@ def onnx_runtime(config: BenchmarkConfig) -> Run:
     import onnxruntime
     import torch
 
-    options = onnxruntime.SessionOptions()
+    contract, options = config.traced.contract, onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
+    example = config.tokenizer(["a", "a"], return_tensors="pt")
+    outputs = zip(contract.output_names, contract.output_axes, strict=True)
+    free = {  # every axis that follows batch size or length
+        name: {place: axis for place, axis in enumerate(axes) if isinstance(axis, str)}
+        for name, axes in (*contract.input_axes.items(), *outputs)
+    }
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.onnx")
-        _export_onnx(config, path)
-        session = onnxruntime.InferenceSession(str(path), options)
+        path = str(Path(folder, "model.onnx"))
+        with no_warnings(), torch.no_grad(), masks_without_vmap():
+            torch.onnx.export(
+                traceable(config.model),
+                (),
+                path,
+                kwargs={name: example[name] for name in contract.input_names},
+                input_names=list(contract.input_names),
+                output_names=list(contract.output_names),
+                dynamic_axes=free,
+                dynamo=False,
+            )
+        session = onnxruntime.InferenceSession(path, options)
 
     def call(*tensors: torch.Tensor) -> list[torch.Tensor]:
         arrays = [tensor.numpy() for tensor in tensors]
-        inputs = dict(zip(config.traced.contract.input_names, arrays, strict=True))
+        inputs = dict(zip(contract.input_names, arrays, strict=True))
         return [torch.from_numpy(array) for array in session.run(None, inputs)]
 
     return planned(config, call)
@@ -236,27 +245,3 @@ BACKENDS = {
     "onnx-runtime": Backend(onnx_runtime, "ONNX Runtime, the same batches"),
     "int8": Backend(int8, "trace in 8 bits, the same batches", exact=False),
 }
-
-
-def _export_onnx(config: BenchmarkConfig, path: Path) -> None:
-    """Write the model as ONNX; every axis that follows batch size or length stays free."""
-    import torch
-
-    contract = config.traced.contract
-    example = config.tokenizer(["a", "a"], return_tensors="pt")
-    outputs = zip(contract.output_names, contract.output_axes, strict=True)
-    free = {
-        name: {place: axis for place, axis in enumerate(axes) if isinstance(axis, str)}
-        for name, axes in (*contract.input_axes.items(), *outputs)
-    }
-    with no_warnings(), torch.no_grad(), masks_without_vmap():
-        torch.onnx.export(
-            traceable(config.model),
-            (),
-            str(path),
-            kwargs={name: example[name] for name in contract.input_names},
-            input_names=list(contract.input_names),
-            output_names=list(contract.output_names),
-            dynamic_axes=free,
-            dynamo=False,
-        )

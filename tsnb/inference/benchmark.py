@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from statistics import median
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tsnb.base.errors import InputError, TraceError, TsnbError, suggest
-from tsnb.base.tables import as_html, as_text
+from tsnb.base.tables import TableReport
 from tsnb.inference.backends import BACKENDS, BenchmarkConfig, MissingPeerError, eager_alone
 from tsnb.inference.costs import matmul_peak
 from tsnb.inference.latency import timed
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from tsnb.tracing.traced import Traced
 
 BASELINE = "trace-padded"
-COLUMNS = ("backend", "round", "seconds", "computed", "real", "difference", "exact")
 NUMBERS = ("median s", "spread s", "first s", "× usual", "real / computed", "of the limit", "difference")
 BEGINNING, WIDTH = 40, 200  # characters of a text, and of somebody else's error, in a sentence
 
@@ -82,7 +82,7 @@ class Row:
 
 
 @dataclass(frozen=True, repr=False)
-class Benchmark:
+class Benchmark(TableReport):
     """All backends of one run; prints as a table.
 
     Attributes
@@ -132,21 +132,13 @@ class Benchmark:
         """Return one line a backend and round, numbers not rounded; round 0 is the first pass."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(("backend", "round", "seconds", "computed", "real", "difference", "exact"))
         for row in self.rows:
             for number, seconds in enumerate((row.first, *row.seconds)):
                 writer.writerow((row.name, number, seconds, row.computed, self.real, row.difference, row.exact))
         return text.getvalue()
 
-    def __str__(self) -> str:
-        return "\n".join([as_text(self._cells()), "", *self._notes()])
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return as_html(self._cells(), self._notes())
-
-    def _cells(self) -> list[list[str]]:
+    def table(self) -> list[list[str]]:
         """Return a line of text for each backend, after the heads of its columns."""
         has_baseline = any(row.name == BASELINE for row in self.rows)
         has_limit = not np.isnan(self.limit)
@@ -165,7 +157,7 @@ class Benchmark:
         ]
         return [["backend", *NUMBERS], *lines]
 
-    def _notes(self) -> list[str]:
+    def notes(self) -> list[str]:
         """Return what is below the table."""
         limit = "The least time is unknown, but for float32 on a CPU and a configuration that says all sizes."
         if not np.isnan(self.limit):
@@ -257,7 +249,13 @@ def benchmark(  # noqa: PLR0913, each is a thing that a reader may want to chang
     first: list[Row] = []
     left_out: dict[str, str] = {}
     with tqdm(total=1 + len(names) * (1 + rounds), unit="pass", disable=not progress) as bar:
-        expected = _outputs_of_the_model(config, texts)
+        try:
+            expected = eager_alone(config)(texts).tensors
+        except Exception as error:
+            raise TraceError(
+                f"The model itself cannot run these texts ({_first_line(error)}). Try it on one text first: "
+                'model(**tokenizer(text, return_tensors="pt")).'
+            ) from error
         bar.update()
         for name in names:
             bar.set_postfix_str(name)
@@ -333,16 +331,6 @@ def _dynamic_trace(
     return traced
 
 
-def _outputs_of_the_model(config: BenchmarkConfig, texts: Sequence[str]) -> list[torch.Tensor]:
-    try:
-        return eager_alone(config)(texts).tensors
-    except Exception as error:
-        raise TraceError(
-            f"The model itself cannot run these texts ({_first_line(error)}). Try it on one text first: "
-            'model(**tokenizer(text, return_tensors="pt")).'
-        ) from error
-
-
 def _first_pass(
     name: str, run: Run, config: BenchmarkConfig, texts: Sequence[str], expected: list[torch.Tensor]
 ) -> Row:
@@ -362,13 +350,11 @@ def _first_pass(
 
 def _limit(model: PreTrainedModel, lengths: NDArray[np.int64]) -> tuple[float, float]:
     """Return the texts' operations and the quickest matrix product; NaN where a size or that is not known."""
-    if (model.device.type, str(model.dtype)) != ("cpu", "torch.float32"):
-        return np.nan, np.nan
-    try:
-        geometry = Geometry.of(model)
-    except InputError:
-        return np.nan, np.nan
-    return float(flops(lengths, geometry).sum()), matmul_peak(geometry)
+    with suppress(InputError):
+        if (model.device.type, str(model.dtype)) == ("cpu", "torch.float32"):
+            geometry = Geometry.of(model)
+            return float(flops(lengths, geometry).sum()), matmul_peak(geometry)
+    return np.nan, np.nan
 
 
 def _reasons(left_out: Mapping[str, str]) -> list[str]:

@@ -12,21 +12,16 @@ import numpy as np
 from tsnb.base.errors import InputError
 from tsnb.inference.freezing import freeze
 from tsnb.inference.latency import WARM_UP, timed
-from tsnb.lengths.lengths import DELAY
+from tsnb.lengths.lengths import DELAY, Geometry
 from tsnb.tracing.samples import sample_inputs
-from tsnb.tracing.traced import quiet_jit
+from tsnb.tracing.traced import Traced, quiet_jit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
-    from tsnb.lengths.lengths import Geometry
     from tsnb.tracing.contract import Shape
-    from tsnb.tracing.traced import Traced
 
 ROWS = 512  # of the matrices that are multiplied: tokens of a batch
-TRIES = 10
 FEWEST = 3  # points that a curve with three terms goes through
 
 
@@ -94,13 +89,16 @@ def fit_cost(lengths: Sequence[int], seconds: Sequence[float]) -> CostFit:
         )
     sizes, times = np.asarray(lengths, float), np.asarray(seconds, float)
     terms = np.stack([sizes**0, sizes, sizes**2], axis=1) / times[:, None]
-    choices = [parts for parts in product([True, False], repeat=3) if any(parts)]
-    fits = [fit for parts in choices if (fit := _fit(terms, parts)).min() >= 0]
-    best = min(fits, key=lambda fit: float(np.square(terms @ fit - 1).sum()))
+    scale, ones = np.abs(terms).max(axis=0), np.ones(len(terms))
+    fits = [
+        np.linalg.lstsq(terms / scale * parts, ones, rcond=None)[0] / scale * parts  # 0 for a part left out
+        for parts in product([0, 1], repeat=3)
+    ]
+    best = min((fit for fit in fits if fit.min() >= 0), key=lambda fit: float(np.square(terms @ fit - 1).sum()))
     return CostFit(*best.tolist())
 
 
-def matmul_peak(geometry: Geometry, tries: int = TRIES) -> float:
+def matmul_peak(geometry: Geometry, tries: int = 10) -> float:
     """Return the most floating-point operations a second that matrix products reach here.
 
     The products are those of the encoder's layers, for 512 tokens, with torch's own kernels and
@@ -126,9 +124,20 @@ def matmul_peak(geometry: Geometry, tries: int = TRIES) -> float:
 
     Taught in notebook 04.
     """
-    hidden, inside = geometry.hidden, geometry.intermediate
-    shapes = ((hidden, hidden), (hidden, inside), (inside, hidden))
-    return max(_rate(*shape, tries) for shape in shapes)
+    import torch
+
+    hidden, inside, rates = geometry.hidden, geometry.intermediate, []
+    for wide, out in ((hidden, hidden), (hidden, inside), (inside, hidden)):
+        rows = torch.ones(ROWS, wide)
+        layer = torch.nn.utils.skip_init(torch.nn.Linear, wide, out).eval()  # draws no random numbers
+        for parameter in layer.parameters():
+            torch.nn.init.constant_(parameter, 1 / wide)
+        with quiet_jit() as jit:
+            ways = (layer, freeze(jit.trace(layer, rows, check_trace=False)))
+        with torch.inference_mode():
+            quickest = min(timed(partial(way, rows)) for way in ways for _ in range(WARM_UP + tries))
+        rates.append(2 * ROWS * wide * out / quickest)
+    return max(rates)
 
 
 def first_calls(traced: Traced, shape: Shape, calls: int = 12, copies: int = 3) -> list[float]:
@@ -202,27 +211,3 @@ def cost_of_shapes(traced: Traced, shapes: Sequence[Shape], *, rounds: int = 5, 
     turns = tqdm(range(WARM_UP + rounds), unit="round", delay=DELAY, leave=False, disable=not progress)
     rounds_of_all = [[timed(partial(frozen, **tensors)) for tensors in inputs] for _ in turns]
     return [min(seconds) for seconds in zip(*rounds_of_all[WARM_UP:], strict=True)]
-
-
-def _fit(terms: NDArray[np.float64], parts: tuple[bool, ...]) -> NDArray[np.float64]:
-    """Fit some of the terms; the others are zero."""
-    chosen = np.flatnonzero(parts)
-    scale = np.abs(terms[:, chosen]).max(axis=0)
-    fit = np.zeros(terms.shape[1])
-    fit[chosen] = np.linalg.lstsq(terms[:, chosen] / scale, np.ones(len(terms)))[0] / scale
-    return fit
-
-
-def _rate(wide: int, out: int, tries: int) -> float:
-    """Return the best rate of one product, of torch's two ways to compute it."""
-    import torch
-
-    rows = torch.ones(ROWS, wide)
-    layer = torch.nn.utils.skip_init(torch.nn.Linear, wide, out).eval()  # draws no random numbers
-    for parameter in layer.parameters():
-        torch.nn.init.constant_(parameter, 1 / wide)
-    with quiet_jit() as jit:
-        ways = (layer, freeze(jit.trace(layer, rows, check_trace=False)))
-    with torch.inference_mode():
-        quickest = min(timed(partial(way, rows)) for way in ways for _ in range(WARM_UP + tries))
-    return 2 * ROWS * wide * out / quickest

@@ -61,31 +61,14 @@ def prepack_linear(frozen: Any, node: Any, weight: torch.Tensor, name: str) -> N
     frozen._c._register_attribute(name, _C.TensorType.get(), ops.mkldnn._reorder_linear_weight(weight))
     graph, users = frozen.graph, [use.user for use in node.output().uses()]
     gelu = users[0] if len(users) == 1 and users[0].kind() == "aten::gelu" else None
-    scalars = graph.create("prim::ListConstruct", [])  # numbers that other functions would take
-    scalars.output().setType(_C.ListType(_C.OptionalType(_C.NumberType.get())))
-    nodes = [
-        graph.create("prim::GetAttr", [next(graph.inputs())]).s_("name", name),
-        _constant(graph, "gelu" if gelu else "none"),
-        scalars,
-        _constant(graph, gelu.inputsAt(1).toIValue() if gelu else None),
-    ]
-    packed, *options = (one.output() for one in nodes)
-    inputs = [node.inputsAt(0), packed, node.inputsAt(2), *options]
-    nodes.append(graph.create("mkldnn::_linear_pointwise", inputs))
-    for one in nodes:
-        one.insertBefore(node)
-    (gelu or node).output().replaceAllUsesWith(nodes[-1].output())
+    with graph.insert_point_guard(node):
+        packed = graph.insertNode(graph.create("prim::GetAttr", [next(graph.inputs())]).s_("name", name)).output()
+        function = graph.insertConstant("gelu" if gelu else "none")
+        scalars = graph.insertNode(graph.create("prim::ListConstruct", [])).output()  # what other functions would take
+        scalars.setType(_C.ListType(_C.OptionalType(_C.NumberType.get())))
+        form = graph.insertConstant(gelu.inputsAt(1).toIValue() if gelu else None)
+        inputs = [node.inputsAt(0), packed, node.inputsAt(2), function, scalars, form]
+        linear = graph.insertNode(graph.create("mkldnn::_linear_pointwise", inputs))
+    (gelu or node).output().replaceAllUsesWith(linear.output())
     for old in filter(None, (gelu, node)):
         old.destroy()
-
-
-def _constant(graph: Any, text: str | None) -> Any:
-    """Return a constant, a text or None, that is not yet in the graph."""
-    from torch import _C
-
-    constant = graph.create("prim::Constant", 1)
-    if text is None:
-        constant.output().setType(_C.NoneType.get())
-        return constant
-    constant.output().setType(_C.StringType.get())
-    return constant.s_("value", text)

@@ -12,7 +12,7 @@ import psutil
 
 from tsnb.base.errors import InputError
 from tsnb.base.machine import MIB, memory_limit
-from tsnb.tracing.contract import Contract
+from tsnb.tracing.contract import Contract, Shape
 from tsnb.tracing.inputs import parameters
 from tsnb.tracing.samples import sample_inputs
 
@@ -21,12 +21,10 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from tsnb.tracing.contract import Shape
     from tsnb.tracing.traced import Traced
 
     Steps = Generator[None, None, "Latency"]
 
-REPEATS = 5
 WARM_UP = 3  # TorchScript profiles its first run at a shape and compiles in its second
 FLOAT_BYTES = 4
 TOKEN_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -56,46 +54,12 @@ class Latency:
 
 
 def latency_steps(
-    shape: Shape, *, model: nn.Module | None = None, traced: Traced | None = None, repeats: int = REPEATS
+    shape: Shape, *, model: nn.Module | None = None, traced: Traced | None = None, repeats: int = 5
 ) -> Steps:
-    """Measure as `shape_latency` does, one run a step, so that other work can be done in between.
-
-    Yields None after each run, those of the warm-up too; the generator's value is the `Latency`.
-    Raises what `shape_latency` raises.
-
-    Examples
-    --------
-    >>> import tsnb
-    >>> model, _ = tsnb.load("tiny-bert")
-    >>> len(list(latency_steps((1, 8), model=model, repeats=2))) == WARM_UP + 2
-    True
-
-    Taught in notebook 02.
-    """
-    import torch
-
-    if traced is None and model is None:
-        raise InputError("There is nothing to measure. Give a model or a trace.")
-    if repeats < 2:  # noqa: PLR2004, the fewest that have quartiles
-        raise InputError(f"repeats must be at least 2, so that there is a spread; got {repeats}.")
-    module: Any = traced.module if traced else model
-    _check_memory(module, *shape)
-    contract = traced.contract if traced else _contract(module)
-    inputs = sample_inputs(contract, model or module, shape, padded=False)
-    run = partial(module, *inputs.values()) if traced else partial(module, **inputs)
-    seconds = []
-    for _ in range(WARM_UP + repeats):
-        with torch.inference_mode():
-            seconds.append(timed(run))
-        yield
-    first, middle, third = quantiles(seconds[WARM_UP:], n=4, method="inclusive")
-    return Latency(middle, third - first, repeats)
-
-
-def shape_latency(
-    shape: Shape, *, model: nn.Module | None = None, traced: Traced | None = None, repeats: int = REPEATS
-) -> Latency:
     """Measure a trace, or else a model, on random token ids of one shape.
+
+    One run a step, so that other work can be done in between: yields None after each, those of the warm-up
+    too; the generator's value is the `Latency`.
 
     Parameters
     ----------
@@ -109,22 +73,31 @@ def shape_latency(
     Raises
     ------
     InputError
-        Neither a model nor a trace, or a shape that may need more memory than there is.
+        A shape that may need more memory than there is.
 
     Examples
     --------
     >>> import tsnb
     >>> model, _ = tsnb.load("tiny-bert")
-    >>> shape_latency((1, 8), model=model, repeats=2).repeats
-    2
+    >>> len(list(latency_steps((1, 8), model=model, repeats=2))) == WARM_UP + 2
+    True
+
+    Taught in notebook 02.
     """
-    steps = latency_steps(shape, model=model, traced=traced, repeats=repeats)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            measured: Latency = end.value
-            return measured
+    import torch
+
+    module: Any = traced.module if traced else model
+    _check_memory(module, *shape)
+    contract = traced.contract if traced else _contract(module)
+    inputs = sample_inputs(contract, model or module, shape, padded=False)
+    run = partial(module, *inputs.values()) if traced else partial(module, **inputs)
+    seconds = []
+    for _ in range(WARM_UP + repeats):
+        with torch.inference_mode():
+            seconds.append(timed(run))
+        yield
+    first, middle, third = quantiles(seconds[WARM_UP:], n=4, method="inclusive")
+    return Latency(middle, third - first, repeats)
 
 
 def timed(run: Callable[[], object]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
@@ -14,18 +14,15 @@ from tsnb.inference.freezing import freeze
 from tsnb.lengths.batching import MAX_TOKENS, WINDOW, Batch, check_max_tokens, plan_dynamic, plan_static
 from tsnb.tracing.compare import TOLERANCE
 from tsnb.tracing.graphs import holds
-from tsnb.tracing.inputs import check_token_count, checked_text, checked_texts, positive_int
+from tsnb.tracing.inputs import Text, check_token_count, checked_text, checked_texts, positive_int
 from tsnb.tracing.outputs import ROUNDINGS, relative_difference
 from tsnb.tracing.traced import Traced, checked_traced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
     import torch
     from transformers import PreTrainedTokenizerBase
 
     from tsnb.tracing.contract import Contract, Shape
-    from tsnb.tracing.inputs import Text
 
     Result = dict[str, torch.Tensor]
     Tokens = Mapping[str, Sequence[list[int]]]
@@ -101,8 +98,7 @@ class Runner:
         max_tokens: int = MAX_TOKENS,
         truncate: bool = False,
     ) -> None:
-        several = isinstance(traced, Iterable) and not isinstance(traced, str)
-        traces: list[Traced] = list(traced) if several else [traced]  # type: ignore[arg-type,list-item]
+        traces = list(traced) if isinstance(traced, Iterable) else [traced]
         if not traces:
             raise InputError("The Runner got no trace. Give it one, or one for each length.")
         for one in traces:

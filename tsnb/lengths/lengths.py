@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsnb.base.errors import InputError
 from tsnb.base.tables import as_text
-from tsnb.lengths.buckets import best_ends
-from tsnb.tracing.inputs import check_token_count, checked_text, checked_texts, is_positive_int, positive_int
+from tsnb.tracing.inputs import Text, check_token_count, checked_text, checked_texts, is_positive_int, positive_int
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from numpy.typing import NDArray
     from torch import nn
     from transformers import PreTrainedTokenizerBase
 
-    from tsnb.tracing.inputs import Text
-
-    Lengths = Sequence[int] | NDArray[np.int64]
-
+Lengths = Sequence[int] | NDArray[np.int64]
 BATCH = 1000  # texts that are tokenized at once
 LONGEST = 2**31  # max lengths beyond it say that there is none: `model_max_length` is 10**30 then
 DELAY = 2  # seconds before a progress bar appears
@@ -310,7 +304,7 @@ def plan_buckets(lengths: Lengths, count: int = 4, *, geometry: Geometry | None 
     """Return the bucket edges at which padding costs the least, exactly.
 
     Each text is padded to the smallest edge that holds it. Of all choices of `count` edges, none
-    costs less in total; see `tsnb.lengths.buckets.best_ends` for how it is found.
+    costs less in total; see `best_ends` for how it is found.
 
     Parameters
     ----------
@@ -344,6 +338,48 @@ def plan_buckets(lengths: Lengths, count: int = 4, *, geometry: Geometry | None 
     costs = distinct if geometry is None else [flops(size, geometry) for size in distinct]
     ends = best_ends(texts.tolist(), costs, positive_int("count", count))
     return [distinct[end] for end in ends]
+
+
+def best_ends(texts: Sequence[int], costs: Sequence[float], count: int) -> list[int]:
+    """Cut a histogram into at most `count` buckets at the least total cost, exactly, by dynamic programming.
+
+    A text in a bucket costs what the longest text in it costs. The least cost of the first *j*
+    lengths in *k* buckets is the minimum over *i* < *j* of the least cost of the first *i* in
+    *k* - 1, and the cost of length *j* for each text after them.
+
+    Parameters
+    ----------
+    texts
+        How many texts there are of each length, shortest first; none is zero.
+    costs
+        What a text of each length costs; rising.
+    count
+        How many buckets at most.
+
+    Returns
+    -------
+    list of int
+        The index of the last length of each bucket.
+
+    Examples
+    --------
+    >>> best_ends([5, 1, 5], [10, 11, 90], count=2)
+    [1, 2]
+    """
+    total = np.concatenate([[0.0], np.cumsum(texts)])  # texts among the first j lengths
+    weights = np.asarray(costs, dtype=float)
+    best, starts = np.concatenate([[0.0], weights * total[1:]]), []
+    for _ in range(min(count, len(weights)) - 1):
+        fewer, best, start = best, np.zeros_like(best), np.zeros(len(best), dtype=np.int64)
+        for upto, weight in enumerate(weights, 1):
+            choices = fewer[:upto] + weight * (total[upto] - total[:upto])
+            start[upto] = choices.argmin()
+            best[upto] = choices[start[upto]]
+        starts.append(start)  # of the last bucket
+    ends = [len(weights)]
+    for start in reversed(starts):
+        ends.append(int(start[ends[-1]]))
+    return sorted({end - 1 for end in ends if end})
 
 
 def pad_to(edges: Sequence[int], lengths: Lengths) -> NDArray[np.int64]:

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tsnb.base.tables import as_html, as_text, listed
+from tsnb.base.tables import TableReport, listed
 from tsnb.lengths.batching import MAX_TOKENS, WINDOW, Batch, check_max_tokens, plan_dynamic, plan_static
-from tsnb.lengths.lengths import checked, checked_max_length, flops, plan_buckets
+from tsnb.lengths.lengths import Geometry, Lengths, checked, checked_max_length, flops, plan_buckets
 from tsnb.tracing.inputs import positive_int
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tsnb.lengths.lengths import Geometry, Lengths
 
 PlanName = Literal["max", "arrival", "buckets", "sorted"]
 STEP = 8  # the longest text, rounded up to a multiple of it, is what texts are padded to at first
@@ -61,7 +60,7 @@ class PlanCost:
 
 
 @dataclass(frozen=True, repr=False)
-class PaddingReport:
+class PaddingReport(TableReport):
     """What four ways to put texts into batches compute; prints as a table.
 
     Attributes
@@ -99,15 +98,7 @@ class PaddingReport:
             f"{self.cut_tokens:,} tokens are lost"
         )
 
-    def __str__(self) -> str:
-        return "\n".join([as_text(self._rows()), *self._notes()])
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return as_html(self._rows(), self._notes())
-
-    def _rows(self) -> list[list[str]]:
+    def table(self) -> list[list[str]]:
         """Return the table with its head, without the column of operations where none were counted."""
         rows = [["plan", "computed", "real", "padding", "no padding = 1", "in FLOPs"]]
         for plan in self.plans.values():
@@ -116,7 +107,8 @@ class PaddingReport:
             rows.append([plan.label, *counts, f"{plan.tokens_ratio:.2f}", in_flops])
         return rows if rows[-1][-1] else [row[:-1] for row in rows]
 
-    def _notes(self) -> list[str]:
+    def notes(self) -> list[str]:
+        """Return the bucket edges, and what the max length cuts."""
         return list(filter(None, [f"bucket edges: {listed(self.edges)}", self.cut()]))
 
 

@@ -1,7 +1,4 @@
-"""Load a model and its tokenizer: an embedded one, a folder, or a hub id.
-
-What depends on the `torchscript` flag of transformers 4 is kept in this module and `tying`.
-"""
+"""Load a model and its tokenizer: an embedded one, a folder, or a hub id."""
 
 from __future__ import annotations
 
@@ -10,19 +7,21 @@ import json
 import os
 import warnings
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tsnb import tiny_bert
 from tsnb.base.errors import ModelError, suggest
+from tsnb.base.versions import has_flag, return_tuples, say_by_hand
 from tsnb.models import hub
 from tsnb.models.checkpoint import WRAPPERS, fits, own_names, read_weights
+from tsnb.models.tying import embeddings, untie
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import torch
-    from torch import nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Head = Literal["encoder", "masked-lm", "sequence-classification", "token-classification", "question-answering"]
@@ -85,8 +84,8 @@ def load(
         model's own, with a `RenamedWeightsWarning`; the pooling of sentence-transformers is left
         out, with an `UnusedModulesWarning`.
     torchscript
-        Set the flag of transformers 4: unties the embeddings and returns tuples. That it took
-        effect is checked.
+        Set the flag of transformers 4: unties the embeddings and returns tuples. Transformers 5 has
+        none, so the same is done by hand there, with a `FlagWarning` once. That it took effect is checked.
     attn_implementation
         `"eager"` writes attention out in single operators, `"sdpa"` is one operator for all of it;
         by default what transformers chooses.
@@ -116,7 +115,7 @@ def load(
     if attn_implementation not in (None, *get_args(Attention)):
         near = suggest(str(attn_implementation), get_args(Attention))
         raise ModelError(f"There is no attn_implementation called {attn_implementation}. {near}")
-    options = {"torchscript": torchscript, "attn_implementation": attn_implementation}
+    options = {"torchscript": torchscript and has_flag(), "attn_implementation": attn_implementation}
     folder = _folder(EMBEDDED if name == MINI else name)
     if (modules := folder / "modules.json").is_file():
         names = [module["type"].rpartition(".")[2] for module in json.loads(modules.read_bytes())[1:]]
@@ -140,6 +139,10 @@ def load(
         tokenizer = read_tokenizer(folder)
     model.name_or_path = str(name)
     if torchscript:
+        if not has_flag():
+            untie(model)
+            say_by_hand()
+        return_tuples(model)
         verify_flag(model)
     return model.eval(), tokenizer
 
@@ -169,36 +172,19 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 
 def verify_flag(model: PreTrainedModel) -> None:
-    """Check that `torchscript=True` did what it says; transformers 5 accepts it and does nothing.
+    """Check that the flag, or what was done by hand, took the embeddings apart.
 
     Raises
     ------
     ModelError
-        The embeddings are still tied, or the model still returns a dict.
+        It did not.
     """
-    import transformers
-
     ends = [getattr(embeddings(model, side), "weight", None) for side in ("input", "output")]
-    addresses = [weight.data_ptr() for weight in ends if weight is not None]
-    if len(set(addresses)) < len(addresses) or getattr(model.config, "use_return_dict", True):
+    if ends[0] is not None and ends[1] is not None and ends[0].data_ptr() == ends[1].data_ptr():
         raise ModelError(
-            f"torchscript=True did nothing: transformers {transformers.__version__} still ties the embeddings or "
-            "returns a dict. Leave it out: tsnb.untie(model) takes weights apart, and tsnb.trace takes dicts."
+            f"torchscript=True did nothing: transformers {version('transformers')} still ties the embeddings. Leave "
+            "it out: tsnb.untie(model) takes weights apart, and tsnb.trace takes dicts."
         )
-
-
-def embeddings(model: nn.Module, side: str) -> Any:
-    """Return the embeddings that a model names, if it does; one with two encoders may not.
-
-    Parameters
-    ----------
-    side
-        `"input"` or `"output"`.
-    """
-    try:
-        return getattr(model, f"get_{side}_embeddings", lambda: None)()
-    except NotImplementedError:
-        return None
 
 
 @contextmanager

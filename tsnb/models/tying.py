@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tsnb.base.palette import BLUE, ORANGE
-from tsnb.models.load import embeddings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -168,6 +167,20 @@ def untie(model: Module) -> Module:
                 weight = module.get_parameter(attribute)
                 setattr(module, attribute, nn.Parameter(weight.detach().clone(), weight.requires_grad))
     return model
+
+
+def embeddings(model: nn.Module, side: str) -> Any:
+    """Return the embeddings that a model names, if it does; one with two encoders may not.
+
+    Parameters
+    ----------
+    side
+        `"input"` or `"output"`.
+    """
+    try:
+        return getattr(model, f"get_{side}_embeddings", lambda: None)()
+    except NotImplementedError:
+        return None
 
 
 def _by_storage(named: Named) -> list[list[str]]:

@@ -7,12 +7,14 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import torch
+from torch import nn
+
 from tsnb.base.errors import NeuronError, TraceError
 from tsnb.neuron.detection import detect_one, installed
 from tsnb.neuron.operators import is_compiled
 from tsnb.neuron.preflight_checks import check_plain
-from tsnb.neuron.targets import STAND_IN
-from tsnb.neuron.targets import target as find_target
+from tsnb.neuron.targets import STAND_IN, find_target
 from tsnb.tracing.contract import resolve
 from tsnb.tracing.inputs import checked_tensors, in_forward_order
 from tsnb.tracing.outputs import flatten, relative_difference, run
@@ -21,9 +23,6 @@ from tsnb.tracing.traced import Traced, checked_module, quiet_jit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import torch
-    from torch import nn
 
     Tensors = Mapping[str, torch.Tensor]
 
@@ -71,8 +70,6 @@ def convert(
 
     Taught in notebook 05.
     """
-    import torch
-
     generation, module = find_target(target), getattr(model, "module", model)
     if isinstance(module, torch.jit.ScriptModule):
         what = "compiled for Neuron already" if is_compiled(module) else "a trace"
@@ -98,7 +95,7 @@ def convert(
         options = {"cpu_backend": True, **options, "compiler_args": text}
     try:
         package = importlib.import_module(generation.package)
-        compiled = package.trace(_by_position(model, tuple(ordered)), tuple(ordered.values()), **options)
+        compiled = package.trace(ByPosition(model, tuple(ordered)).eval(), tuple(ordered.values()), **options)
         outputs = flatten(compiled(*ordered.values())) if ready else []
     except Exception as error:  # whatever a compiler or a runtime raises
         raise NeuronError(
@@ -134,19 +131,16 @@ def check_difference(part: float, allowed: float) -> str:
     return f"off by {part:.2g} of the largest output, {allowed} allowed"
 
 
-def _by_position(model: nn.Module, names: tuple[str, ...]) -> nn.Module:
-    """Return a model that takes these inputs by position, without a gap, and returns a tuple."""
-    from torch import nn
+class ByPosition(nn.Module):
+    """A model that takes these inputs by position, without a gap, and returns a tuple."""
 
-    class ByPosition(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
+    def __init__(self, model: nn.Module, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.model, self.names = model, names
 
-        def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            return tuple(run(self.model, dict(zip(names, tensors, strict=True))).values())
-
-    return ByPosition().eval()
+    def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return all tensors of the model's output."""
+        return tuple(run(self.model, dict(zip(self.names, tensors, strict=True))).values())
 
 
 def fixed_shape(traced: Traced) -> Traced:
@@ -169,8 +163,10 @@ def fixed_shape(traced: Traced) -> Traced:
 
     Raises
     ------
+    InputError
+        No trace.
     NeuronError
-        No trace, an unknown contract, or a graph that is compiled or a stand-in already.
+        An unknown contract, or a graph that is compiled or a stand-in already.
 
     Examples
     --------
@@ -185,8 +181,6 @@ def fixed_shape(traced: Traced) -> Traced:
 
     Taught in notebook 05.
     """
-    import torch  # the source of the check names it
-
     check_plain(traced)
     contract = traced.contract
     names, shape = contract.input_names, (contract.batch_size or 1, contract.length or 1)
@@ -202,13 +196,10 @@ def fixed_shape(traced: Traced) -> Traced:
         ]
     source.append(f"    return self.inner({', '.join(names)})\n")
 
-    class StandIn(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = traced.module
-
+    stand_in = type("StandIn", (nn.Module,), {})()  # of a new class, because `define` adds to the class
+    stand_in.inner = traced.module
     with quiet_jit() as jit:
-        guarded = jit.script(StandIn().eval())
+        guarded = jit.script(stand_in.eval())
         guarded.define("\n".join(source))
         frozen = jit.freeze(guarded)
     return Traced(

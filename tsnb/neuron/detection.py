@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -147,10 +148,8 @@ def installed(*distributions: str) -> dict[str, str]:
     """Return the versions of those distributions that are installed, by their pip names."""
     versions = {}
     for name in (distribution.partition("[")[0] for distribution in distributions):
-        try:
+        with suppress(PackageNotFoundError):
             versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return versions
 
 

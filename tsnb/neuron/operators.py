@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Any, Literal
 
+from tsnb.neuron.targets import data
 from tsnb.tracing.graphs import constants, holds, nodes
 
 Support = Literal["supported", "limited", "cpu", "unlisted", "unknown"]
@@ -35,11 +33,6 @@ class Operator:
     count: int
     support: Support
     condition: str = ""
-
-    @property
-    def arithmetic(self) -> bool:
-        """Whether it works on tensors (`aten::`), and is no constant, attribute or list."""
-        return self.kind.startswith("aten::")
 
 
 class Operators(tuple[Operator, ...]):
@@ -99,18 +92,8 @@ def is_compiled(module: Any) -> bool:
     return holds(module, "neuron::")
 
 
-@cache
-def inf1_list() -> dict[str, Any]:
-    """Return the operators of torch-neuron and where they are from: `inf1_operators.toml`.
-
-    >>> inf1_list()["removed"]["aten::embedding"]
-    '1.0.1001.0: does not meet performance criteria'
-    """
-    return tomllib.loads((files(__package__) / "inf1_operators.toml").read_text(encoding="utf-8"))
-
-
 def _on_inf1(kind: str) -> tuple[Support, str]:
-    known = inf1_list()
+    known = data("inf1_operators")
     prefix, _, name = kind.partition("::")
     if name in known["supported"].get(prefix, ()):
         return "supported", ""

@@ -13,25 +13,21 @@ import numpy as np
 
 from tsnb.base.errors import InputError, suggest
 from tsnb.base.tables import listed
-from tsnb.lengths.lengths import checked, length_report, plan_buckets, presets, token_lengths
+from tsnb.lengths.lengths import LengthReport, Lengths, checked, length_report, plan_buckets, presets, token_lengths
 from tsnb.models.load import CLASSES, EMBEDDED, MINI, NewWeightsWarning, load
-from tsnb.neuron.detection import detect_one
+from tsnb.neuron.detection import Detection, detect_one
 from tsnb.neuron.preflight_checks import checked_task, preflight
 from tsnb.neuron.snippets import code
-from tsnb.neuron.targets import SUITED
-from tsnb.neuron.targets import target as find_target
+from tsnb.neuron.targets import SUITED, find_target
 from tsnb.tiny_bert import corpus
 from tsnb.tracing.inputs import dummy_inputs, positive_int
 from tsnb.tracing.trace import trace
-from tsnb.tracing.traced import checked_module, checked_traced
+from tsnb.tracing.traced import Traced, checked_module, checked_traced
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from tsnb.lengths.lengths import LengthReport, Lengths
-    from tsnb.neuron.detection import Detection
     from tsnb.neuron.report import Finding, Preflight
-    from tsnb.tracing.traced import Traced
 
 SHORT = "who ?"  # fits in any max length
 TEXTS, LIMIT, STEP = 1000, 512, 8

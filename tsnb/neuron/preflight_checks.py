@@ -8,23 +8,19 @@ from typing import TYPE_CHECKING, Any
 from tsnb.base.errors import NeuronError, suggest
 from tsnb.inference.runner import is_dynamic
 from tsnb.models.tying import tying
-from tsnb.neuron.operators import is_compiled, operators_of, weights
+from tsnb.neuron.operators import Operators, is_compiled, operators_of, weights
 from tsnb.neuron.report import Finding, Preflight
 from tsnb.neuron.snippets import analyze_code
-from tsnb.neuron.targets import STAND_IN, SUITED, facts, source
-from tsnb.neuron.targets import target as find_target
+from tsnb.neuron.targets import STAND_IN, SUITED, Target, facts, find_target, source
 from tsnb.tracing.compare import compare
 from tsnb.tracing.inputs import parameters
 from tsnb.tracing.probe import check_belongs
-from tsnb.tracing.traced import Traced, check_eval
+from tsnb.tracing.traced import Traced, check_eval, checked_traced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torch import nn
-
-    from tsnb.neuron.operators import Operators
-    from tsnb.neuron.targets import Target
 
     Findings = Iterator[Finding]
 
@@ -65,8 +61,10 @@ def preflight(
 
     Raises
     ------
+    InputError
+        No trace.
     NeuronError
-        Unknown target or task, no trace, or a graph that is compiled already.
+        Unknown target or task, or a graph that is compiled already.
     TraceError
         The trace was not made from this model, or the model is in training mode.
 
@@ -105,11 +103,9 @@ def preflight(
     )
 
 
-def check_plain(traced: object) -> None:
-    """Raise a NeuronError where something is no trace, or one that is compiled already."""
-    if not isinstance(traced, Traced):
-        raise NeuronError(f"Expected what tsnb.trace(model, inputs) returns; got {type(traced).__name__}.")
-    if traced.contract.target == STAND_IN:
+def check_plain(traced: Traced) -> None:
+    """Raise an InputError where something is no trace, and a NeuronError where it is compiled already."""
+    if checked_traced(traced).contract.target == STAND_IN:
         raise NeuronError("This is a stand-in that fixed_shape made. Give the trace it was made from.")
     if is_compiled(traced.module):
         raise NeuronError("This graph is compiled for Neuron already. Give a plain trace of the model.")
@@ -157,7 +153,7 @@ def _graph(traced: Traced) -> Findings:
 
 def _inf1_operators(traced: Traced, operators: Operators) -> Findings:
     outside, place = operators.outside, source("inf1-operators")
-    counted = [operator for operator in operators if operator.arithmetic]
+    counted = [operator for operator in operators if operator.kind.startswith("aten::")]
     total = sum(operator.count for operator in counted)
     listed = sum(operator.count for operator in counted if operator.support in ("supported", "limited"))
     yield (ok if set(outside) <= {EMBEDDING} else attention)(
@@ -187,7 +183,7 @@ def _inf1_operators(traced: Traced, operators: Operators) -> Findings:
 
 
 def _inf2_operators(traced: Traced, operators: Operators) -> Findings:
-    kinds = [operator.kind for operator in operators if operator.arithmetic]
+    kinds = [operator.kind for operator in operators if operator.kind.startswith("aten::")]
     command = analyze_code(traced.contract.input_names, "inf2").splitlines()[-1]
     yield attention(
         "operators",

@@ -21,7 +21,7 @@ from tsnb.inference.runner import Runner
 from tsnb.models.load import load
 from tsnb.neuron.conversion import check_difference, convert
 from tsnb.neuron.detection import detect_one, installed
-from tsnb.neuron.targets import target
+from tsnb.neuron.targets import find_target
 from tsnb.tiny_bert import corpus
 from tsnb.tracing.contract import versions
 from tsnb.tracing.inputs import dummy_inputs
@@ -29,7 +29,7 @@ from tsnb.tracing.outputs import relative_difference
 
 PASSED, FAILED, CANNOT = 0, 1, 2
 LENGTHS = (32, 64)
-INF2 = target("inf2")
+INF2 = find_target("inf2")
 RELOAD = "import sys; from tsnb.neuron.selftest import run_texts; print(run_texts(sys.argv[1]))"
 
 

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import tomllib
-from functools import cache
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tsnb.base.errors import NeuronError, suggest
 from tsnb.models.load import CLASSES
-from tsnb.neuron.targets import target as find_target
+from tsnb.neuron.targets import data, find_target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WITHOUT_DEVICE = ', compiler_args="--target inf2", cpu_backend=True'
-
-
-@cache
-def _programs() -> dict[str, Any]:
-    return tomllib.loads((files(__package__) / "programs.toml").read_text(encoding="utf-8"))
 
 
 def code(  # noqa: PLR0913, a program has as many choices
@@ -72,7 +64,7 @@ def code(  # noqa: PLR0913, a program has as many choices
     """
     tolerance = find_target(target).tolerance if target else 0
     options = "" if device else WITHOUT_DEVICE
-    program: str = _programs()[target or "plain"].format(names=tuple(names), options=options, tolerance=tolerance)
+    program: str = data("programs")[target or "plain"].format(names=tuple(names), options=options, tolerance=tolerance)
     if target == "inf1":
         return load_code(head or "masked-lm", "", length) + program
     return (load_code(head, attention, length) if head else "") + program
@@ -107,7 +99,7 @@ def load_code(head: str, attention: str, length: int) -> str:
     if head not in CLASSES:
         raise NeuronError(f"There is no head called {head}. {suggest(str(head), CLASSES)}")
     options = f'return_dict=False, attn_implementation="{attention}"' if attention else "return_dict=False"
-    program: str = _programs()["load"]
+    program: str = data("programs")["load"]
     return program.format(model_class=CLASSES[head], options=options, length=length)
 
 
@@ -126,5 +118,5 @@ def analyze_code(names: Sequence[str], target: str) -> str:
 
     Taught in notebook 05.
     """
-    program: str = _programs()["analyze"][find_target(target).name]
+    program: str = data("programs")["analyze"][find_target(target).name]
     return program.format(names=tuple(names))

@@ -68,7 +68,7 @@ class Target:
     def pythons(self) -> str:
         """Supported versions of Python as text.
 
-        >>> target("inf1").pythons
+        >>> find_target("inf1").pythons
         '3.9, 3.10'
         """
         return ", ".join(f"3.{minor}" for minor in self.python)
@@ -78,20 +78,29 @@ class Target:
 
         The rule is `round(1e9 / number of weights)`; there is none for Inf2.
 
-        >>> target("inf1").buckets(109_482_240)
+        >>> find_target("inf1").buckets(109_482_240)
         9
         """
         return round(self.bucket_rule / weights) if self.bucket_rule and weights else None
 
 
 @cache
+def data(name: str) -> dict[str, Any]:
+    """Return what a file of this folder holds: `facts`, `inf1_operators` or `programs`.
+
+    >>> data("inf1_operators")["removed"]["aten::embedding"]
+    '1.0.1001.0: does not meet performance criteria'
+    """
+    return tomllib.loads((files(__package__) / f"{name}.toml").read_text(encoding="utf-8"))
+
+
 def facts() -> dict[str, Any]:
     """Return AWS's facts as `facts.toml` holds them, with their date and their sources.
 
     >>> facts()["fit"][0]["named"]
     ['bert', 'distilbert', 'roberta']
     """
-    return tomllib.loads((files(__package__) / "facts.toml").read_text(encoding="utf-8"))
+    return data("facts")
 
 
 def source(name: str) -> str:
@@ -107,7 +116,7 @@ def _read(name: str, table: dict[str, Any]) -> Target:
 TARGETS = tuple(_read(name, table) for name, table in facts()["target"].items())
 
 
-def target(name: str) -> Target:
+def find_target(name: str) -> Target:
     """Return a target by its name.
 
     Raises
@@ -117,7 +126,7 @@ def target(name: str) -> Target:
 
     Examples
     --------
-    >>> target("inf2").package
+    >>> find_target("inf2").package
     'torch_neuronx'
     """
     known = {item.name: item for item in TARGETS}

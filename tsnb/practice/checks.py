@@ -38,6 +38,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tsnb import widgets
 from tsnb.base.errors import ExerciseError
 from tsnb.base.files import write_text
 from tsnb.base.palette import GREEN, GREY, VERMILION
@@ -51,8 +52,6 @@ if TYPE_CHECKING:
 
     from tsnb.practice.exercises.base import Kind
     from tsnb.widgets.feedback import FeedbackView
-    from tsnb.widgets.progress import ProgressView
-    from tsnb.widgets.quiz import QuizView
 
 HINTS = 2
 HEADS: dict[Kind, tuple[str, str, str]] = {  # a symbol, words beside it, and a colour
@@ -82,10 +81,6 @@ class Feedback:
         The name of the common mistake; empty where there is none.
     text
         The sentences.
-    title
-        The exercise's title.
-    solution
-        The file with the solution, from the folder of the notebooks.
     note
         Something to know about the record, such as that it cannot be written.
     """
@@ -94,8 +89,6 @@ class Feedback:
     kind: Kind
     mistake: str
     text: str
-    title: str
-    solution: str
     note: str = ""
 
     @property
@@ -107,14 +100,15 @@ class Feedback:
     def head(self) -> str:
         """Symbol, verdict and title: `✓ Done · Tied or not?`."""
         symbol, words, _ = HEADS[self.kind]
-        return f"{symbol} {words} · {self.title}"
+        return f"{symbol} {words} · {exercise(self.exercise).title}"
 
     @property
     def foot(self) -> str:
         """Where hints and the solution are, until they are of no use."""
         if self.done:
             return ""
-        return f'Stuck? `checks.hint("{self.exercise}")` gives a hint. The solution: `%load {self.solution}`'
+        solution = exercise(self.exercise).solution
+        return f'Stuck? `checks.hint("{self.exercise}")` gives a hint. The solution: `%load {solution}`'
 
     def __str__(self) -> str:
         return "\n".join(filter(None, (self.head, self.text, self.note, self.foot)))
@@ -171,11 +165,11 @@ def check(name: str, answer: Any) -> Feedback:
 
     Taught in notebook 01.
     """
-    known, events = exercise(name), record()
-    kind, mistake, text = known.judge(answer)
+    events = record()
+    kind, mistake, text = exercise(name).judge(answer)
     if kind != "not-yet":
         events.add(name, kind, mistake)
-    return Feedback(name, kind, mistake, text, known.title, known.solution, events.news())
+    return Feedback(name, kind, mistake, text, events.news())
 
 
 @dataclass(frozen=True, repr=False)
@@ -216,11 +210,11 @@ def hint(name: str) -> Hint:
     """
     known, events = exercise(name), record()
     taken = events.hints(name)
-    if taken < HINTS:
-        events.add(name, HINT)
     numbers = range(1, min(taken + 1, HINTS) + 1)
     texts = [f"Hint {n}: {known.sentence(f'hint-{n}')}" for n in numbers]
-    if taken >= HINTS:
+    if taken < HINTS:
+        events.add(name, HINT)
+    else:
         texts.append(
             f"The solution: `%load {known.solution}` in a cell of its own. Run that cell twice: the first "
             "run fetches the code, the second runs it."
@@ -228,7 +222,7 @@ def hint(name: str) -> Hint:
     return Hint(tuple(texts))
 
 
-def progress(notebook: str | None = None) -> ProgressView:
+def progress(notebook: str | None = None) -> widgets.ProgressView:
     """Show how far the reader is, in one notebook or in the course; follows what is solved.
 
     Parameters
@@ -253,15 +247,13 @@ def progress(notebook: str | None = None) -> ProgressView:
 
     Taught in notebook 01.
     """
-    from tsnb.widgets.progress import ProgressView
-
     events = record()
-    view = ProgressView(lambda: progress_in(events, notebook))
+    view = widgets.ProgressView(lambda: progress_in(events, notebook))
     events.observe(lambda _: view.draw(), "changes")
     return view
 
 
-def quiz(notebook: str) -> QuizView:
+def quiz(notebook: str) -> widgets.QuizView:
     """Show the three questions of a notebook; an answer is explained when one is chosen.
 
     Parameters
@@ -286,9 +278,7 @@ def quiz(notebook: str) -> QuizView:
 
     Taught in notebook 01.
     """
-    from tsnb.widgets.quiz import QuizView
-
-    return QuizView(questions(notebook))
+    return widgets.QuizView(questions(notebook))
 
 
 def reset(notebook: str | None = None) -> str:

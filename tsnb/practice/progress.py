@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import version
@@ -21,7 +21,7 @@ TITLE = "TorchScript, hands on: exercises solved"
 STYLE = "body { font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto } th { text-align: left }"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Standing:
     """How far a reader is with one exercise.
 
@@ -111,13 +111,12 @@ def progress_in(record: Record, notebook: str | None = None) -> Progress:
     """
     standings = {exercise.name: Standing(exercise) for exercise in exercises(notebook)}
     for event in record.events():
-        before = standings.get(event.exercise)
-        if before is None or before.solved:  # after the first right answer nothing counts
+        standing = standings.get(event.exercise)
+        if standing is None or standing.solved:  # after the first right answer nothing counts
             continue
         if event.kind == HINT:
-            after = replace(before, hints=before.hints + 1)
+            standing.hints += 1
         else:
-            solved = event.at if event.kind == "done" else ""
-            after = replace(before, attempts=before.attempts + 1, solved=solved)
-        standings[event.exercise] = after
+            standing.attempts += 1
+            standing.solved = event.at if event.kind == "done" else ""
     return Progress(tuple(standings.values()), record.note)

@@ -9,6 +9,8 @@ from dataclasses import fields, is_dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
+from tsnb.base.versions import returns_tuples
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -82,12 +84,12 @@ def call_arguments(model: nn.Module) -> dict[str, bool]:
     """Return the arguments that ask a Transformers model for a dict, and for no cache.
 
     Where a decorator of transformers takes `return_dict`, the signature does not show that; it is needed
-    there only for a model whose configuration asks for tuples.
+    there only for a model that returns tuples otherwise.
     """
     named = inspect.signature(model.forward).parameters
     passed_on = inspect.signature(model.forward, follow_wrapped=False).parameters.values()
-    tuples = getattr(getattr(model, "config", None), "return_dict", True) is False
-    asked = "return_dict" in named or (tuples and any(item.kind is item.VAR_KEYWORD for item in passed_on))
+    passes_on = any(item.kind is item.VAR_KEYWORD for item in passed_on)
+    asked = "return_dict" in named or (passes_on and returns_tuples(model))
     return ({"return_dict": True} if asked else {}) | ({"use_cache": False} if "use_cache" in named else {})
 
 

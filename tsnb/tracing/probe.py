@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tsnb.base.errors import InputError, TraceError
-from tsnb.base.tables import as_html, as_text
+from tsnb.base.tables import TableReport
 from tsnb.tracing.compare import SYMBOLS, TOLERANCE, Verdict, compare
 from tsnb.tracing.explain import ShapeError, dissect
 from tsnb.tracing.inputs import checked_tensors, is_positive_int
@@ -29,7 +29,7 @@ SHOW_AFTER = 2.0  # seconds until the progress bar appears
 
 
 @dataclass(frozen=True, repr=False)
-class ShapeMap(Mapping[tuple[int, int], Verdict]):
+class ShapeMap(TableReport, Mapping[tuple[int, int], Verdict]):
     """Verdicts by `(batch, length)`; prints as text and shows as a table.
 
     Attributes
@@ -86,7 +86,7 @@ class ShapeMap(Mapping[tuple[int, int], Verdict]):
             raise InputError(f"The shape {shape} was not probed. Give one of the map, as (batch, length).")
         return dissect(self[shape].error, self.contract, dict(self[shape].shapes))
 
-    def rows(self) -> list[list[str]]:
+    def table(self) -> list[list[str]]:
         """Return the table: a row a batch size, a symbol a length; the traced one in brackets."""
         symbols = {shape: verdict.symbol for shape, verdict in self.cells.items()}
         if self.traced in symbols:
@@ -106,14 +106,6 @@ class ShapeMap(Mapping[tuple[int, int], Verdict]):
         note = f"The model has embeddings for {limit} positions; it cannot run longer texts itself."
         beyond = limit is not None and any(length > limit for _, length in self.of_kind("unsupported"))
         return [self.legend(), note] if beyond else [self.legend()]
-
-    def __str__(self) -> str:
-        return "\n".join([as_text(self.rows()), *self.notes()])
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return as_html(self.rows(), self.notes())
 
 
 def probe(  # noqa: PLR0913, PLR0917, the shapes are two lists

@@ -13,6 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tsnb.base.errors import InputError, TraceError
+from tsnb.base.versions import warn_of_ignored_flag
 from tsnb.models.load import quiet_transformers
 from tsnb.tracing.axes import with_axes
 from tsnb.tracing.compare import TOLERANCE, Verdict, compare, compare_on
@@ -86,6 +87,7 @@ def trace(model: nn.Module, inputs: Tensors, verify: Iterable[Shape | Tensors] =
     shapes, named = checked_verify(verify)
     with torch.no_grad(), quiet_transformers():
         example, outputs, left_out = _prepared(model, inputs)
+        warn_of_ignored_flag(model, stacklevel=2)
         others = [in_forward_order(model, checked_tensors(each)) for each in named]
         module, notes = record(model, example)
         tensors = list(outputs.values())

@@ -1,4 +1,4 @@
-"""The widgets of notebooks 02 to 05, a module each: traits, a text form, and a view of them.
+"""The widgets of notebooks 02 to 05, a module each: traits, their text form, and controls for them.
 
 Begin with `base.py`, what every view does, and `padding.py`, the plainest of them; `event_loop.py` is how a
 widget works without a thread. The public names are listed in `__init__.pyi`.

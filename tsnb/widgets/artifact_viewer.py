@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from html import escape
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ipywidgets import HTML, Box, Layout, Select, Stack, VBox
-from traitlets import HasTraits, Unicode, validate
+from traitlets import Unicode, validate
 
 from tsnb.artifacts.archive import EXTRA, MEMBER, TOKENIZER
 from tsnb.artifacts.inspect import DIGESTS, inspect
@@ -43,21 +44,23 @@ STYLE = f"<style>.{LISTS} select {{ {SMALL}; {NARROW} }} .{LISTS} .widget-html-c
 HALF = {"flex": "1 1 30em", "min_width": "0"}  # side by side where the page is wide enough
 
 
-class Content(NamedTuple):
-    """What is in a member: a heading, a sentence, and a text; empty where there is none to show."""
+class ArtifactViewer(View):
+    r"""Show what a file of TorchScript holds, part by part, without running or unpickling it.
 
-    heading: str
-    note: str
-    text: str = ""
+    The list of parts stands above the list of what is in the chosen part, sizes as bars; beside
+    them is what the chosen one holds. A file that was damaged or changed is shown too, and says so
+    at the top. When the file changes on the disk, make another viewer. Prints as `tsnb.inspect`.
 
-
-class ArtifactState(HasTraits):  # type: ignore[misc]  # traitlets is not followed
-    r"""A file of TorchScript and the chosen member; prints as `tsnb.inspect`.
+    Parameters
+    ----------
+    path
+        A `.pt` file, of `tsnb.save` or anybody else.
 
     Attributes
     ----------
     chosen
-        A trait: a name in `artifact.members`, or one of `PARTS`; at first the contract.
+        A trait: a name in `tsnb.inspect(path).members`, such as `Weight.member`, or one of `contract`,
+        `weights`, `code`, `tokenizer` and `rest`; at first the contract.
     artifact
         What `tsnb.inspect` shows of the file, which is neither run nor unpickled.
     parts
@@ -68,34 +71,66 @@ class ArtifactState(HasTraits):  # type: ignore[misc]  # traitlets is not follow
         The first member that differs from its checksum in the archive, looked for where the digest
         does not match; empty where there is none.
 
+    Raises
+    ------
+    ArtifactError
+        No such file, or not TorchScript; also where something is chosen that is not in the file.
+
     Examples
     --------
     >>> import tempfile, torch, tsnb
     >>> traced = tsnb.trace(torch.nn.Linear(2, 3).eval(), {"input": torch.zeros(1, 2)})
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     state = ArtifactState(tsnb.save(traced, folder + "/linear.pt"))
-    >>> print(*state.parts["weights"].values(), sep="\n")
+    ...     viewer = ArtifactViewer(tsnb.save(traced, folder + "/linear.pt"))
+    >>> viewer.chosen
+    'extra/tsnb_contract.json'
+    >>> viewer.chosen = "data/0"
+    >>> print(*viewer.parts["weights"].values(), sep="\n")
     24 ━━━━━━━━   3 × 2  weight
     12 ━━━━       3  bias
+
+    Taught in notebook 03.
     """
 
     chosen = Unicode()
 
     def __init__(self, path: str | Path) -> None:
-        super().__init__()
         self.artifact = artifact = inspect(path)
         self.modified = artifact.path.stat().st_mtime_ns
-        damaged = None if artifact.digest == "matches" else artifact.archive.first_damaged()
-        self.damaged = (damaged or "").removeprefix(f"{artifact.archive.root}/")
-        sizes = artifact.members
+        damaged = None if artifact.digest == "matches" else artifact.first_damaged()
+        self.damaged = (damaged or "").removeprefix(f"{artifact.root}/")
+        self._list_members()
+        self.chosen = self.first("contract")
+        self.head = HTML(self._summary())
+        words = "Parts of the file, with the bytes that each takes"
+        self.part_list = _select(zip(self.part_lines, PARTS, strict=True), words)
+        words = "What is in the chosen part, the largest first: bytes and name"
+        self.member_lists = Stack(
+            [_select(((line, member) for member, line in self.parts[part].items()), words) for part in PARTS]
+        )  # a list for each part, so that no list's lines ever change
+        self.detail = HTML(layout=Layout(**HALF))
+        lists = VBox([self.part_list, self.member_lists], layout=Layout(**HALF, grid_gap="4px"))
+        layout = Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="8px 16px")
+        body = Box([lists, self.detail], layout=layout)
+        body.add_class(LISTS)
+        super().__init__(self.head, body)
+        self.observe(self._draw, "chosen")
+        self._draw()
+        self.part_list.observe(self._choose_part, "value")
+        for members in self.member_lists.children:
+            members.observe(self._choose, "value")
+
+    def _list_members(self) -> None:
+        """Sort the members into parts, and write a line for each."""
+        sizes = self.artifact.members
         names = {
             "contract": {name: name for name in sizes if name == EXTRA + MEMBER},
             "weights": {
                 member: f"{_sizes(weights[0].shape)}  {' = '.join(_short(name) for name, *_ in weights)}"
-                for member, weights in artifact.storages.items()
+                for member, weights in self.artifact.storages.items()
             },
-            "code": {name: _short(name.removeprefix("code/")) for name in artifact.code},
-            "tokenizer": {name: _short(name.removeprefix(TOKENIZER)) for name in artifact.tokenizer},
+            "code": {name: _short(name.removeprefix("code/")) for name in self.artifact.code},
+            "tokenizer": {name: _short(name.removeprefix(TOKENIZER)) for name in self.artifact.tokenizer},
         }
         others = sorted(sizes.keys() - {member for members in names.values() for member in members})
         names["rest"] = {name: _short(name) for name in others}
@@ -107,7 +142,19 @@ class ArtifactState(HasTraits):  # type: ignore[misc]  # traitlets is not follow
             title = f"{PARTS[part][0]} ({len(ordered) or 'none'})"
             totals.append((sum(sizes[member] for member in ordered), self.damaged in members, title))
         self.part_lines = _lines(totals)
-        self.chosen = self.first("contract")
+
+    def _summary(self) -> str:
+        """Return the file, its digest's state and what is damaged as HTML, a line each."""
+        artifact, (symbol, colour) = self.artifact, MARKS[self.artifact.digest]
+        lines = [
+            f"<b>{escape(str(artifact.path))}, {artifact.size:,} bytes</b>",
+            f"<b style='color: {colour}'>{symbol}</b> {DIGESTS[artifact.digest]}",
+        ]
+        if self.damaged:
+            names = [self.damaged, *(weight.name for weight in artifact.storages.get(self.damaged, ()))]
+            lines.append(f"The first member that does not fit its checksum: {escape(' = '.join(names))}")
+        divs = "".join(f"<div>{line}</div>" for line in lines)
+        return f"{STYLE}<div style='line-height: 1.5; overflow-wrap: anywhere'>{divs}</div>"
 
     @validate("chosen")  # type: ignore[untyped-decorator]
     def _in_the_file(self, proposal: Any) -> str:
@@ -126,28 +173,16 @@ class ArtifactState(HasTraits):  # type: ignore[misc]  # traitlets is not follow
         """Return the largest member of a part; the part's own name where it has none."""
         return next(iter(self.parts[part]), part)
 
-    def summary(self) -> list[str]:
-        """Return the file, its digest's state and what is damaged, a line each."""
-        artifact = self.artifact
-        lines = [
-            f"{artifact.path}, {artifact.size:,} bytes",
-            f"{MARKS[artifact.digest][0]} {DIGESTS[artifact.digest]}",
-        ]
-        if self.damaged:
-            names = [self.damaged, *(weight.name for weight in artifact.storages.get(self.damaged, ()))]
-            lines.append(f"The first member that does not fit its checksum: {' = '.join(names)}")
-        return lines
-
-    def content(self) -> Content:
-        """Return what is in the chosen member; a text is read from the file only now."""
+    def content(self) -> tuple[str, str, str]:
+        """Return a heading, a sentence and a text for what is chosen; a text is read from the file only now."""
         artifact, part, member = self.artifact, self.part, self.chosen
         title, about = PARTS[part]
         if part == "contract":
             contract = artifact.contract
             note = about if contract else artifact.without_contract
-            return Content(title if member == part else member, note, str(contract or ""))
+            return title if member == part else member, note, str(contract or "")
         if member == part:
-            return Content(title, f"There is no {title} in this file.")
+            return title, f"There is no {title} in this file.", ""
         if part == "weights":
             weights = artifact.storages[member]
             name, dtype, shape, _, size = weights[0]
@@ -160,113 +195,38 @@ class ArtifactState(HasTraits):  # type: ignore[misc]  # traitlets is not follow
                 f"bytes   {size:,} ({100 * size / artifact.size:.1f} % of the file)\n"
                 f"member  {member}"
             )
-            return Content(name, about, text)
-        return Content(member, *self._text(about))
+            return name, about, text
+        return member, *self._text(about)
 
     def _text(self, about: str) -> tuple[str, str]:
         """Return the beginning of the chosen member as text, below what is to be said of it."""
         if self.chosen.endswith(("pkl", "debug_pkl")):
             return "A pickle. It is not opened here: unpickling runs what the file asks for.", ""
-        try:
-            text = self.artifact.read(self.chosen)
-            changed = self.artifact.path.stat().st_mtime_ns != self.modified
-        except (ArtifactError, OSError):
-            changed = True
-        if changed:
+        text = None
+        with suppress(ArtifactError, OSError):
+            if self.artifact.path.stat().st_mtime_ns == self.modified:
+                text = self.artifact.read(self.chosen)
+        if text is None:
             return "It cannot be read: it is damaged, or the file was changed or deleted since.", ""
         if not text or "\0" in text or "\ufffd" in text:
             return "Bytes that are not text." if text else "It is empty.", ""
         more = f" The first {SHOWN:,} of {len(text):,} characters:" if len(text) > SHOWN else ""
         return about + more, text[:SHOWN]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return str(self.artifact)
-
-
-class ArtifactViewer(View):
-    """Show what a file of TorchScript holds, part by part, without running or unpickling it.
-
-    The list of parts stands above the list of what is in the chosen part, sizes as bars; beside
-    them is what the chosen one holds. A file that was damaged or changed is shown too, and says so
-    at the top. When the file changes on the disk, make another viewer. Prints as `tsnb.inspect`.
-
-    Parameters
-    ----------
-    path
-        A `.pt` file, of `tsnb.save` or anybody else.
-
-    Attributes
-    ----------
-    chosen
-        A name in `tsnb.inspect(path).members`, such as `Weight.member`, or one of `contract`,
-        `weights`, `code`, `tokenizer` and `rest`.
-
-    Raises
-    ------
-    ArtifactError
-        No such file, or not TorchScript; also where something is chosen that is not in the file.
-
-    Examples
-    --------
-    >>> import tempfile, torch, tsnb
-    >>> traced = tsnb.trace(torch.nn.Linear(2, 3).eval(), {"input": torch.zeros(1, 2)})
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     viewer = ArtifactViewer(tsnb.save(traced, folder + "/linear.pt"))
-    >>> viewer.chosen
-    'extra/tsnb_contract.json'
-    >>> viewer.chosen = "data/0"
-    >>> viewer.state.content().heading
-    'weight'
-
-    Taught in notebook 03.
-    """
-
-    state: ArtifactState
-
-    def __init__(self, path: str | Path) -> None:
-        state = ArtifactState(path)
-        file, digest, *damage = map(escape, state.summary())
-        mark = f"<b style='color: {MARKS[state.artifact.digest][1]}'>{digest[0]}</b>{digest[1:]}"
-        lines = "".join(f"<div>{line}</div>" for line in (f"<b>{file}</b>", mark, *damage))
-        self.head = HTML(f"{STYLE}<div style='line-height: 1.5; overflow-wrap: anywhere'>{lines}</div>")
-        words = "Parts of the file, with the bytes that each takes"
-        self.parts = _select(zip(state.part_lines, PARTS, strict=True), words)
-        words = "What is in the chosen part, the largest first: bytes and name"
-        self.members = Stack(
-            [_select(((line, member) for member, line in state.parts[part].items()), words) for part in PARTS]
-        )  # a list for each part, so that no list's lines ever change
-        self.detail = HTML(layout=Layout(**HALF))
-        lists = VBox([self.parts, self.members], layout=Layout(**HALF, grid_gap="4px"))
-        layout = Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="8px 16px")
-        body = Box([lists, self.detail], layout=layout)
-        body.add_class(LISTS)
-        super().__init__(state, self.head, body)
-        state.observe(lambda _: self.draw(), "chosen")
-        self.draw()
-        self.parts.observe(self._choose_part, "value")
-        for members in self.members.children:
-            members.observe(self._choose, "value")
-
-    @property
-    def chosen(self) -> str:
-        """The member, or the part, whose content is shown."""
-        return str(self.state.chosen)
-
-    @chosen.setter
-    def chosen(self, member: str) -> None:
-        self.state.chosen = member
 
     def html(self) -> str:
         """Return the file, its parts and what is chosen, for where there are no controls."""
-        lines = "\n".join(self.state.part_lines)
+        lines = "\n".join(self.part_lines)
         return f"{self.head.value}<pre style='{SMALL}'>{escape(lines)}</pre>{self.detail.value}"
 
-    def draw(self) -> None:
+    def _draw(self, _: object = None) -> None:
         """Bring the lists and the content to what is chosen now."""
-        part, chosen = self.state.part, self.state.chosen
-        self.parts.value, self.members.selected_index = part, list(PARTS).index(part)
-        self.members.children[self.members.selected_index].value = None if chosen == part else chosen
-        heading, note, text = map(escape, self.state.content())
+        part, index = self.part, list(PARTS).index(self.part)
+        self.part_list.value, self.member_lists.selected_index = part, index
+        self.member_lists.children[index].value = None if self.chosen == part else self.chosen
+        heading, note, text = map(escape, self.content())
         region = f"tabindex='0' role='region' aria-label='Content of {heading}'"  # the Tab key reaches it
         self.detail.value = (
             f"<div style='line-height: 1.4; overflow-wrap: anywhere'><b>{heading}</b>"
@@ -275,12 +235,12 @@ class ArtifactViewer(View):
         )
 
     def _choose_part(self, change: Any) -> None:
-        if change["new"] != self.state.part:
-            self.state.chosen = self.state.first(change["new"])
+        if change["new"] != self.part:
+            self.chosen = self.first(change["new"])
 
     def _choose(self, change: Any) -> None:
         if change["new"] is not None:
-            self.state.chosen = change["new"]
+            self.chosen = change["new"]
 
 
 def _select(lines: Iterable[tuple[str, str]], words: str) -> Select:

@@ -1,20 +1,22 @@
 """What the views share: text and a picture beside the widget, rows that wrap, figures as HTML.
 
-A view shows a state, a plain `HasTraits` whose `str` says everything in words. The view sets the
-`value` of its HTML parts when the state changes, so that nothing flickers:
+A view's choices are its traits, and its `repr` says everything in words. It sets the `value` of its
+HTML parts when a trait changes, so that nothing flickers:
 
     class Example(View):
-        def __init__(self, state: ExampleState) -> None:
-            self.picture = HTML()
-            size = number_control(state, "size", "Tokens of a text; the arrow keys move it by 1")
-            super().__init__(state, row(size), self.picture)
-            state.observe(lambda _: self.draw(), "size")
-            self.draw()
+        size = WholeNumber()
 
-        def draw(self) -> None:
-            self.picture.value = svg(self.state.figure(), str(self.state))
+        def __init__(self, size: int) -> None:
+            self.top, self.size, self.picture = {"size": 64}, size, HTML()
+            control = number_control(self, "size", "Tokens of a text; the arrow keys move it by 1")
+            super().__init__(row(control), self.picture)
+            self.observe(self._draw, "size")
+            self._draw()
 
-What takes longer than a moment is the state's `steps`, see `tsnb.widgets.event_loop`.
+        def _draw(self, _: object = None) -> None:
+            self.picture.value = svg(figure_of(self.size), str(self))
+
+What takes longer than a moment is the view's `steps`, see `tsnb.widgets.event_loop`.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
-from ipywidgets import HTML, BoundedIntText, Box, Button, Layout, VBox
+from ipywidgets import HTML, BoundedIntText, Box, Button, Dropdown, Layout, VBox
 from traitlets import Bool, TraitType, link, observe
 
 from tsnb.base.errors import InputError
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ipywidgets import Widget
-    from traitlets import HasTraits
 
     from tsnb.widgets.event_loop import Steps
 
@@ -56,6 +57,17 @@ class WholeNumber(TraitType):  # type: ignore[misc]  # traitlets is not followed
         if not is_positive_int(value) or value > top:
             raise InputError(f"{self.name} must be a whole number from 1 to {top}; got {value}.")
         return int(value)
+
+
+class OneOf(TraitType):  # type: ignore[misc]  # traitlets is not followed
+    """A trait: one of what its owner's `options` has under its name."""
+
+    def validate(self, owner: Any, value: Any) -> Any:
+        """Return the option, or raise an InputError."""
+        options = owner.options[self.name]
+        if isinstance(value, (bool, float)) or value not in options:
+            raise InputError(f"{self.name} must be one of {', '.join(map(str, options))}; got {value}.")
+        return options[options.index(value)]
 
 
 class Access(anywidget.AnyWidget):
@@ -86,7 +98,7 @@ class RestingButton(Button):  # type: ignore[misc]  # ipywidgets is not typed
 
 
 class View(VBox):  # type: ignore[misc]  # ipywidgets is not typed
-    """A widget that shows its state as HTML and text wherever there is no front end for widgets.
+    """A widget that shows HTML and text wherever there is no front end for widgets.
 
     Cells run one after the other in "Run All", and `tsnb run` and nbconvert keep what was shown then.
     So a view takes the steps that are left, for four seconds at most, before it is shown; the rest
@@ -94,16 +106,18 @@ class View(VBox):  # type: ignore[misc]  # ipywidgets is not typed
 
     Parameters
     ----------
-    state
-        What is shown; its `str` is the text form, its `steps`, if it has some, end with the view.
     *children
         Rows of controls, and the `ipywidgets.HTML` parts that are shown without a front end too.
+
+    Attributes
+    ----------
+    steps
+        What is done step by step, if there is something; it ends with the view.
     """
 
     steps: Steps | None = None
 
-    def __init__(self, state: HasTraits, *children: Widget) -> None:
-        self.state, self.steps = state, getattr(state, "steps", None)
+    def __init__(self, *children: Widget) -> None:
         access = Access(layout=Layout(display="none"))
         super().__init__((*children, access), layout=Layout(width="100%", grid_gap="8px"))
         self.add_class("tsnb-view")
@@ -120,15 +134,12 @@ class View(VBox):  # type: ignore[misc]  # ipywidgets is not typed
             self.steps.close()
         super().close()
 
-    def __repr__(self) -> str:
-        return str(self.state)
-
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         """Return the widget and, for where it cannot be shown, its HTML parts and its text."""
         if self.steps is not None:
             self.steps.finish(SHOW_WITHIN)
         bundle = super()._repr_mimebundle_(**kwargs) or {}
-        return {**bundle, "text/html": self.html(), "text/plain": str(self.state)}
+        return {**bundle, "text/html": self.html(), "text/plain": repr(self)}
 
 
 def _tree(widget: Widget) -> Iterator[Widget]:
@@ -143,12 +154,20 @@ def row(*controls: Widget) -> Box:
     return Box(controls, layout=Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 16px"))
 
 
-def number_control(state: Any, name: str, tooltip: str, kind: Any = BoundedIntText, width: str = "max-content") -> Any:
-    """Return a control of ipywidgets that is linked with a `WholeNumber` of a state."""
-    control = kind(min=1, max=state.top[name], description=name.replace("_", " "), style=LABELS)
-    control.tooltip = f"{tooltip}, from 1 to {state.top[name]:,}"
+def number_control(view: Any, name: str, tooltip: str, kind: Any = BoundedIntText, width: str = "max-content") -> Any:
+    """Return a control of ipywidgets that is linked with a `WholeNumber` of a view."""
+    control = kind(min=1, max=view.top[name], description=name.replace("_", " "), style=LABELS)
+    control.tooltip = f"{tooltip}, from 1 to {view.top[name]:,}"
     control.layout = Layout(width=width, max_width="100%")
-    link((state, name), (control, "value"))
+    link((view, name), (control, "value"))
+    return control
+
+
+def choice_control(view: Any, name: str, label: str, tooltip: str) -> Dropdown:
+    """Return a list of the options of a `OneOf` of a view, at what is chosen now."""
+    options = [(f"{option:,}" if isinstance(option, int) else option, option) for option in view.options[name]]
+    control = Dropdown(options=options, value=getattr(view, name), description=label, tooltip=tooltip, style=LABELS)
+    control.layout = Layout(width="max-content")
     return control
 
 

@@ -94,10 +94,8 @@ class Steps:
     def finish(self, seconds: float = inf) -> None:
         """Take the steps that are left now, or as many as can be begun in some seconds."""
         end = monotonic() + seconds
-        while (work := self._work) is not None and monotonic() < end:
-            if getgeneratorstate(work) == GEN_RUNNING:  # a step shows the widget
-                return
-            self._step(work)
+        while (work := self._work) is not None and getgeneratorstate(work) != GEN_RUNNING and monotonic() < end:
+            self._step(work)  # unless a step itself shows the widget
 
     def _go_on(self, work: Work) -> None:
         """Take a step on the loop, and let the next one follow; not if something else began or ended it."""

@@ -17,8 +17,8 @@ class FeedbackView(View):
 
     Parameters
     ----------
-    text, html
-        The feedback for where there is no front end for widgets.
+    text, page
+        The feedback, as text and as HTML, for where there is no front end for widgets.
     box
         The feedback as HTML, without the commands that the button stands for.
     hint
@@ -32,18 +32,17 @@ class FeedbackView(View):
     'Hint 1'
     """
 
-    def __init__(self, text: str, box: str, html: str, hint: Callable[[], str] | None = None) -> None:
-        self.page = html
-        self.button = Button(
-            description="Hint",
-            tooltip="Show a hint; the second click shows another",
-            layout=Layout(width="max-content"),
-        )
-        self.box, self.hints = HTML(box), live_region()
-        super().__init__(text, self.box, *((row(self.button), self.hints) if hint else ()))
+    def __init__(self, text: str, box: str, page: str, hint: Callable[[], str] | None = None) -> None:
+        self.text, self.page, self.hints = text, page, live_region()
+        tooltip = "Show a hint; the second click shows another"
+        self.button = Button(description="Hint", tooltip=tooltip, layout=Layout(width="max-content"))
+        super().__init__(HTML(box), *((row(self.button), self.hints) if hint else ()))
         if hint:
             self.button.on_click(lambda _: self.hints.set_trait("value", hint()))
 
     def html(self) -> str:
         """Return the feedback for where there is no button."""
         return self.page
+
+    def __repr__(self) -> str:
+        return self.text

@@ -5,15 +5,13 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from ipywidgets import HTML, Dropdown, Layout
+from ipywidgets import HTML
 from traitlets import Any as AnyTrait
-from traitlets import validate
 
-from tsnb.base.errors import InputError
 from tsnb.models.load import EMBEDDED, MINI
 from tsnb.neuron.planning import LIMIT, max_lengths, plan
 from tsnb.neuron.targets import TARGETS, facts
-from tsnb.widgets.base import LABELS, MONO, View, figures, live_region, row
+from tsnb.widgets.base import MONO, OneOf, View, choice_control, figures, live_region, row
 
 if TYPE_CHECKING:
     from torch import nn
@@ -80,12 +78,12 @@ class NeuronPlanner(View):
     Taught in notebook 05.
     """
 
-    subject = AnyTrait()  # `_is_an_option` says more than traitlets' own Enum would
-    task = AnyTrait()
-    target = AnyTrait()
-    attention = AnyTrait()
-    value = AnyTrait()
-    buckets = AnyTrait()
+    subject: Any = OneOf()
+    task: Any = OneOf()
+    target: Any = OneOf()
+    attention: Any = OneOf()
+    value: Any = OneOf()
+    buckets: Any = OneOf()
     plan = AnyTrait()
 
     def __init__(
@@ -101,7 +99,7 @@ class NeuronPlanner(View):
         first = self._planned(**begin)
         begin |= {"task": first.task, "value": first.max_length}
         limit = LIMIT if traced is None else traced.contract.max_positions
-        options: dict[str, list[Any]] = {
+        self.options: dict[str, list[Any]] = {
             "subject": [EMBEDDED, MINI] if traced is None else [YOURS, EMBEDDED, MINI],
             "task": list(facts()["tasks"]),
             "target": [target.name for target in TARGETS],
@@ -109,36 +107,18 @@ class NeuronPlanner(View):
             "value": sorted({first.max_length, *max_lengths(lengths, limit)}),
             "buckets": list(range(1, max(MOST_BUCKETS, begin["buckets"]) + 1)),
         }
-        self.controls = {
-            name: Dropdown(
-                options=options[name],
-                value=begin[name],
-                description=label,
-                tooltip=tooltip,
-                style=LABELS,
-                layout=Layout(width="max-content"),
-            )
-            for name, (label, tooltip) in CONTROLS.items()
-        }
+        for name in CONTROLS:
+            setattr(self, name, begin[name])
+        self.controls = {name: choice_control(self, name, *words) for name, words in CONTROLS.items()}
         self.note, self.numbers, self.sections = live_region(), HTML(), HTML()
-        super().__init__(self, row(*self.controls.values()), self.note, self.numbers, self.sections)
-        for name, control in self.controls.items():
-            setattr(self, name, control.value)
-            # `link` would raise where a choice is taken back
+        super().__init__(row(*self.controls.values()), self.note, self.numbers, self.sections)
+        for name, control in self.controls.items():  # `link` would raise where a choice is taken back
             control.observe(lambda change, name=name: setattr(self, name, change.new), "value")
         self.observe(self._follow, list(CONTROLS))
         self._show(first)
 
     def __repr__(self) -> str:
         return "\n\n".join(filter(None, [self.note.value, str(self.plan)]))
-
-    @validate(*CONTROLS)  # type: ignore[untyped-decorator]
-    def _is_an_option(self, proposal: Any) -> Any:
-        name, value = proposal.trait.name, proposal.value
-        options = self.controls[name].options
-        if isinstance(value, (bool, float)) or value not in options:
-            raise InputError(f"{name} must be one of {', '.join(map(str, options))}; got {value}.")
-        return value
 
     def _follow(self, change: Any) -> None:
         """Plan for a new choice; where that fails, say so and take the choice back."""

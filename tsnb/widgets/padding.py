@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import traitlets
-from ipywidgets import HTML, Dropdown, IntSlider, Layout
+from ipywidgets import HTML, IntSlider
 
-from tsnb.base.errors import InputError
 from tsnb.base.tables import listed
 from tsnb.figures import padding_panels, svg
 from tsnb.lengths.batching import MAX_TOKENS, check_max_tokens
 from tsnb.lengths.lengths import checked, checked_max_length, token_lengths
 from tsnb.lengths.padding import default_length, padding_cost
-from tsnb.tracing.inputs import is_positive_int, positive_int
-from tsnb.widgets.base import LABELS, View, WholeNumber, figures, number_control, row
+from tsnb.tracing.inputs import positive_int
+from tsnb.widgets.base import OneOf, View, WholeNumber, choice_control, figures, number_control, row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,10 +62,6 @@ class PaddingCostView(View):
         A trait: most tokens in a batch of texts that are sorted by length, padding included.
     report
         A trait that follows the choices: a `tsnb.lengths.padding.PaddingReport`.
-    edges
-        A trait that follows the choices: the lengths of the buckets, in tokens.
-    computed
-        A trait that follows the choices: the tokens that each plan computes, by its name.
 
     Raises
     ------
@@ -77,13 +72,11 @@ class PaddingCostView(View):
     Examples
     --------
     >>> view = PaddingCostView([5, 30, 6, 9, 12, 31], batch_size=2, buckets=2, max_tokens=64)
-    >>> view.edges
-    [12, 31]
-    >>> view.computed
-    {'max': 192, 'arrival': 140, 'buckets': 110, 'sorted': 110}
+    >>> view.report.edges, view.report.computed
+    ((12, 31), {'max': 192, 'arrival': 140, 'buckets': 110, 'sorted': 110})
     >>> view.buckets = 3
-    >>> view.edges
-    [6, 12, 31]
+    >>> view.report.edges
+    (6, 12, 31)
 
     Taught in notebook 04.
     """
@@ -91,10 +84,8 @@ class PaddingCostView(View):
     max_length: Any = WholeNumber()
     batch_size: Any = WholeNumber()
     buckets: Any = WholeNumber()
-    max_tokens = traitlets.Any()  # one of `max_tokens_choices`
+    max_tokens: Any = OneOf()
     report = traitlets.Any()
-    edges = traitlets.List()
-    computed = traitlets.Dict()
 
     def __init__(  # noqa: PLR0913, each choice is to be seen in the signature
         self,
@@ -118,24 +109,20 @@ class PaddingCostView(View):
             "batch_size": MOST_ROWS,
             "buckets": MOST_BUCKETS,
         }
-        self.max_tokens_choices = sorted({int(max_tokens), *(first << power for power in range(POWERS))})
+        self.options = {"max_tokens": sorted({max_tokens, *(first << power for power in range(POWERS))})}
         self.max_length, self.batch_size, self.buckets = max_length, batch_size, buckets
         self.max_tokens = max_tokens
         self.controls = {
             "buckets": number_control(self, "buckets", "How many lengths texts are padded to", IntSlider, "400px"),
             "max_length": number_control(self, "max_length", "Tokens that longer texts are cut to"),
             "batch_size": number_control(self, "batch_size", "Texts in a batch that is not planned"),
-            "max_tokens": Dropdown(
-                options=[(f"{tokens:,}", tokens) for tokens in self.max_tokens_choices],
-                description="Runner's max tokens",
-                tooltip="Most tokens in a batch of the Runner, padding included",
-                style=LABELS,
-                layout=Layout(width="max-content"),
+            "max_tokens": choice_control(
+                self, "max_tokens", "Runner's max tokens", "Most tokens in a batch of the Runner, padding included"
             ),
         }
         traitlets.link((self, "max_tokens"), (self.controls["max_tokens"], "value"))
         self.picture, self.numbers = HTML(), HTML()
-        super().__init__(self, row(*self.controls.values()), self.picture, self.numbers)
+        super().__init__(row(*self.controls.values()), self.picture, self.numbers)
         self.observe(lambda _: self.draw(), list(self.controls))
         self.draw()
 
@@ -157,25 +144,9 @@ class PaddingCostView(View):
     def __repr__(self) -> str:
         return str(self.report)
 
-    @traitlets.validate("max_tokens")  # type: ignore[untyped-decorator]
-    def _is_a_choice(self, proposal: Any) -> int:
-        if not is_positive_int(proposal.value) or proposal.value not in self.max_tokens_choices:
-            raise InputError(
-                f"max_tokens must be one of {', '.join(map(str, self.max_tokens_choices))}; got "
-                f"{proposal.value}. Another can be given when the view is made."
-            )
-        return int(proposal.value)
-
     def draw(self) -> None:
         """Bring the report, the picture and the numbers to the choices."""
-        self.report = padding_cost(
-            self.lengths,
-            geometry=self.geometry,
-            max_length=self.max_length,
-            batch_size=self.batch_size,
-            buckets=self.buckets,
-            max_tokens=self.max_tokens,
-        )
-        self.edges, self.computed = list(self.report.edges), self.report.computed
+        choices = {name: getattr(self, name) for name in self.controls}
+        self.report = padding_cost(self.lengths, geometry=self.geometry, **choices)
         self.picture.value = svg(padding_panels(self.report), str(self))
         self.numbers.value = figures(self.figures())

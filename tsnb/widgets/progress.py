@@ -23,10 +23,12 @@ class ProgressView(View):
 
     def __init__(self, progress: Callable[[], Any]) -> None:
         self.progress, self.table = progress, HTML()
-        super().__init__(progress(), self.table)
+        super().__init__(self.table)
         self.draw()
 
     def draw(self) -> None:
         """Bring the table to how far the reader is now."""
-        self.state = self.progress()
-        self.table.value = self.state._repr_html_()
+        self.table.value = self.progress()._repr_html_()
+
+    def __repr__(self) -> str:
+        return str(self.progress())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from ipywidgets import HTML, Layout, RadioButtons
 
@@ -37,34 +38,28 @@ class QuizView(View):
     """
 
     def __init__(self, questions: Sequence[Question]) -> None:
-        self.texts = questions
-        self.questions = [
-            HTML(f"<strong>{n}. {marked(text['question'])}</strong>") for n, text in enumerate(questions, 1)
-        ]
-        self.choices = [
-            RadioButtons(
-                options=[(f"{letter}) {text[letter]}", letter) for letter in LETTERS],
-                value=None,
-                layout=Layout(width="max-content", max_width="100%"),
-            )
-            for text in questions
-        ]
-        self.verdicts = [live_region() for _ in questions]
-        rows = [*zip(self.questions, self.choices, self.verdicts, strict=True)]
-        super().__init__(self._as_text(), *(part for parts in rows for part in parts))
-        for text, (_, choice, verdict) in zip(questions, rows, strict=True):
-            choice.observe(lambda change, text=text, verdict=verdict: _explain(text, verdict, change.new), "value")
+        self.texts, self.choices, self.verdicts = questions, [], []
+        parts: list[Any] = []
+        for n, text in enumerate(questions, 1):
+            options = [(f"{letter}) {text[letter]}", letter) for letter in LETTERS]
+            layout = Layout(width="max-content", max_width="100%")
+            choice, verdict = RadioButtons(options=options, value=None, layout=layout), live_region()
+            choice.observe(partial(_explain, text, verdict), "value")
+            self.choices.append(choice)
+            self.verdicts.append(verdict)
+            parts += HTML(f"<strong>{n}. {marked(text['question'])}</strong>"), choice, verdict
+        super().__init__(*parts)
 
     def html(self) -> str:
         """Return questions and choices, with the answers folded."""
         return "".join(
-            f"<p>{question.value}</p><ol style='list-style-type: "
+            f"<p><strong>{n}. {marked(text['question'])}</strong></p><ol style='list-style-type: "
             f"lower-alpha'>{''.join(f'<li>{marked(text[letter])}</li>' for letter in LETTERS)}</ol><details "
             f"style='margin-bottom: 1em'><summary>Answer</summary>{text['right']}) {marked(text['why'])}</details>"
-            for question, text in zip(self.questions, self.texts, strict=True)
+            for n, text in enumerate(self.texts, 1)
         )
 
-    def _as_text(self) -> str:
+    def __repr__(self) -> str:
         lines, answers = [], ["", "Answers"]
         for n, text in enumerate(self.texts, 1):
             lines += [f"{n}. {text['question']}", *(f"   {letter}) {text[letter]}" for letter in LETTERS)]
@@ -72,7 +67,7 @@ class QuizView(View):
         return "\n".join(lines + answers)
 
 
-def _explain(text: Question, verdict: HTML, letter: str | None) -> None:
+def _explain(text: Question, verdict: HTML, change: Any) -> None:
     """Explain a choice; nothing where there is none."""
-    mark = "✓ Right." if letter == text["right"] else "✗ Not that one."
-    verdict.value = f"{mark} {marked(text['why'])}" if letter else ""
+    mark = "✓ Right." if change.new == text["right"] else "✗ Not that one."
+    verdict.value = f"{mark} {marked(text['why'])}" if change.new else ""

@@ -43,156 +43,11 @@ LABEL = {
 }
 
 
-class ShapeErrorState(traitlets.HasTraits):  # type: ignore[misc]  # traitlets is not typed
-    """A subject, the verdicts on its shapes so far, the shape that was chosen; prints as text.
-
-    Parameters
-    ----------
-    yours
-        A subject of the reader's own, in front of those of the course.
-
-    Attributes
-    ----------
-    subject
-        A trait: a name in `tsnb.tracing.subjects.SUBJECTS`, or `yours`; a new one is probed at once.
-    shown
-        The `Subject` of that name, once it is made.
-    cells
-        A trait: a `Verdict` for each `(batch, length)` probed so far.
-    selected
-        A trait: the shape that is explained.
-    probing, note
-        Traits: whether a probe runs, and how far it is.
-    steps
-        The probe, shape by shape.
-
-    Examples
-    --------
-    >>> state = ShapeErrorState()
-    >>> state.start()
-    >>> state.cells[1, 16].kind
-    'same'
-
-    Taught in notebook 02.
-    """
-
-    subject = traitlets.Unicode()
-    cells = traitlets.Dict()
-    selected = traitlets.Instance(tuple, allow_none=True)
-    probing = traitlets.Bool(default_value=False)
-    note = traitlets.Unicode()
-
-    def __init__(self, yours: Subject | None = None) -> None:
-        self.makers = dict(SUBJECTS) if yours is None else {YOURS: lambda: yours, **SUBJECTS}
-        self.steps = Steps(failed=lambda error: self._end(f"The probe stopped: {error}"))
-        self.shown: Subject | None = None
-        self._made: dict[str, Subject] = {}
-        super().__init__(subject=next(iter(self.makers)))
-        self.observe(lambda _: self.start(), "subject")
-
-    @property
-    def shapes(self) -> list[Shape]:
-        """The shapes to probe, a row a batch size."""
-        return grid(self.shown.lengths, self.shown.batch_sizes) if self.shown else []
-
-    @property
-    def map(self) -> ShapeMap | None:
-        """The verdicts so far as a `ShapeMap`."""
-        return ShapeMap(dict(self.cells), self.shown.traced.contract, TOLERANCE) if self.shown else None
-
-    def start(self) -> None:
-        """Begin to probe, in place of a probe that runs."""
-        self.steps.cancel()
-        self.shown = self._made.get(self.subject)
-        self.cells, self.selected, self.probing = {}, None, True
-        self.note = "" if self.shown else "Making the model and its trace, which may take some seconds."
-        self.steps.start(self._probe())
-
-    def stop(self) -> None:
-        """Stop to probe; the verdicts so far stay."""
-        if self.steps.running:
-            self.steps.cancel()
-            self._end(f"Stopped after {len(self.cells)} of {len(self.shapes)} shapes.")
-
-    def _probe(self) -> Generator[None, None, None]:
-        """Make the subject, and look at a shape a step."""
-        yield  # so that the note on what comes is seen before
-        self.shown = self._made[self.subject] = self.shown or self.makers[self.subject]()
-        shapes = self.shapes
-        for shape, verdict in probe_each(self.shown.traced, self.shown.model, shapes):
-            self.cells = {**self.cells, shape: verdict}
-            self.note = f"{len(self.cells)} of {len(shapes)} shapes probed so far."
-            yield
-        self._end(f"{len(shapes)} shapes probed.")
-
-    def _end(self, note: str) -> None:
-        """Say how it ended, and choose the first shape that raises or is wrong, unless one was chosen."""
-        self.probing, self.note = False, note
-        if self.selected not in self.shapes:
-            kinds = ("raises", "wrong")
-            bad = [shape for kind in kinds for shape, verdict in self.cells.items() if verdict.kind == kind]
-            traced = [shape for shape in self.cells if self.map and shape == self.map.traced]
-            self.selected = next(iter([*bad, *traced, *self.cells]), None)
-
-    def describe(self) -> list[str]:
-        """Return what is to say about the chosen shape: a heading, then a sentence or so each."""
-        if self.map is None or self.selected is None:
-            return ["Click a cell, or move with the arrow keys."]
-        verdict = self.cells.get(self.selected)
-        heading = f"Batch {self.selected[0]}, length {self.selected[1]}"
-        if verdict is None:
-            return [heading, "This shape was not probed."]
-        here = ["This is the shape that was traced."] * (self.selected == self.map.traced)
-        difference = f"{verdict.difference or 0:.2g}"
-        if verdict.kind == "raises":
-            error = self.map.explain(self.selected)
-            where = str(error).partition("\nCause: ")[0].splitlines()
-            text = [*where, f"Cause: {error.cause}", f"What to do: {error.advice}"]
-        elif verdict.kind == "wrong":
-            beyond = f"they differ from the model's by {difference}, and {TOLERANCE:g} is allowed."
-            text = [f"Cause: No error, and wrong numbers: {beyond}", f"What to do: {self._advice()}"]
-        elif verdict.kind == "same":
-            text = [f"Trace and model agree here; the largest difference is {difference}."]
-        else:
-            text = [str(verdict), "The model cannot run this shape either, so that no trace of it can."]
-        return [heading, *here, *text]
-
-    def picture(self) -> str:
-        """Return the picture of the chosen shape as SVG: boxes to scale, or the difference."""
-        verdict = self.cells.get(self.selected) if self.selected else None
-        if verdict is None or self.map is None or self.selected is None:
-            return ""
-        batch, length = self.map.traced
-        traced, words = (batch or 1, length or 1), " ".join(self.describe())
-        drawn = svg(shape_boxes(traced, self.selected, self._axis(traced)), words)
-        if verdict.kind == "wrong":
-            drawn += svg(difference_bar(verdict.difference or 0.0, TOLERANCE), words)
-        return drawn
-
-    def __str__(self) -> str:
-        return "\n\n".join([str(self.map or ""), self.note, "\n".join(self.describe())]).strip()
-
-    def _advice(self) -> str:
-        """Return that a reader should pad to the traced shape, unless that is wrong itself."""
-        if not self._fails(self.map.traced if self.map else None):
-            return "Do not use this shape. Pad to the traced shape with a mask, or trace once more for this shape."
-        return (
-            "Not even the traced shape is right, so that padding does not help. Something random or changing was "
-            "recorded: dropout, if the model was in training mode. Trace again after model.eval()."
-        )
-
-    def _fails(self, shape: object) -> bool:
-        """Tell whether a shape was probed and is not the same as the model."""
-        return shape in self.cells and self.cells[shape].kind != "same"
-
-    def _axis(self, traced: Shape) -> Any:
-        """Return the side of the input that is to blame: by the error, or the one that fails alone."""
-        if self.map is None or self.selected is None or not self._fails(self.selected):
-            return None
-        batch, length = self.selected
-        alone = {"batch": (batch, traced[1]), "length": (traced[0], length)}
-        bad = [side for side, shape in alone.items() if shape != traced and self._fails(shape)]
-        return self.map.explain(self.selected).input_dimension or (bad[0] if len(bad) == 1 else None)
+PAD = "Do not use this shape. Pad to the traced shape with a mask, or trace once more for this shape."
+RANDOM = (  # the advice where the traced shape itself is wrong
+    "Not even the traced shape is right, so that padding does not help. Something random or changing was "
+    "recorded: dropout, if the model was in training mode. Trace again after model.eval()."
+)
 
 
 class VerdictGrid(anywidget.AnyWidget):
@@ -208,14 +63,31 @@ class VerdictGrid(anywidget.AnyWidget):
 
 
 class ShapeErrorExplorer(View):
-    """Show which shapes a trace takes, and explain the one that is chosen.
+    """Show which shapes a trace takes, and explain the one that is chosen; prints as text.
 
     Parameters
     ----------
     traced, model
-        The reader's own trace and its model; without them the explorer starts on BERT.
+        The reader's own trace and its model, in front of those of the course; without them the explorer
+        starts on BERT.
     lengths, batch_sizes
         The shapes to probe for the reader's own trace; by default some small ones, and its own.
+
+    Attributes
+    ----------
+    models
+        The control whose `value` is a name in `tsnb.tracing.subjects.SUBJECTS`, or `yours`; a new one is probed
+        at once.
+    shown
+        The `Subject` of that name, once it is made.
+    cells
+        A trait: a `Verdict` for each `(batch, length)` probed so far.
+    selected
+        A trait: the shape that is explained.
+    note
+        A trait: how far the probe is.
+    steps
+        The probe, shape by shape.
 
     Raises
     ------
@@ -226,13 +98,16 @@ class ShapeErrorExplorer(View):
     Examples
     --------
     >>> explorer = ShapeErrorExplorer()
-    >>> explorer.state.cells[1, 16].kind
+    >>> explorer.cells[1, 16].kind
     'same'
 
     Taught in notebook 02.
     """
 
-    state: ShapeErrorState
+    cells = traitlets.Dict()
+    selected = traitlets.Instance(tuple, allow_none=True)
+    note = traitlets.Unicode()
+    steps: Steps
 
     def __init__(
         self,
@@ -241,40 +116,130 @@ class ShapeErrorExplorer(View):
         lengths: Sequence[int] | None = None,
         batch_sizes: Sequence[int] | None = None,
     ) -> None:
-        state = ShapeErrorState(_yours(traced, model, lengths, batch_sizes))
-        options = [(LABEL.get(name, name), name) for name in state.makers]
+        yours = _yours(traced, model, lengths, batch_sizes)
+        self.makers = dict(SUBJECTS) if yours is None else {YOURS: lambda: yours, **SUBJECTS}
+        self.steps = Steps(failed=lambda error: self._end(f"The probe stopped: {error}"))
+        self.shown: Subject | None = None
+        self._made: dict[str, Subject] = {}
+        options = [(LABEL.get(name, name), name) for name in self.makers]
         self.models = Dropdown(options=options, description="model", style=LABELS)
         self.again = Button(description="Probe again", icon="refresh")
         self.stopper = RestingButton(description="Stop", icon="stop", resting=True)
-        self.note, self.legend, self.detail = live_region(), HTML(), live_region()
+        self.status, self.legend, self.detail = live_region(), HTML(), live_region()
         self.grid = VerdictGrid()
-        controls = row(self.models, self.again, self.stopper, self.note)
-        super().__init__(state, controls, self.grid, self.legend, self.detail)
-        traitlets.link((state, "subject"), (self.models, "value"))
-        traitlets.dlink((state, "note"), (self.note, "value"), escape)
-        self.again.on_click(lambda _: state.start())
-        self.stopper.on_click(lambda _: state.stop())
-        self.grid.observe(self._chosen, "selected")
-        state.observe(lambda _: self._draw_grid(), ["cells", "probing"])
-        state.observe(lambda _: self._draw_detail(), ["selected", "cells"])
-        state.start()
+        controls = row(self.models, self.again, self.stopper, self.status)
+        super().__init__(controls, self.grid, self.legend, self.detail)
+        traitlets.dlink((self, "note"), (self.status, "value"), escape)
+        self.again.on_click(lambda _: self.start())
+        self.stopper.on_click(lambda _: self.stop())
+        self.grid.observe(lambda change: self.set_trait("selected", tuple(change.new) or None), "selected")
+        self.models.observe(lambda _: self.start(), "value")
+        self.observe(lambda _: self._draw_grid(), "cells")
+        self.observe(lambda _: self._draw_detail(), ["selected", "cells"])
+        self.start()
+
+    @property
+    def shapes(self) -> list[Shape]:
+        """The shapes to probe, a row a batch size."""
+        return grid(self.shown.lengths, self.shown.batch_sizes) if self.shown else []
+
+    @property
+    def map(self) -> ShapeMap | None:
+        """The verdicts so far as a `ShapeMap`."""
+        return ShapeMap(dict(self.cells), self.shown.traced.contract, TOLERANCE) if self.shown else None
+
+    def start(self) -> None:
+        """Begin to probe, in place of a probe that runs."""
+        self.steps.cancel()
+        self.shown = self._made.get(self.models.value)
+        self.cells, self.selected, self.stopper.resting = {}, None, False
+        self.note = "" if self.shown else "Making the model and its trace, which may take some seconds."
+        self.steps.start(self._probe())
+
+    def stop(self) -> None:
+        """Stop to probe; the verdicts so far stay."""
+        if self.steps.running:
+            self.steps.cancel()
+            self._end(f"Stopped after {len(self.cells)} of {len(self.shapes)} shapes.")
+
+    def _probe(self) -> Generator[None, None, None]:
+        """Make the subject, and look at a shape a step."""
+        yield  # so that the note on what comes is seen before
+        self.shown = self._made[self.models.value] = self.shown or self.makers[self.models.value]()
+        shapes = self.shapes
+        for shape, verdict in probe_each(self.shown.traced, self.shown.model, shapes):
+            self.cells = {**self.cells, shape: verdict}
+            self.note = f"{len(self.cells)} of {len(shapes)} shapes probed so far."
+            yield
+        self._end(f"{len(shapes)} shapes probed.")
+
+    def _end(self, note: str) -> None:
+        """Say how it ended, and choose the first shape that raises or is wrong, unless one was chosen."""
+        self.stopper.resting, self.note = True, note
+        if (verdicts := self.map) and self.selected not in self.shapes:
+            bad = verdicts.of_kind("raises") + verdicts.of_kind("wrong")
+            traced = [verdicts.traced] * (verdicts.traced in verdicts)
+            self.selected = next(iter([*bad, *traced, *verdicts]), None)
+
+    def describe(self) -> list[str]:
+        """Return what is to say about the chosen shape: a heading, then a sentence or so each."""
+        if (verdicts := self.map) is None or self.selected is None:
+            return ["Click a cell, or move with the arrow keys."]
+        heading, verdict = "Batch {}, length {}".format(*self.selected), self.cells.get(self.selected)
+        if verdict is None:
+            return [heading, "This shape was not probed."]
+        here = ["This is the shape that was traced."] * (self.selected == verdicts.traced)
+        difference = f"{verdict.difference or 0:.2g}"
+        if verdict.kind == "raises":
+            error = verdicts.explain(self.selected)
+            where = str(error).partition("\nCause: ")[0].splitlines()
+            text = [*where, f"Cause: {error.cause}", f"What to do: {error.advice}"]
+        elif verdict.kind == "wrong":
+            beyond = f"they differ from the model's by {difference}, and {TOLERANCE:g} is allowed."
+            advice = RANDOM if self._fails(verdicts.traced) else PAD
+            text = [f"Cause: No error, and wrong numbers: {beyond}", f"What to do: {advice}"]
+        elif verdict.kind == "same":
+            text = [f"Trace and model agree here; the largest difference is {difference}."]
+        else:
+            text = [str(verdict), "The model cannot run this shape either, so that no trace of it can."]
+        return [heading, *here, *text]
+
+    def picture(self) -> str:
+        """Return the picture of the chosen shape as SVG: boxes to scale, or the difference."""
+        verdict, verdicts = self.cells.get(self.selected), self.map
+        if verdict is None or verdicts is None:
+            return ""
+        traced, words = (verdicts.traced[0] or 1, verdicts.traced[1] or 1), " ".join(self.describe())
+        side: Any = None
+        if self._fails(self.selected):  # what the error blames, or the one side that fails alone
+            batch, length = self.selected
+            alone = {"batch": (batch, traced[1]), "length": (traced[0], length)}
+            bad = [side for side, shape in alone.items() if shape != traced and self._fails(shape)]
+            side = verdicts.explain(self.selected).input_dimension or (bad[0] if len(bad) == 1 else None)
+        drawn = svg(shape_boxes(traced, self.selected, side), words)
+        if verdict.kind == "wrong":
+            drawn += svg(difference_bar(verdict.difference or 0.0, TOLERANCE), words)
+        return drawn
+
+    def _fails(self, shape: object) -> bool:
+        """Tell whether a shape was probed and is not the same as the model."""
+        return shape in self.cells and self.cells[shape].kind != "same"
+
+    def __repr__(self) -> str:
+        return "\n\n".join([str(self.map or ""), self.note, "\n".join(self.describe())]).strip()
 
     def html(self) -> str:
         """Return the map as a table, how far it is, and what is said of the chosen shape."""
-        table = self.state.map._repr_html_() if self.state.map else ""
-        return f"{table}{_paragraph(self.state.note)}{self.detail.value}"
-
-    def _chosen(self, change: Any) -> None:
-        self.state.selected = tuple(change.new) or None
+        table = self.map._repr_html_() if self.map else ""
+        return f"{table}{_paragraph(self.note)}{self.detail.value}"
 
     def _draw_grid(self) -> None:
-        """Show the verdicts so far; the button that stops the probe rests where none runs."""
-        state, verdicts = self.state, self.state.map
-        self.stopper.resting = not state.probing
-        if verdicts is None or state.shown is None:  # another model is being made
+        """Show the verdicts so far."""
+        verdicts = self.map
+        if verdicts is None or self.shown is None:  # another model is being made
             self.grid.marks, self.legend.value = {}, ""
             return
-        self.grid.rows, self.grid.columns = list(state.shown.batch_sizes), list(state.shown.lengths)
+        self.grid.rows, self.grid.columns = list(self.shown.batch_sizes), list(self.shown.lengths)
         self.grid.traced = list(verdicts.traced)
         self.grid.marks = {
             f"{batch},{length}": {
@@ -287,10 +252,10 @@ class ShapeErrorExplorer(View):
         self.legend.value = f"<span style='white-space: pre-wrap'>{verdicts.legend()}</span>"
 
     def _draw_detail(self) -> None:
-        self.grid.selected = list(self.state.selected or ())
-        heading, *sentences = self.state.describe()
+        self.grid.selected = list(self.selected or ())
+        heading, *sentences = self.describe()
         text = "".join(map(_paragraph, sentences))
-        self.detail.value = f"<div><b>{escape(heading)}</b></div>{self.state.picture()}{text}"
+        self.detail.value = f"<div><b>{escape(heading)}</b></div>{self.picture()}{text}"
 
 
 def _yours(
@@ -306,10 +271,8 @@ def _yours(
             "traced = tsnb.trace(model, inputs): ShapeErrorExplorer(traced, model)."
         )
     own, model = checked_traced(traced).contract, checked_module(model)
-    if lengths is None:
-        lengths = sorted({*LENGTHS, own.length or LENGTHS[0]})
-    if batch_sizes is None:
-        batch_sizes = sorted({*BATCH_SIZES, own.batch_size or BATCH_SIZES[0]})
+    lengths = sorted({*LENGTHS, own.length or LENGTHS[0]}) if lengths is None else lengths
+    batch_sizes = sorted({*BATCH_SIZES, own.batch_size or BATCH_SIZES[0]}) if batch_sizes is None else batch_sizes
     grid(lengths, batch_sizes)
     return Subject(traced, model, tuple(lengths), tuple(batch_sizes))
 

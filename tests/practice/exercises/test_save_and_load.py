@@ -18,14 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-TRAVELS = {
-    "weights": True,
-    "operations": True,
-    "input_names": True,
-    "tokenizer": False,
-    "python_source": False,
-    "machine_paths": True,
-}
+TRAVELS = dict.fromkeys(("weights", "operations", "input_names", "machine_paths"), True)
+TRAVELS |= dict.fromkeys(("tokenizer", "python_source"), False)
 FATES = {
     "half": "torch",
     "byte_more": "digest",

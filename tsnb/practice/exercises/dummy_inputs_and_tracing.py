@@ -5,14 +5,17 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
+
+import tsnb
 from tsnb.practice.exercises.base import Outcome, call, compare_guesses, embedded, first_of, fits, listed
+from tsnb.practice.exercises.small_models import SUSPECTS
+from tsnb.tiny_bert import corpus
+from tsnb.tracing import traps
+from tsnb.tracing.compare import TOLERANCE, compare
 
-if TYPE_CHECKING:
-    Shape = tuple[int, int]
-
-TOLERANCE = 1e-4
 BATCH = (4, 20)
 TEXTS = (
     "who was jim henson ?",
@@ -29,8 +32,6 @@ MOST_EDGES, LEAST_FIT, MOST_COST = 4, 0.98, 1.32
 
 def dummy_batch(answer: Any) -> Outcome:
     """Compare inputs with the four texts, and their mask with the padding."""
-    import torch
-
     fits(isinstance(answer, Mapping))
     fits(all(isinstance(values, torch.Tensor) for values in answer.values()))
     if missing := [name for name in NEEDED if name not in answer]:
@@ -53,8 +54,6 @@ def dummy_batch(answer: Any) -> Outcome:
 
 def argument_order(answer: Any) -> Outcome:
     """Let the reader trace; run the trace by name, with a mask that hides nothing."""
-    import torch
-
     model, tokenizer = embedded()
     encoded = tokenizer("Who was Jim Henson ?", "Jim [MASK] was a puppeteer", return_tensors="pt")
     ids, segments = encoded["input_ids"], encoded["token_type_ids"]
@@ -86,29 +85,19 @@ def five_verdicts(answer: Any) -> Outcome:
 
 
 @cache
-def verdicts() -> dict[Shape, str]:
+def verdicts() -> dict[tuple[int, int], str]:
     """Return the kinds of verdict of a trace of one row of 24."""
-    from tsnb import dummy_inputs, trace
-    from tsnb.tracing.compare import compare
-
     model, tokenizer = embedded()
-    traced = trace(model, dummy_inputs(tokenizer, model, max_length=24))
+    traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=24))
     return {shape: compare(traced, model, shape).kind for shape in SHAPES}
 
 
 def find_the_trap(answer: Any) -> Outcome:
     """Compare a trace of the model that the reader names with it, at the shape that they name."""
-    import torch
-
-    from tsnb import trace
-    from tsnb.practice.exercises.small_models import SUSPECTS
-    from tsnb.tracing import traps
-    from tsnb.tracing.compare import compare
-
     name, (rows, length) = answer
     fits(all(isinstance(size, int) and 1 <= size <= LONGEST for size in (rows, length)))
     model = traps.make({suspect.__name__: suspect for suspect in SUSPECTS}[name])
-    traced, shape = trace(model, {"input_ids": torch.arange(7)[None]}), (rows, length)
+    traced, shape = tsnb.trace(model, {"input_ids": torch.arange(7)[None]}), (rows, length)
     verdict = compare(traced, model, shape)
     outcomes = {
         "wrong": verdict.kind == "same",
@@ -120,12 +109,9 @@ def find_the_trap(answer: Any) -> Outcome:
 
 def length_under_cost(answer: Any) -> Outcome:
     """Report on the corpus with the reader's max length and buckets."""
-    from tsnb import length_report, token_lengths
-    from tsnb.tiny_bert import corpus
-
     edges = list(answer)
-    lengths = token_lengths(embedded()[1], corpus.texts(1000))
-    report = length_report(lengths, max_length=edges[-1], buckets=edges)
+    lengths = tsnb.token_lengths(embedded()[1], corpus.texts(1000))
+    report = tsnb.length_report(lengths, max_length=edges[-1], buckets=edges)
     dear = report.relative_cost > MOST_COST
     mistakes = {
         "too-many": len(edges) > MOST_EDGES,
@@ -133,11 +119,6 @@ def length_under_cost(answer: Any) -> Outcome:
         "one-length": dear and len(edges) == 1,
         "cuts-nothing": dear and report.fit == 1,
     }
-    return Outcome(
-        first_of(mistakes, "wrong" if dear else "done"),
-        edges=listed(edges),
-        longest=edges[-1],
-        fit=report.fit,
-        cut=report.cut_texts,
-        cost=report.relative_cost,
-    )
+    values = {"fit": report.fit, "cut": report.cut_texts, "cost": report.relative_cost}
+    name = first_of(mistakes, "wrong" if dear else "done")
+    return Outcome(name, edges=listed(edges), longest=edges[-1], **values)

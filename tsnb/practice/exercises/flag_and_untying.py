@@ -7,17 +7,19 @@ from functools import cache
 from math import isclose
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
+from torch import Tensor
+
+import tsnb
 from tsnb.practice.exercises.base import Outcome, call, compare_guesses, distance, first_of, fits, listed
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from tsnb.tracing import traps
+from tsnb.tracing.compare import TOLERANCE
 
 NUMBERS = 250_002 * 768  # of the embedding of xlm-roberta-base
 CLOSE = 0.01  # prices may be rounded by so much
 STEPS = {"untie", "train", "save"}
-TOLERANCE = 1e-4
 
 
 def tied_or_not(answer: Any) -> Outcome:
@@ -33,11 +35,8 @@ def tied_or_not(answer: Any) -> Outcome:
 @cache
 def tied_copies() -> dict[str, bool]:
     """Return whether the weights of each copy are tied, by their addresses."""
-    from tsnb import load, untie
-    from tsnb.tracing import traps
-
-    tied, untied = load("tiny-bert")[0], load("tiny-bert")[0]
-    untie(untied)
+    tied, untied = tsnb.load("tiny-bert")[0], tsnb.load("tiny-bert")[0]
+    tsnb.untie(untied)
     untied.load_state_dict(tied.state_dict())
     models = {
         "deepcopy": deepcopy(tied),
@@ -51,8 +50,6 @@ def tied_copies() -> dict[str, bool]:
 
 def shares_storage(answer: Any) -> Outcome:
     """Call the reader's test for pairs of tensors; all but the clone share storage."""
-    import torch
-
     weight = torch.arange(12.0).reshape(4, 3)
     others = {
         "itself": weight,
@@ -85,28 +82,24 @@ def untying_price(answer: Any) -> Outcome:
 
 def safe_order(answer: Any) -> Outcome:
     """Do the steps; measure how far the two weights are apart, and the file from the model."""
-    import torch
-
-    from tsnb import dummy_inputs, load, load_traced, save, trace, untie
-
     fits(isinstance(answer, (list, tuple)) and STEPS.issuperset(answer))
     if missing := sorted({"train", "save"} - set(answer)):
         return Outcome("missing-step", missing=listed(missing))
-    model, tokenizer = load("tiny-bert")
-    inputs = dummy_inputs(tokenizer, model, "who was jim henson ?", 8)
+    model, tokenizer = tsnb.load("tiny-bert")
+    inputs = tsnb.dummy_inputs(tokenizer, model, "who was jim henson ?", 8)
     with TemporaryDirectory(prefix="tsnb-") as folder:
         path = Path(folder) / "bert.pt"
         for step in answer:
             if step == "untie":
-                untie(model)
+                tsnb.untie(model)
             elif step == "train":
                 optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
                 logits, ids = model(**inputs).logits[0], inputs["input_ids"][0]
                 torch.nn.functional.cross_entropy(logits, ids).backward()
                 optimizer.step()
             else:
-                save(trace(model, inputs), path)
-        saved = load_traced(path)(**inputs)["logits"]
+                tsnb.save(tsnb.trace(model, inputs), path)
+        saved = tsnb.load_traced(path)(**inputs)["logits"]
     with torch.no_grad():
         stale, apart = distance(saved, model(**inputs).logits), distance(*_ends(model))
     name = first_of({"trained-apart": apart, "saved-early": stale > TOLERANCE}, "done")

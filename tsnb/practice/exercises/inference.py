@@ -8,14 +8,16 @@ from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+import torch
+from torch import Tensor
+
+import tsnb
 from tsnb.practice.exercises.base import Outcome, call, embedded, first_of, fits, listed
+from tsnb.tiny_bert import corpus
+from tsnb.tracing.compare import TOLERANCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-    from torch import Tensor
-
-    from tsnb import Traced
 
     Pair = tuple[str, str]
     Filled = tuple[str, float]
@@ -39,7 +41,6 @@ BATCHES: tuple[tuple[Pair, ...], ...] = (
 SIX = (5, 30, 8, 6, 24, 7)  # tokens of six texts, in the order of arrival
 ROUNDING = 0.006  # a share may be given with two decimals
 SHARE = 6e-4  # of a probability, which may be given with three
-TOLERANCE = 1e-4
 MOST_PADDING, MOST_BATCHES = 0.10, 1.5
 READING = 1e-6  # seconds that a look at the clock takes, so that no loop waits for ever
 SECONDS = {"eager": 0.30, "trace": 0.24, "planned": 0.12, "rounded": 0.06}  # of a call
@@ -65,14 +66,9 @@ def fill_batch(answer: Any) -> Outcome:
     like = {
         name: all(distance <= SHARE for distance in map(gap, answers, filled)) for name, filled in readings().items()
     }
-    return Outcome(
-        first_of(like, "wrong"),
-        right=sum(distance <= SHARE for distance in distances),
-        count=len(texts),
-        text=texts[furthest],
-        answer="{} ({:.3f})".format(*answers[furthest]),
-        alone="{} ({:.3f})".format(*alone[furthest]),
-    )
+    counts = {"right": sum(distance <= SHARE for distance in distances), "count": len(texts)}
+    mine, own = ("{} ({:.3f})".format(*filled[furthest]) for filled in (answers, alone))
+    return Outcome(first_of(like, "wrong"), text=texts[furthest], answer=mine, alone=own, **counts)
 
 
 @cache
@@ -88,8 +84,6 @@ def readings() -> dict[str, list[Filled]]:
 
 def _read(pairs: Sequence[Pair], *, hide: bool = True, own: bool = True) -> list[Filled]:
     """Fill in a padded batch: with its mask or with ones, at each row's own [MASK] or at the first one's."""
-    import torch
-
     tokenizer = embedded()[1]
     batch = tokenizer(list(pairs), padding=True, return_tensors="pt")
     if not hide:
@@ -107,11 +101,9 @@ def gap(first: Filled, second: Filled) -> float:
 
 
 @cache
-def _trace() -> Traced:
-    from tsnb import dummy_inputs, trace
-
+def _trace() -> tsnb.Traced:
     model, tokenizer = embedded()
-    return trace(model, dummy_inputs(tokenizer, model, max_length=32))
+    return tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=32))
 
 
 def count_padding(answer: Any) -> Outcome:
@@ -124,15 +116,9 @@ def count_padding(answer: Any) -> Outcome:
         "tokens-only": real in {answer["longest"], answer["sorted"]},
         "arrival": answer["sorted"] == _of_threes(SIX),
     }
-    return Outcome(
-        first_of(mistakes, "wrong" if wrong else "done"),
-        right=len(truth) - len(wrong),
-        count=len(truth),
-        named=listed(f"`{name}`" for name in wrong),
-        real=real,
-        first=truth["padding"],
-        second=1 - real / truth["sorted"],
-    )
+    counts = {"right": len(truth) - len(wrong), "count": len(truth), "named": listed(f"`{name}`" for name in wrong)}
+    shares = {"first": truth["padding"], "second": 1 - real / truth["sorted"]}
+    return Outcome(first_of(mistakes, "wrong" if wrong else "done"), real=real, **counts, **shares)
 
 
 def _of_threes(lengths: Sequence[int]) -> int:
@@ -163,27 +149,15 @@ def _planned(answer: Any, lengths: list[int], max_tokens: int) -> Outcome:
         "padding": padding > MOST_PADDING,
         "many-batches": len(batches) > most,
     }
-    return Outcome(
-        first_of(conditions, "done"),
-        texts=len(lengths),
-        batches=len(batches),
-        most=most,
-        max_tokens=max_tokens,
-        padding=padding,
-        rows=len(largest),
-        longest=max(largest),
-        real=sum(largest),
-        tokens=f"{max(tokens):,}",
-    )
+    plan = {"texts": len(lengths), "batches": len(batches), "most": most, "max_tokens": max_tokens, "padding": padding}
+    batch = {"rows": len(largest), "longest": max(largest), "real": sum(largest), "tokens": f"{max(tokens):,}"}
+    return Outcome(first_of(conditions, "done"), **plan, **batch)
 
 
 @cache
 def _tasks() -> tuple[tuple[list[int], int], ...]:
     """Return several sets of lengths, each with a maximum of tokens that its longest text fits in."""
-    from tsnb import token_lengths
-    from tsnb.tiny_bert import corpus
-
-    lengths: list[int] = token_lengths(embedded()[1], corpus.texts(1000)).tolist()
+    lengths: list[int] = tsnb.token_lengths(embedded()[1], corpus.texts(1000)).tolist()
     return (lengths, 512), (lengths[:250], 256), ([12] * 40, 100), ([7], 7)
 
 
@@ -228,8 +202,6 @@ def machine(
     >>> round(clock() - start, 2)
     2.24
     """
-    import torch
-
     now, calls = 0.0, Counter[str]()
 
     def clock() -> float:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from math import nan
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+import torch
+from torch import Tensor, nn
+
+import tsnb
+from tsnb.lengths.batching import plan_static
+from tsnb.neuron import fixed_shape, operators_of, preflight
 from tsnb.practice.exercises.base import Outcome, call, compare_guesses, distance, embedded, first_of, fits, listed
+from tsnb.practice.exercises.small_models import Classifier, MaskFirst
+from tsnb.tiny_bert import corpus
+from tsnb.tracing import traps
+from tsnb.tracing.compare import TOLERANCE
+from tsnb.tracing.inputs import in_forward_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from torch import Tensor
-
-    from tsnb import Traced
-
-TOLERANCE = 1e-4
-EMBEDDING = "aten::embedding"
-SDPA = "aten::scaled_dot_product_attention"
 PREDICTED = ("linear", "layer_norm", "gelu", "embedding", "scaled_dot_product_attention")
 TAKEN = ("input_ids", "attention_mask")
 ROWS, LENGTH = 4, 32
@@ -30,11 +35,6 @@ MOST_CALLS, MOST_TOKENS = 10, 5000
 
 def by_position(answer: Any) -> Outcome:
     """Let the reader order the inputs of two models; name the tensors that came back."""
-    import torch
-
-    from tsnb.practice.exercises.small_models import MaskFirst
-    from tsnb.tracing.inputs import in_forward_order
-
     model, tokenizer = embedded()
     encoded = tokenizer("who was jim henson ?", "jim was a poet", return_tensors="pt")
     inputs = {name: encoded[name] for name in ("input_ids", "token_type_ids", "attention_mask")}
@@ -43,10 +43,9 @@ def by_position(answer: Any) -> Outcome:
         return Outcome("not-a-tuple", kind=type(result).__name__)
     names = _names(result, inputs)
     few = {"input_ids": torch.arange(8).reshape(2, 4), "attention_mask": torch.ones(2, 4, dtype=torch.int64)}
-    try:
+    second: list[str] = []
+    with suppress(LookupError, TypeError):  # where it is written for one model's names
         second = _names(call(answer, MaskFirst(), dict(few)), few)
-    except (LookupError, TypeError):  # written for one model's names
-        second = []
     right = names == list(in_forward_order(model, inputs))
     conditions = {
         "not-yet": names == list(inputs) and second == list(few),
@@ -73,25 +72,14 @@ def on_the_list(answer: Any) -> Outcome:
 @cache
 def _on_the_list() -> dict[str, bool]:
     """Return whether the list for Inf1 has each operator, by the graph of the embedded BERT."""
-    from tsnb import dummy_inputs, trace
-    from tsnb.neuron import operators_of
-
     model, tokenizer = embedded()
-    traced = trace(model, dummy_inputs(tokenizer, model, max_length=16))
+    traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
     outside = operators_of(traced.module, "inf1").outside
     return {name: f"aten::{name}" not in outside for name in PREDICTED}
 
 
 def pass_preflight(answer: Any) -> Outcome:
     """Run the reader's class beside the starter's, with the same weights; then the preflight."""
-    import torch
-    from torch import nn
-
-    from tsnb import trace
-    from tsnb.neuron import operators_of, preflight
-    from tsnb.practice.exercises.small_models import Classifier
-    from tsnb.tracing import traps
-
     fits(isinstance(answer, type) and issubclass(answer, nn.Module))
     model, reference = traps.make(answer), traps.make(Classifier)
     reference.load_state_dict(model.state_dict())
@@ -99,10 +87,9 @@ def pass_preflight(answer: Any) -> Outcome:
     mask = torch.ones_like(ids)
     mask[1, 9:] = 0
 
-    def scores(*inputs: Tensor) -> Tensor:
-        result: Any = model(*inputs)
-        tensor: Tensor = result[0] if isinstance(result, tuple) else result
-        return tensor
+    def scores(*inputs: Tensor) -> Any:
+        result = model(*inputs)
+        return result[0] if isinstance(result, tuple) else result
 
     with torch.no_grad():
         if isinstance(model(ids, mask), dict):
@@ -110,25 +97,20 @@ def pass_preflight(answer: Any) -> Outcome:
         unmasked = distance(scores(ids, mask), reference(ids, torch.ones_like(mask))["scores"])
         both = [(ids, mask), (ids[:, :12], mask[:, :12])]  # at one length alone, a frozen size does not show
         difference = max(distance(scores(*inputs), reference(*inputs)["scores"]) for inputs in both)
-    traced = trace(model, {"input_ids": ids, "attention_mask": mask})
-    outside = [kind for kind in operators_of(traced.module, "inf1").outside if kind != EMBEDDING]
+    traced = tsnb.trace(model, {"input_ids": ids, "attention_mask": mask})
+    outside = [kind for kind in operators_of(traced.module, "inf1").outside if kind != "aten::embedding"]
     report = preflight(traced, "inf1", model)
     blockers = len(report.of("blocker"))
     right = difference < TOLERANCE and not blockers
-    conditions = {"still-fused": SDPA in outside, "no-mask": unmasked < TOLERANCE < difference, "unlisted": outside}
-    return Outcome(
-        first_of(conditions, "done" if right else "wrong"),
-        difference=difference,
-        outside=listed(outside),
-        blockers=blockers,
-        topics=listed(dict.fromkeys(finding.topic for finding in report.of("attention"))),
-    )
+    fused = "aten::scaled_dot_product_attention" in outside
+    conditions = {"still-fused": fused, "no-mask": unmasked < TOLERANCE < difference, "unlisted": outside}
+    topics = listed(dict.fromkeys(finding.topic for finding in report.of("attention")))
+    values = {"difference": difference, "outside": listed(outside), "blockers": blockers, "topics": topics}
+    return Outcome(first_of(conditions, "done" if right else "wrong"), **values)
 
 
 def fixed_rows(answer: Any) -> Outcome:
     """Let the reader run rows through a graph of one shape; compare with the model's scores for each."""
-    from tsnb import InputError
-
     graph, rows, expected = _fixed()
     shapes: list[tuple[int, ...]] = []
 
@@ -139,7 +121,7 @@ def fixed_rows(answer: Any) -> Outcome:
 
     try:
         results = call(answer, counted, [list(row) for row in rows])
-    except InputError:
+    except tsnb.InputError:
         if shapes[-1] == (1, RAGGED[0]):
             return Outcome("not-yet")
         if shapes[-1] == (len(RAGGED) % ROWS, LENGTH):
@@ -150,26 +132,16 @@ def fixed_rows(answer: Any) -> Outcome:
     difference = max(distances)
     whole = same and distances[RAGGED.index(LENGTH)] <= TOLERANCE < difference
     right = difference <= TOLERANCE and len(shapes) == CALLS
-    return Outcome(
-        "no-mask" if whole else "done" if right else "wrong",
-        count=len(results),
-        expected=len(expected),
-        calls=len(shapes),
-        difference=difference,
-    )
+    counts = {"count": len(results), "expected": len(expected), "calls": len(shapes)}
+    return Outcome("no-mask" if whole else "done" if right else "wrong", difference=difference, **counts)
 
 
 @cache
-def _fixed() -> tuple[Traced, list[list[int]], list[Tensor]]:
+def _fixed() -> tuple[tsnb.Traced, list[list[int]], list[Tensor]]:
     """Return a stand-in of four rows of 32, rows of ids, and the model's scores for each alone."""
-    import torch
-
-    from tsnb import dummy_inputs, trace
-    from tsnb.neuron import fixed_shape
-
     model, tokenizer = embedded()
-    example = dummy_inputs(tokenizer, model, "who ?", max_length=LENGTH, batch_size=ROWS)
-    graph = fixed_shape(trace(model, {name: example[name] for name in TAKEN}))
+    example = tsnb.dummy_inputs(tokenizer, model, "who ?", max_length=LENGTH, batch_size=ROWS)
+    graph = fixed_shape(tsnb.trace(model, {name: example[name] for name in TAKEN}))
     draw = torch.Generator().manual_seed(5)
     rows = [torch.randint(5, len(tokenizer), (1, length), generator=draw) for length in RAGGED]
     with torch.no_grad():
@@ -179,13 +151,9 @@ def _fixed() -> tuple[Traced, list[list[int]], list[Tensor]]:
 
 def graphs_for_texts(answer: Any) -> Outcome:
     """Plan the hundred texts over the reader's graphs; count calls, filler and padding."""
-    from tsnb import token_lengths
-    from tsnb.lengths.batching import plan_static
-    from tsnb.tiny_bert import corpus
-
     shapes = sorted(((int(rows), int(length)) for rows, length in answer), key=itemgetter(1))
     fits(shapes and min(map(min, shapes)) > 0)
-    lengths: list[int] = token_lengths(embedded()[1], corpus.texts(TEXTS)).tolist()
+    lengths: list[int] = tsnb.token_lengths(embedded()[1], corpus.texts(TEXTS)).tolist()
     if len(shapes) > MOST_GRAPHS:
         return Outcome("too-many", count=len(shapes), allowed=MOST_GRAPHS)
     if shapes[-1][1] < max(lengths):
@@ -199,11 +167,5 @@ def graphs_for_texts(answer: Any) -> Outcome:
         "filler": tokens > MOST_TOKENS and filler >= padding,
         "wrong": tokens > MOST_TOKENS,
     }
-    return Outcome(
-        first_of(conditions, "done"),
-        shapes=shapes,
-        calls=len(batches),
-        tokens=f"{tokens:,}",
-        filler=f"{filler:,}",
-        padding=f"{padding:,}",
-    )
+    counts = {"tokens": f"{tokens:,}", "filler": f"{filler:,}", "padding": f"{padding:,}"}
+    return Outcome(first_of(conditions, "done"), shapes=shapes, calls=len(batches), **counts)

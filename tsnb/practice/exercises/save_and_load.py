@@ -9,16 +9,19 @@ import zipfile
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
+import transformers
+from torch import Tensor
+
+import tsnb
+from tsnb.practice.exercises import stories
 from tsnb.practice.exercises.base import Outcome, call, compare_guesses, distance, embedded, first_of, fits, short_text
+from tsnb.practice.exercises.small_models import VOCABULARY, FloatMask, NoMask
+from tsnb.tracing import traps
+from tsnb.tracing.compare import TOLERANCE
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from tsnb import Traced
-
-TOLERANCE = 1e-4
 OWN = "our BERT"
 PAIR = ("Who was Jim Henson ?", "Jim [MASK] was a puppeteer")  # the notebook's own question
 WORDS = ("torch", "digest", "numbers", "nothing")
@@ -38,10 +41,8 @@ def _folder() -> TemporaryDirectory[str]:
 
 
 @cache
-def _bert() -> Traced:
-    from tsnb import trace
-
-    return trace(embedded()[0], _question())
+def _bert() -> tsnb.Traced:
+    return tsnb.trace(embedded()[0], _question())
 
 
 def what_travels(answer: Any) -> Outcome:
@@ -58,8 +59,6 @@ def what_travels(answer: Any) -> Outcome:
 @cache
 def travels() -> dict[str, bool]:
     """Save a trace by plain torch, and look for each thing in the members of the file."""
-    import transformers
-
     model, tokenizer = embedded()
     module: Any = _bert().module
     path = Path(_folder().name) / "plain.pt"
@@ -103,12 +102,6 @@ def run_any_file(answer: Any) -> Outcome:
 @cache
 def _files() -> dict[str, tuple[Path, list[list[int]], list[Tensor]]]:
     """Return three files, with rows of ids for each and the model's own output for each row alone."""
-    import torch
-
-    from tsnb import save, trace
-    from tsnb.practice.exercises.small_models import VOCABULARY, FloatMask, NoMask
-    from tsnb.tracing import traps
-
     bert, tokenizer = embedded()
     draw, files = torch.Generator().manual_seed(3), {}
     for about, model, vocabulary, dtype in (
@@ -125,7 +118,7 @@ def _files() -> dict[str, tuple[Path, list[list[int]], list[Tensor]]]:
             rows.append(ids[0].tolist())
             with torch.no_grad():
                 expected.append(model(**inputs)[0][0])
-        path = save(trace(model, inputs), Path(_folder().name) / f"{type(model).__name__}.pt")
+        path = tsnb.save(tsnb.trace(model, inputs), Path(_folder().name) / f"{type(model).__name__}.pt")
         files[about] = path, rows, expected
     return files
 
@@ -145,10 +138,6 @@ def who_notices(answer: Any) -> Outcome:
 @cache
 def fates() -> dict[str, str]:
     """Tell for each story who is the first to notice, by loading and running the copy."""
-    import torch
-
-    from tsnb import ArtifactError, load_traced, save
-    from tsnb.practice.exercises import stories
 
     def first_to_notice(copy: Path) -> str:
         try:
@@ -156,21 +145,19 @@ def fates() -> dict[str, str]:
         except (RuntimeError, ValueError, LookupError):
             return "torch"
         try:
-            load_traced(copy)
-        except ArtifactError:
+            tsnb.load_traced(copy)
+        except tsnb.ArtifactError:
             return "digest"
         return "nothing" if torch.equal(logits, expected) else "numbers"
 
     expected = _bert()(**_question())["logits"]
-    path = save(_bert(), Path(_folder().name) / "whole.pt")
+    path = tsnb.save(_bert(), Path(_folder().name) / "whole.pt")
     copies = stories.write(path, Path(_folder().name) / "stories")
     return {story: first_to_notice(copy) for story, copy in copies.items()}
 
 
 def ask_in_cpp(answer: Any) -> Outcome:
     """Read the ids off the command; compare the reader's word with what the model puts in their blank."""
-    import torch
-
     done, word = answer
     if done is None:
         return Outcome("not-yet")
