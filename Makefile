@@ -9,6 +9,7 @@ TRANSFORMERS ?=
 LAB ?=
 RUN ?=
 BENCH ?=
+SURVEY ?=
 BIN := .venv/bin
 # transformers 5 lies beside 4, and is used where PYTHONPATH names it: make lab TRANSFORMERS=5
 FIVE := PYTHONPATH="$(CURDIR)/.venv/transformers5$(if $(PYTHONPATH),:$(PYTHONPATH))"
@@ -19,7 +20,7 @@ TESTS := $(BIN)/python -m pytest -n 2
 EXACT := --disable-pip-version-check --constraint constraints.txt $(FROM)
 PIP := $(BIN)/python -m pip install $(EXACT)
 
-.PHONY: lab run bench wheelhouse lane test quick rehearse lint system format hooks screenshot clean
+.PHONY: lab run bench survey wheelhouse lane test quick rehearse lint system format hooks screenshot clean
 
 lab: $(COURSE)  ## the course in JupyterLab; LAB=--no-browser on a machine without a screen
 	$(LINE) $(BIN)/jupyter lab $(LAB) notebooks/00_start_here.ipynb
@@ -29,6 +30,9 @@ run: $(COURSE)  ## every notebook, or RUN=notebooks/NAME.ipynb, headless, to HTM
 
 bench: .venv/bench.done  ## ways to run a model, compared; CSV and a figure in output/
 	$(BIN)/tsnb bench --output output $(BENCH)
+
+survey: .venv/test.done .venv/transformers5.done  ## classes of transformers, judged; SURVEY=bert for one family; an hour
+	$(BIN)/python -m tools.survey $(SURVEY)
 
 wheelhouse: .venv/course.done  ## every package of the course as files, for a room without a network
 	$(BIN)/python -m pip wheel $(EXACT) --wheel-dir wheelhouse . hatchling editables

@@ -39,5 +39,7 @@ from .tracing.explain import explain as explain
 from .tracing.inputs import dummy_inputs as dummy_inputs
 from .tracing.probe import ShapeMap as ShapeMap
 from .tracing.probe import probe as probe
+from .tracing.survey import Survey as Survey
+from .tracing.survey import survey as survey
 from .tracing.trace import trace as trace
 from .tracing.traced import Traced as Traced

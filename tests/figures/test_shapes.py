@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tsnb import Contract, ShapeMap, Verdict
-from tsnb.figures import difference_bar, shape_boxes, shape_map
+from tsnb.figures import difference_bar, shape_boxes, shape_map, survey_families
 from tsnb.tracing.compare import SYMBOLS
+from tsnb.tracing.survey import Row, Survey
 
 CONTRACT = Contract(("input_ids",), batch_size=2, length=16)
 CELLS = {
@@ -20,6 +21,13 @@ CELLS = {
     (2, 99): Verdict("unsupported", error="index out of range in self"),
 }
 MAP = ShapeMap(CELLS, CONTRACT)
+ROWS = (
+    Row("decoder", "gpt2", "GPT2Model", "4", "traced", "✓✓✓✓✓·", "✓✓✓✓✓·"),
+    Row("decoder", "gpt2", "GPT2Model", "5", "traced", "✓✓✓✗✓·", "✓✓✓✗✓·"),
+    Row("pictures", "vit", "ViTModel", "4", "traced", "✓✓✓≠✗·", "✓✓✓≠✗·"),
+    Row("pictures", "vit", "ViTForImageClassification", "4", "refused", reason="Something random runs."),
+    Row("pictures", "detr", "DetrModel", "4", "not made", reason="a package is missing"),
+)
 
 
 def words(figure: Any) -> list[str]:
@@ -54,3 +62,11 @@ def test_a_difference_beside_the_tolerance() -> None:
         figure: Any = difference_bar(difference, 1e-4)
         assert figure.axes[0].patches[0].get_width() == pytest.approx(length)
         assert words(figure) == ["tolerance 0.0001"]
+
+
+def test_a_family_has_the_gravest_symbol_of_its_classes_on_each_line() -> None:
+    figure: Any = survey_families(Survey(ROWS, ("values",), ""))
+    words = [text.get_text() for text in figure.axes[0].texts]
+    assert words == ["decoder", "✓", "✗", "gpt2", "pictures", "·", " ", "detr", "≠", " ", "vit"]
+    colours = {text.get_text(): text.get_bbox_patch().get_facecolor() for text in figure.axes[0].texts[1:3]}
+    assert len(set(colours.values())) == 2

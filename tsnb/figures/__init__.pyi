@@ -8,5 +8,6 @@ from .padding import padding_panels as padding_panels
 from .shapes import difference_bar as difference_bar
 from .shapes import shape_boxes as shape_boxes
 from .shapes import shape_map as shape_map
+from .shapes import survey_families as survey_families
 from .style import show as show
 from .style import svg as svg

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from tsnb.tracing.compare import Kind
     from tsnb.tracing.contract import Shape
     from tsnb.tracing.probe import ShapeMap
+    from tsnb.tracing.survey import Survey
 
 COLOURS: dict[Kind, str] = {"same": GREEN, "raises": VERMILION, "wrong": ORANGE, "unsupported": GREY}
+GRAVITY = {"·": GREY, "✓": GREEN, "!": BLUE, "✗": VERMILION, "~": ORANGE, "≠": ORANGE}  # the graver comes later
+FAMILIES_ABREAST = 5
 MOST_LINES = 64  # positions beyond which a box shows no lines between them
 
 
@@ -49,6 +52,38 @@ def shape_map(verdicts: ShapeMap) -> Figure:
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_xlabel(f"length in tokens\n{verdicts.legend()}")
+    return figure
+
+
+def survey_families(found: Survey) -> Figure:
+    """Draw each family's name behind a symbol for each line of transformers: the gravest among its classes.
+
+    Parameters
+    ----------
+    found
+        What `tsnb.survey` returns.
+
+    Taught in notebook 02.
+    """
+    kinds: dict[str, dict[str, dict[str, str]]] = {}
+    for row in found.rows:
+        marks = kinds.setdefault(row.kind, {}).setdefault(row.family, {})
+        marks[row.line] = max(marks.get(row.line, "·"), row.symbol, key=list(GRAVITY).index)
+    heights = [2 + math.ceil(len(families) / FAMILIES_ABREAST) for families in kinds.values()]
+    figure, axes = new_figure(9.6, 0.2 * sum(heights), fitted=False)
+    axes.set(xlim=(0, FAMILIES_ABREAST), ylim=(sum(heights), 0), position=(0, 0, 1, 1))
+    axes.set_axis_off()
+    top = 1
+    for height, (kind, families) in zip(heights, kinds.items(), strict=True):
+        axes.text(0, top, kind, color=INK, weight="bold", va="center")
+        for place, (family, marks) in enumerate(sorted(families.items())):
+            column, down = divmod(place, height - 2)
+            for shift, line in enumerate(sorted({row.line for row in found.rows})):
+                symbol, spot = marks.get(line, " "), (column + 0.05 + 0.1 * shift, top + 1 + down)
+                box = {"fc": GRAVITY.get(symbol, "none"), "alpha": 0.35, "ec": "none", "pad": 1.5}
+                axes.text(*spot, symbol, bbox=box, color=INK, size=8, ha="center", va="center")
+            axes.text(column + 0.22, top + 1 + down, family, color=INK, size=8, va="center")
+        top += height
     return figure
 
 

@@ -1,0 +1,1 @@
+"""The survey: classes of transformers with small random weights, traced and judged; `make survey`."""
