@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     Tensors = dict[str, torch.Tensor]
 
 SECONDS = 120  # of a processor, for one class
+RUNS = 4  # of the model alone, which show whether it is random
 LONGEST = 240  # characters of a reason
 SAME, WRONG, RAISES, UNSUPPORTED = SYMBOLS["same"], SYMBOLS["wrong"], SYMBOLS["raises"], SYMBOLS["unsupported"]
 RANDOM, UNKNOWN = "~", "?"
@@ -68,10 +69,12 @@ def judge(candidate: Candidate) -> Row:
     try:
         model = make(candidate)
         own = example(candidate, model)
-        again = [list(plain.run(model, own).values()) for _ in range(2)]
+        torch.manual_seed(RUNS)  # what is random is the same in every survey
+        first, *others = [list(plain.run(model, own).values()) for _ in range(RUNS)]
     except Exception as error:  # noqa: BLE001, the reason why a class is not judged
         return row(candidate, UNMADE, reason=sentence(error))
-    return judge_model(candidate, model, lambda shape: example(candidate, model, shape), plain.difference(*again))
+    unsteady = max(plain.difference(first, other) for other in others)
+    return judge_model(candidate, model, lambda shape: example(candidate, model, shape), unsteady)
 
 
 def judge_model(candidate: Candidate, model: Any, draw: Callable[[Shape], Tensors], unsteady: float = 0.0) -> Row:
@@ -142,7 +145,8 @@ def words(traced: tsnb.Traced, model: Any, draw: Callable[[Shape], Tensors], not
             else:
                 copied = deepcopy(model)
                 verdicts = [compare_on(traced, copied, inputs, TOLERANCE) for inputs in draws]
-        says[name] = max((verdict.symbol for verdict in verdicts), key=GRAVITY.index)
+        symbol = max((verdict.symbol for verdict in verdicts), key=GRAVITY.index)
+        says[name] = UNKNOWN if warned and symbol == SAME else symbol  # the map says that it is not verified
     return "".join(says.values())
 
 
