@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tsnb.base.errors import InputError
-from tsnb.base.tables import as_html, as_text, wrapped
+from tsnb.base.tables import TableReport, wrapped
 
 DATA = Path(__file__).with_suffix(".json")  # `make survey` writes it
 LEGEND = "✓ same, ≠ runs and differs, ✗ raises, ~ random by itself, · the model itself cannot run it, ! refused"
@@ -48,7 +48,7 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class Survey:
+class Survey(TableReport):
     """Rows of the survey; prints as text and shows as a table.
 
     Attributes
@@ -76,15 +76,7 @@ class Survey:
     def notes(self) -> list[str]:
         """Return what stands below the table: symbols, how it was made, reasons."""
         reasons = [f"{row.name}, {row.line}: {row.outcome}. {row.reason}" for row in self.rows if row.reason]
-        return [LEGEND, self.about, *reasons]
-
-    def __str__(self) -> str:
-        return "\n".join([as_text(self.table()), *map(wrapped, self.notes())])
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return as_html(self.table(), self.notes())
+        return [wrapped(each) for each in (LEGEND, self.about, *reasons)]
 
 
 def survey(name: str = "") -> Survey:
