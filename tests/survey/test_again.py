@@ -25,10 +25,10 @@ def of_line(version: str) -> list[Row]:
 
 
 @pytest.mark.process
-@pytest.mark.parametrize(("line", "version"), zip(LINES, VERSIONS, strict=True))
+@pytest.mark.parametrize(("line", "version"), [*zip(LINES, VERSIONS, strict=True)])
 def test_classes_of_every_kind_are_judged_as_the_data_says(line: Path, version: str) -> None:
     rows = of_line(version)
-    part = rows[:: len(rows) // CLASSES][:CLASSES]
+    part = [rows[(2 * place + 1) * len(rows) // (2 * CLASSES)] for place in range(CLASSES)]
     assert {row.kind for row in part} == {row.kind for row in rows}
     answers = start(line).communicate("\n".join(row.name for row in part))[0].splitlines()
     again = [Row(*json.loads(answer)) for answer in answers]
