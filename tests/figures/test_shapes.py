@@ -10,7 +10,7 @@ import pytest
 from tsnb import Contract, ShapeMap, Verdict
 from tsnb.figures import difference_bar, shape_boxes, shape_map, survey_families
 from tsnb.tracing.compare import SYMBOLS
-from tsnb.tracing.survey import Row, Survey
+from tsnb.tracing.survey import LEGEND, Row, Survey
 
 CONTRACT = Contract(("input_ids",), batch_size=2, length=16)
 CELLS = {
@@ -67,6 +67,6 @@ def test_a_difference_beside_the_tolerance() -> None:
 def test_a_family_has_the_gravest_symbol_of_its_classes_on_each_line() -> None:
     figure: Any = survey_families(Survey(ROWS, ("values",), ""))
     words = [text.get_text() for text in figure.axes[0].texts]
-    assert words == ["decoder", "✓", "✗", "gpt2", "pictures", "·", " ", "detr", "≠", " ", "vit"]
+    assert words == ["decoder", "✓", "✗", "gpt2", "pictures", "·", " ", "detr", "≠", " ", "vit", LEGEND]
     colours = {text.get_text(): text.get_bbox_patch().get_facecolor() for text in figure.axes[0].texts[1:3]}
     assert len(set(colours.values())) == 2

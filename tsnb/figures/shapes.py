@@ -9,6 +9,7 @@ from matplotlib.patches import Rectangle
 
 from tsnb.base.palette import BLUE, GREEN, GREY, ORANGE, VERMILION
 from tsnb.figures.style import INK, new_figure
+from tsnb.tracing.survey import LEGEND
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 COLOURS: dict[Kind, str] = {"same": GREEN, "raises": VERMILION, "wrong": ORANGE, "unsupported": GREY}
 GRAVITY = {"·": GREY, "✓": GREEN, "!": BLUE, "✗": VERMILION, "~": ORANGE, "≠": ORANGE}  # the graver comes later
-FAMILIES_ABREAST = 5
+FAMILIES_ABREAST, LONGEST_NAME = 5, 22
 MOST_LINES = 64  # positions beyond which a box shows no lines between them
 
 
@@ -70,8 +71,8 @@ def survey_families(found: Survey) -> Figure:
         marks = kinds.setdefault(row.kind, {}).setdefault(row.family, {})
         marks[row.line] = max(marks.get(row.line, "·"), row.symbol, key=list(GRAVITY).index)
     heights = [2 + math.ceil(len(families) / FAMILIES_ABREAST) for families in kinds.values()]
-    figure, axes = new_figure(9.6, 0.2 * sum(heights), fitted=False)
-    axes.set(xlim=(0, FAMILIES_ABREAST), ylim=(sum(heights), 0), position=(0, 0, 1, 1))
+    figure, axes = new_figure(9.6, 0.2 * (sum(heights) + 2), fitted=False)
+    axes.set(xlim=(0, FAMILIES_ABREAST), ylim=(sum(heights) + 2, 0), position=(0, 0, 1, 1))
     axes.set_axis_off()
     top = 1
     for height, (kind, families) in zip(heights, kinds.items(), strict=True):
@@ -82,8 +83,10 @@ def survey_families(found: Survey) -> Figure:
                 symbol, spot = marks.get(line, " "), (column + 0.05 + 0.1 * shift, top + 1 + down)
                 box = {"fc": GRAVITY.get(symbol, "none"), "alpha": 0.35, "ec": "none", "pad": 1.5}
                 axes.text(*spot, symbol, bbox=box, color=INK, size=8, ha="center", va="center")
-            axes.text(column + 0.22, top + 1 + down, family, color=INK, size=8, va="center")
+            name = family if len(family) <= LONGEST_NAME else f"{family[: LONGEST_NAME - 1]}…"
+            axes.text(column + 0.22, top + 1 + down, name, color=INK, size=8, va="center")
         top += height
+    axes.text(0, top, LEGEND, color=INK, size=8, va="center")
     return figure
 
 
