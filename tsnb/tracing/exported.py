@@ -50,11 +50,14 @@ class Program:
         The `torch.export.ExportedProgram`; for the other two, the bytes of the file.
     call
         What runs it.
+    names
+        Of the inputs, as the recording itself has them; an AOTInductor package has none.
     """
 
     format: Format
     content: Any = field(repr=False)
     call: Callable[..., Any] = field(repr=False)
+    names: tuple[str, ...] = ()
 
     def __call__(self, *tensors: torch.Tensor) -> Any:
         """Run the program; what it raises becomes a RuntimeError, of one line."""
@@ -129,7 +132,8 @@ def _record(model: nn.Module, example: Tensors, contract: Contract, *, to: Forma
 
     axes = contract.input_axes
     free = {
-        name: {place: Dim.DYNAMIC for place, axis in enumerate(axes[name]) if isinstance(axis, str)} for name in example
+        name: {place: Dim.DYNAMIC for place, axis in enumerate(axes[name]) if isinstance(axis, str)}
+        for name in example
     }
     view = traceable(model, named)
     with _quiet(), masks_without_vmap():
@@ -137,19 +141,20 @@ def _record(model: nn.Module, example: Tensors, contract: Contract, *, to: Forma
             program = torch.export.export(view, (), dict(example), dynamic_shapes=free if dynamic else None)
         except Exception as error:  # torch says in many kinds of errors what it refuses
             raise TraceError(
-                f"torch.export refuses the {type(model).__name__}: {refusal(error)} With dynamic=False it records the "
-                "shape of the inputs only; tsnb.trace records what runs, and tsnb.probe shows where that holds."
+                f"torch.export refuses the {type(model).__name__}: {refusal(error)} tsnb.trace records what runs, "
+                "and tsnb.probe shows at which shapes that holds."
             ) from error
         contract = replace(contract, ranges=_ranges(program, contract), fixed_shape=not dynamic)
+        turn: Any = {"export": from_program, "aotinductor": compile_program, "onnx": partial(to_onnx, contract)}[to]
         try:
-            made = {"export": from_program, "aotinductor": compile_program, "onnx": to_onnx}[to](program, contract)
+            turned = turn(program)
         except Exception as error:
             raise TraceError(f"The program could not be turned into {to}: {refusal(error)}") from error
     devices = tuple(filter(None, [contract.device])) if to != "export" else ()
-    return Recording(made, replace(contract, devices=devices))
+    return Recording(turned, replace(contract, devices=devices))
 
 
-def from_program(program: ExportedProgram, contract: Contract | None = None) -> Program:
+def from_program(program: ExportedProgram) -> Program:
     """Return what runs an `ExportedProgram` on tensors in the order in which it takes them."""
     from torch.utils import _pytree as pytree
 
@@ -159,34 +164,34 @@ def from_program(program: ExportedProgram, contract: Contract | None = None) -> 
         args, kwargs = pytree.tree_unflatten(tensors, spec)
         return module(*args, **kwargs)
 
-    return Program("export", program, call)
+    return Program("export", program, call, tuple(map(str, program.graph_signature.user_inputs)))
 
 
-def compile_program(program: ExportedProgram, contract: Contract) -> Program:
+def compile_program(program: ExportedProgram) -> Program:
     """Let AOTInductor compile a program to machine code; a C++ compiler works for half a minute."""
-    import torch
+    from torch._inductor import aoti_compile_and_package
     from tqdm.auto import tqdm
 
     with tempfile.TemporaryDirectory() as folder, tqdm(desc="AOTInductor compiles", total=1, delay=SLOW) as bar:
         path = Path(folder, "model.pt2")
-        torch._inductor.aoti_compile_and_package(program, package_path=str(path))
+        aoti_compile_and_package(program, package_path=str(path))
         bar.update()
         return from_package(path.read_bytes())
 
 
 def from_package(content: bytes) -> Program:
     """Return what runs the package that AOTInductor wrote."""
-    import torch
+    from torch._inductor import aoti_load_package
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.pt2")
         path.write_bytes(content)
-        loader = torch._inductor.aoti_load_package(str(path)).loader  # which unpacks a copy of its own
+        loader = aoti_load_package(str(path)).loader  # which unpacks a copy of its own
     return Program("aotinductor", content, lambda *tensors: loader.boxed_run(list(tensors)))
 
 
-def to_onnx(program: ExportedProgram, contract: Contract) -> Program:
-    """Turn a program into ONNX."""
+def to_onnx(contract: Contract, program: ExportedProgram) -> Program:
+    """Turn a program into ONNX, with the contract's names."""
     import torch
 
     names: dict[str, Any] = {"input_names": contract.input_names, "output_names": contract.output_names}
@@ -216,7 +221,7 @@ def from_onnx(content: bytes, names: Sequence[str] = ()) -> Program:
         arrays = {name: tensor.numpy() for name, tensor in zip(names or taken, tensors, strict=True)}
         return [torch.from_numpy(array) for array in session.run(None, {name: arrays[name] for name in taken})]
 
-    return Program("onnx", content, call)
+    return Program("onnx", content, call, tuple(taken))
 
 
 def refusal(error: Exception) -> str:
@@ -227,15 +232,18 @@ def refusal(error: Exception) -> str:
     """
     text = str(error).strip() or type(error).__name__
     place = PLACE.search(text)
-    where = " It comes from {0}, line {1}: {2}".format(*place.groups()) if place else ""
+    where = " It comes from {}, line {}: {} .".format(*place.groups()) if place else ""
     constants = [
         f"dimension {dimension} of {name} was to be dynamic, and the model's code makes it the constant {size}"
         for name, dimension, size in CONSTANT.findall(text)
     ]
     if constants:
-        return f"{'; '.join(constants)}, as a loop in Python over it does.{where}"
+        way = "An example of size 1 does it too. With dynamic=False the shape of the example alone is recorded."
+        return f"{'; '.join(constants)}, as int(…) or a loop over it does. {way}{where}"
     if "data-dependent" in text:
-        return f"a decision of Python depends on values in a tensor, which a program for all inputs cannot know.{where}"
+        return (
+            f"a decision of Python depends on values in a tensor, which a program for all inputs cannot know.{where}"
+        )
     return f"{text.splitlines()[0].rstrip('.')}.{where}"
 
 

@@ -94,7 +94,7 @@ def call_arguments(model: nn.Module) -> dict[str, bool]:
 
 
 def bare(output: Any) -> torch.Tensor | tuple[torch.Tensor, ...]:
-    """Return an output that is one tensor as it is, and any other as a tuple of its tensors; the tracer takes no dict."""
+    """Return an output that is one tensor as it is, any other as a tuple of its tensors: the tracer takes no dict."""
     return output if is_tensor(output) else tuple(flatten(output))
 
 

@@ -164,7 +164,9 @@ def check_inputs(contract: Contract, inputs: Mapping[str, torch.Tensor]) -> None
         for axis, size in zip(axes, inputs[name].shape, strict=False):
             _, most = contract.ranges.get(str(axis), (1, None))
             if most is not None and size > most:
-                raise InputError(f"The input {name} has a {axis} of {size}; it was recorded for {most} at most. Cut it.")
+                raise InputError(
+                    f"The input {name} has a {axis} of {size}; it was recorded for {most} at most. Cut it."
+                )
     for name, axes in contract.input_axes.items() if contract.fixed_shape else ():
         shape = list(inputs[name].shape)
         fixed = list(resolve(axes, contract.batch_size or 1, contract.length or 1))
