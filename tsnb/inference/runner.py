@@ -10,6 +10,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from tsnb.base.errors import InputError
+from tsnb.inference.engines import run_by
 from tsnb.inference.freezing import freeze
 from tsnb.lengths.batching import MAX_TOKENS, WINDOW, Batch, check_max_tokens, plan_dynamic, plan_static
 from tsnb.tracing.compare import TOLERANCE
@@ -22,12 +23,16 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
+    from tsnb.inference.engines import Engine
+    from tsnb.inference.freezing import Bits
     from tsnb.tracing.contract import Contract, Shape
 
     Result = dict[str, torch.Tensor]
     Tokens = Mapping[str, Sequence[list[int]]]
 
 MASK = "attention_mask"
+FULL = 32  # bits
+COARSE = 0.25  # of the largest number: how far fewer bits may be off before they are another model
 SAMPLE = "a"  # a word: some of them show what padding does
 
 
@@ -63,6 +68,11 @@ class Runner:
         Most tokens, padding included, in a batch of a dynamic trace.
     truncate
         Cut texts that are too long; otherwise they are refused.
+    backend
+        What runs the trace: `torch`, `onnxruntime` or `openvino`, which `pip install 'tsnb[bench]'` brings.
+    bits
+        Of linear layers: 32, or fewer on a CPU: 16 (bfloat16) by torch and OpenVINO, 8 by all. The numbers are
+        others then; whether the answers are, only your own texts can tell.
 
     Attributes
     ----------
@@ -76,7 +86,8 @@ class Runner:
     InputError
         A contract that is not known, a tokenizer that makes other inputs or cannot pad, a trace
         without the tokenizer's mask, one that is not verified at its own shape, or a model to which padding
-        makes a difference.
+        makes a difference. A backend that is not installed, does not take the model or has not these bits, or whose
+        numbers are not the trace's.
 
     Examples
     --------
@@ -90,13 +101,15 @@ class Runner:
     Taught in notebook 04.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, each is a thing that a reader may want to change
         self,
         traced: Traced | Sequence[Traced],
         tokenizer: PreTrainedTokenizerBase,
         *,
         max_tokens: int = MAX_TOKENS,
         truncate: bool = False,
+        backend: Engine = "torch",
+        bits: Bits = 32,
     ) -> None:
         traces = list(traced) if isinstance(traced, Iterable) else [traced]
         if not traces:
@@ -109,7 +122,17 @@ class Runner:
         self.dynamic = len(traces) == 1 and is_dynamic(traces[0].contract)
         self.traces = {(one.contract.batch_size or 1, one.contract.length or 1): one for one in traces}
         self._check_padding()
-        self.traces = {shape: _frozen(one) for shape, one in self.traces.items()}
+        if (backend, bits) == ("torch", FULL):
+            self.traces = {shape: _frozen(one) for shape, one in self.traces.items()}
+            return
+        expected = self._sample()
+        self.traces = {shape: replace(one, module=run_by(one, backend, bits)) for shape, one in self.traces.items()}
+        apart, most = relative_difference(expected, self._sample()), TOLERANCE if bits == FULL else COARSE
+        if not apart <= most:
+            raise InputError(
+                f"The numbers of {backend} in {bits} bits are off by {apart:.2g} of the trace's largest, and {most:g} "
+                "is allowed. Leave backend and bits out."
+            )
 
     @property
     def longest(self) -> int:
@@ -176,6 +199,14 @@ class Runner:
         self.work = Work(self.work.real + sum(lengths), self.work.computed + computed)
         results = dict(chain.from_iterable(self._run(batch, tokens, lengths) for batch in batches))
         return [results[index] for index in range(len(texts))]
+
+    def _sample(self) -> list[torch.Tensor]:
+        """Run a text in the shortest trace, padding beside it."""
+        rows, length = min(self.traces, key=lambda shape: shape[1])
+        text, most = " ".join([SAMPLE] * length), max(1, length * 3 // 4)
+        tokens = self.tokenizer([text], truncation=True, max_length=most, verbose=False)
+        [(_, result)] = self._run(Batch((0,), rows, length), tokens, [len(tokens["input_ids"][0])])
+        return list(result.values())
 
     def _check_padding(self) -> None:
         """Raise an InputError where padding beside a text changes its numbers.

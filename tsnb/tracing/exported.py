@@ -136,7 +136,7 @@ def _record(model: nn.Module, example: Tensors, contract: Contract, *, to: Forma
         for name in example
     }
     view = traceable(model, named)
-    with _quiet(), masks_without_vmap():
+    with quiet(), masks_without_vmap():
         try:
             program = torch.export.export(view, (), dict(example), dynamic_shapes=free if dynamic else None)
         except Exception as error:  # torch says in many kinds of errors what it refuses
@@ -261,7 +261,7 @@ def _ranges(program: ExportedProgram, contract: Contract) -> dict[str, tuple[int
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Within the block torch logs nothing and warns of nothing: a refusal prints pages."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
