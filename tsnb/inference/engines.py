@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tsnb.base.errors import InputError, suggest
+from tsnb.base.silent import silently
 from tsnb.inference.freezing import Bits, freeze
 from tsnb.tracing.exported import Program, from_onnx, quiet, refusal, to_onnx
 from tsnb.tracing.samples import sample_inputs
@@ -89,10 +90,11 @@ def run_by(traced: Traced, engine: Engine = "torch", bits: Bits = 32) -> Call:
 def _torch(traced: Traced, bits: Bits) -> Call:
     import torch
 
-    if isinstance(traced.module, torch.jit.ScriptModule):
-        return freeze(traced.module, bits)
+    module: Any = traced.module
+    if isinstance(module, torch.jit.ScriptModule):
+        return freeze(module, bits)
     if bits == 32:
-        return traced.module
+        return module
     raise InputError(
         "torch has fewer bits for a trace only. Record the model with tsnb.trace, or take another engine."
     )
@@ -109,7 +111,8 @@ def onnx_of(traced: Traced) -> bytes:
     """Write a trace's graph as ONNX, batch size and length dynamic where the contract has them so."""
     import torch
 
-    contract, module = traced.contract, traced.module
+    contract, content = traced.contract, io.BytesIO()
+    module: Any = traced.module
     if isinstance(module, Program):
         if module.format == "aotinductor":
             raise InputError("AOTInductor made machine code of it, which no other engine reads. Leave the engine out.")
@@ -119,9 +122,9 @@ def onnx_of(traced: Traced) -> bytes:
     example = traced.example or sample_inputs(contract, module, shape)
     axes = *contract.input_axes.items(), *zip(contract.output_names, contract.output_axes, strict=True)
     free = {name: {place: axis for place, axis in enumerate(sizes) if isinstance(axis, str)} for name, sizes in axes}
-    content = io.BytesIO()
+    write: Any = torch.onnx.export  # which takes an open file too
     with torch.no_grad():
-        torch.onnx.export(
+        write(
             module,
             tuple(example[name] for name in contract.input_names),
             content,
@@ -136,19 +139,17 @@ def onnx_of(traced: Traced) -> bytes:
 def _in_8_bits(content: bytes) -> bytes:
     """Round the weights of an ONNX model, each column by itself; inputs are rounded when it runs."""
     import onnx
-    from onnxruntime.quantization import quantize_dynamic
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")
-        quantize_dynamic(onnx.load_from_string(content), path, per_channel=True)
+        silently("onnxruntime.quantization").quantize_dynamic(onnx.load_from_string(content), path, per_channel=True)
         return path.read_bytes()
 
 
 def _openvino(content: bytes, names: Sequence[str], bits: Bits) -> Call:
-    import openvino
     import torch
 
-    core = openvino.Core()
+    core = silently("openvino").Core()  # and read_model, as its convert_model reports
     hint = "bf16" if bits == 16 else "f32"
     options = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": hint}
     compiled = core.compile_model(core.read_model(content), "CPU", options)

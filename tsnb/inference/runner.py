@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tsnb.base.errors import InputError
 from tsnb.inference.engines import run_by
@@ -125,8 +125,8 @@ class Runner:
         if (backend, bits) == ("torch", FULL):
             self.traces = {shape: _frozen(one) for shape, one in self.traces.items()}
             return
-        expected = self._sample()
-        self.traces = {shape: replace(one, module=run_by(one, backend, bits)) for shape, one in self.traces.items()}
+        expected, calls = self._sample(), {shape: run_by(one, backend, bits) for shape, one in self.traces.items()}
+        self.traces = {shape: replace(one, module=cast("Any", calls[shape])) for shape, one in self.traces.items()}
         apart, most = relative_difference(expected, self._sample()), TOLERANCE if bits == FULL else COARSE
         if not apart <= most:
             raise InputError(

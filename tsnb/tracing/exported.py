@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tsnb.base.errors import InputError, TraceError, suggest
+from tsnb.base.silent import silently
 from tsnb.tracing.compare import no_warnings
 from tsnb.tracing.inputs import checked_tensors
 from tsnb.tracing.outputs import named, traceable
@@ -209,9 +210,9 @@ def from_onnx(content: bytes, names: Sequence[str] = ()) -> Program:
     names
         Of the tensors of a call, in order; where none are given, those of the file.
     """
-    import onnxruntime
     import torch
 
+    onnxruntime = silently("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

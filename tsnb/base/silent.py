@@ -1,0 +1,34 @@
+"""Import packages that would report to their makers, so that they do not."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+VARIABLE, MODULE = "ORT_DISABLE_TELEMETRY", "openvino_telemetry"
+
+
+def silently(name: str) -> Any:
+    """Import a package without what it sends and keeps when it is imported, and return it.
+
+    `import openvino` looks for a server of its makers and leaves an id in the home folder, unless its module for
+    that is missing; ONNX Runtime keeps an id and a queue of events there, unless a variable says not to.
+
+    >>> silently("json").dumps([])
+    '[]'
+    """
+    modules: dict[str, Any] = sys.modules  # one that is None cannot be imported
+    before, block = os.environ.get(VARIABLE), MODULE not in modules
+    os.environ[VARIABLE] = "1"
+    modules |= {MODULE: None} if block else {}
+    try:
+        return import_module(name)
+    finally:
+        if block:
+            del modules[MODULE]
+        if before is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = before
