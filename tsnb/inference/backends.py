@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
 
 from tsnb.artifacts.cpp.building import tools
 from tsnb.base.errors import InputError
-from tsnb.inference.runner import Runner
+from tsnb.inference.runner import FULL, Runner
 from tsnb.models.load import quiet_transformers
-from tsnb.tracing.compare import no_warnings
-from tsnb.tracing.outputs import flatten, traceable
-from tsnb.tracing.recording import masks_without_vmap
+from tsnb.tracing.exported import export
+from tsnb.tracing.outputs import flatten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,9 +23,13 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from tsnb.inference.engines import Engine
+    from tsnb.inference.freezing import Bits
     from tsnb.tracing.traced import Traced
 
     Run = Callable[[Sequence[str]], "Outputs"]
+
+PT, ONNX = "the trace's .pt file", "an .onnx file"
 
 
 class Outputs(NamedTuple):
@@ -66,10 +71,6 @@ class BenchmarkConfig:
     max_length: int
     batch_size: int
     max_tokens: int
-
-
-class MissingPeerError(InputError):
-    """A backend needs something that is not installed; the benchmark goes on without it."""
 
 
 def in_order(config: BenchmarkConfig, call: Any, padding: Literal["longest", "max_length"]) -> Run:
@@ -126,7 +127,12 @@ def pipeline(config: BenchmarkConfig) -> Run:
 
 def planned(config: BenchmarkConfig, module: Any) -> Run:
     """Return what runs any module on the batches that the Runner plans."""
-    runner = Runner(replace(config.traced, module=module), config.tokenizer, max_tokens=config.max_tokens)
+    traced = replace(config.traced, module=module)
+    return planned_by(Runner(traced, config.tokenizer, max_tokens=config.max_tokens))
+
+
+def planned_by(runner: Runner) -> Run:
+    """Return what runs texts by a Runner, and counts its tokens."""
 
     def run(texts: Sequence[str]) -> Outputs:
         tensors = [next(iter(result.values())) for result in runner(texts)]
@@ -135,76 +141,70 @@ def planned(config: BenchmarkConfig, module: Any) -> Run:
     return run
 
 
+def check_compiler(device: torch.device) -> None:
+    """Raise an InputError where torch would find no C++ compiler, or could not use one."""
+    import torch
+
+    if device.type == "cpu" and tools()["C++ compiler"] is None:
+        raise InputError("It needs a C++ compiler, and there is no c++, g++, clang++ or cl.")
+    if " " in torch.__file__:
+        raise InputError(f"torch cannot link in a folder with a space: {torch.__file__}. Move it.")
+
+
 def compiled(config: BenchmarkConfig) -> Run:
     """`torch.compile(dynamic=True)` on the Runner's batches."""
     import torch
 
-    if config.model.device.type == "cpu" and tools()["C++ compiler"] is None:
-        raise MissingPeerError("torch.compile needs a C++ compiler, and there is no c++, g++, clang++ or cl.")
-    if " " in torch.__file__:
-        raise MissingPeerError(f"torch.compile cannot link in a folder with a space: {torch.__file__}. Move it.")
+    check_compiler(config.model.device)
     model: Any = torch.compile(config.model, dynamic=True)
     names = config.traced.contract.input_names
     return planned(config, lambda *tensors: model(**dict(zip(names, tensors, strict=True))))
 
 
-def onnx_runtime(config: BenchmarkConfig) -> Run:
-    """ONNX Runtime on the Runner's batches, with as many threads as torch has."""
-    check_cpu(config)
-    missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
-    if missing:
-        raise MissingPeerError(f"Not installed: {', '.join(missing)}. pip install 'tsnb[bench]' brings them.")
-    import onnxruntime
+def aotinductor(config: BenchmarkConfig) -> Run:
+    """What AOTInductor compiles, on the Runner's batches."""
+    check_compiler(config.model.device)
+    return planned(config, export(config.model, config.traced.example, to="aotinductor").module)
+
+
+def ctranslate2(config: BenchmarkConfig, bits: Bits = 32) -> Run:
+    """CTranslate2 on the Runner's batches: it reads a model's folder, of the kinds of encoders that it knows."""
+    if find_spec("ctranslate2") is None:
+        raise InputError("ctranslate2 is not installed: pip install 'tsnb[bench]'.")
     import torch
+    from ctranslate2 import Encoder, StorageView
+    from ctranslate2.converters import TransformersConverter
 
-    contract, options = config.traced.contract, onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    example = config.tokenizer(["a", "a"], return_tensors="pt")
-    outputs = zip(contract.output_names, contract.output_axes, strict=True)
-    free = {  # every axis that follows batch size or length
-        name: {place: axis for place, axis in enumerate(axes) if isinstance(axis, str)}
-        for name, axes in (*contract.input_axes.items(), *outputs)
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder, "model.onnx"))
-        with no_warnings(), torch.no_grad(), masks_without_vmap():
-            torch.onnx.export(
-                traceable(config.model),
-                (),
-                path,
-                kwargs={name: example[name] for name in contract.input_names},
-                input_names=list(contract.input_names),
-                output_names=list(contract.output_names),
-                dynamic_axes=free,
-                dynamo=False,
-            )
-        session = onnxruntime.InferenceSession(path, options)
+    folder = tempfile.mkdtemp()
+    try:
+        config.model.save_pretrained(folder)
+        config.tokenizer.save_pretrained(folder)
+        TransformersConverter(folder).convert(f"{folder}/converted")
+        kind, threads = ("int8" if bits != FULL else "float32"), torch.get_num_threads()
+        encoder = Encoder(f"{folder}/converted", compute_type=kind, intra_threads=threads)
+    finally:
+        shutil.rmtree(folder)
+    names = config.traced.contract.input_names
 
-    def call(*tensors: torch.Tensor) -> list[torch.Tensor]:
-        arrays = [tensor.numpy() for tensor in tensors]
-        inputs = dict(zip(contract.input_names, arrays, strict=True))
-        return [torch.from_numpy(array) for array in session.run(None, inputs)]
+    def call(*tensors: torch.Tensor) -> torch.Tensor:
+        inputs = {name: tensor.int().contiguous() for name, tensor in zip(names, tensors, strict=True)}
+        ids, types = (StorageView.from_array(inputs[name].numpy()) for name in ("input_ids", "token_type_ids"))
+        lengths = StorageView.from_array(inputs["attention_mask"].sum(1).int().numpy())
+        result = encoder.forward_batch(ids, lengths, types)
+        return torch.as_tensor(np.asarray(result.last_hidden_state))
 
     return planned(config, call)
 
 
-def int8(config: BenchmarkConfig) -> Run:
-    """A trace with the weights of linear layers in 8 bits; its numbers are others."""
-    import torch
+def by_engine(engine: Engine, bits: Bits = 32) -> Callable[[BenchmarkConfig], Run]:
+    """Return what makes a run of the Runner with an engine and bits."""
 
-    check_cpu(config)
-    with no_warnings(), torch.no_grad(), masks_without_vmap():
-        quantized = torch.ao.quantization.quantize_dynamic(config.model, {torch.nn.Linear}, dtype=torch.qint8)
-        example = config.tokenizer(["a"], return_tensors="pt")
-        inputs = {name: example[name] for name in config.traced.contract.input_names}
-        module = torch.jit.trace(traceable(quantized), example_kwarg_inputs=inputs, check_trace=False)
-    return planned(config, module)
+    def make(config: BenchmarkConfig) -> Run:
+        return planned_by(
+            Runner(config.traced, config.tokenizer, max_tokens=config.max_tokens, backend=engine, bits=bits)
+        )
 
-
-def check_cpu(config: BenchmarkConfig) -> None:
-    """Raise a MissingPeerError where a model is not on the CPU, for a backend that runs there only."""
-    if config.model.device.type != "cpu":
-        raise MissingPeerError(f"Runs on the CPU only, and the model is on {config.model.device}.")
+    return make
 
 
 class Backend(NamedTuple):
@@ -213,16 +213,35 @@ class Backend(NamedTuple):
     Attributes
     ----------
     make
-        Returns what runs texts; raises a `MissingPeerError` where it cannot run here.
+        Returns what runs texts; raises an `InputError` where it cannot run here.
     label
         Its name for readers, with places for `{length}` and `{size}`.
-    exact
-        Whether its numbers must be the model's; an 8-bit model's are not.
+    engine, bits
+        What the Runner runs it by, where it does.
+    packages
+        That a service needs beside torch.
+    ships
+        What it would ship.
+    build
+        Seconds that making it may take, until that is measured.
     """
 
     make: Callable[[BenchmarkConfig], Run]
     label: str
-    exact: bool = True
+    engine: Engine | None = None
+    bits: Bits = 32
+    packages: tuple[str, ...] = ("transformers",)
+    ships: str = "the model's folder"
+    build: float = 2.0
+
+    @property
+    def exact(self) -> bool:
+        """Whether its numbers must be the model's; with fewer bits they are not."""
+        return self.bits == FULL
+
+
+def _engine(engine: Engine, label: str, bits: Bits = 32, packages: tuple[str, ...] = (), ships: str = ONNX) -> Backend:
+    return Backend(by_engine(engine, bits), label, engine, bits, packages, ships)
 
 
 BACKENDS = {
@@ -237,11 +256,28 @@ BACKENDS = {
     "trace-padded": Backend(
         lambda config: in_order(config, config.traced, "max_length"),
         "trace, every text padded to {length}: the usual advice",
+        packages=(),
+        ships=PT,
     ),
-    "runner": Backend(
-        lambda config: planned(config, config.traced.module), "tsnb.Runner: trace, batches planned by length"
+    "runner": _engine("torch", "tsnb.Runner: trace, batches planned by length", ships=PT),
+    "runner-bf16": _engine("torch", "Runner, 16 bits (bfloat16)", 16, ships=PT),
+    "runner-int8": _engine("torch", "Runner, 8 bits", 8, ships=PT),
+    "onnxruntime": _engine("onnxruntime", "Runner by ONNX Runtime", packages=("onnxruntime",)),
+    "onnxruntime-int8": _engine("onnxruntime", "Runner by ONNX Runtime, 8 bits", 8, ("onnxruntime",)),
+    "openvino": _engine("openvino", "Runner by OpenVINO", packages=("openvino",)),
+    "openvino-bf16": _engine("openvino", "Runner by OpenVINO, 16 bits (bfloat16)", 16, ("openvino",)),
+    "openvino-int8": _engine("openvino", "Runner by OpenVINO, 8 bits", 8, ("openvino",)),
+    "aotinductor": Backend(
+        aotinductor, "AOTInductor, the same batches", packages=(), ships="a package of machine code", build=40.0
     ),
-    "compiled": Backend(compiled, "torch.compile(dynamic=True), the same batches"),
-    "onnx-runtime": Backend(onnx_runtime, "ONNX Runtime, the same batches"),
-    "int8": Backend(int8, "trace in 8 bits, the same batches", exact=False),
+    "compiled": Backend(compiled, "torch.compile(dynamic=True), the same batches", build=40.0),
+    "ctranslate2": Backend(ctranslate2, "CTranslate2, the same batches", None, 32, ("ctranslate2",), "its folder"),
+    "ctranslate2-int8": Backend(
+        lambda config: ctranslate2(config, 8),
+        "CTranslate2, 8 bits, the same batches",
+        None,
+        8,
+        ("ctranslate2",),
+        "its folder",
+    ),
 }

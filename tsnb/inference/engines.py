@@ -28,10 +28,6 @@ PACKAGES = {"torch": (), "onnxruntime": ("onnx", "onnxruntime"), "openvino": ("o
 WIDTH = 200  # characters of somebody else's error in a sentence
 
 
-class MissingPackageError(InputError):
-    """An engine needs something that is not installed."""
-
-
 def run_by(traced: Traced, engine: Engine = "torch", bits: Bits = 32) -> Call:
     """Return what runs a trace's graph by an engine, on the CPU, with tensors in the contract's order.
 
@@ -73,7 +69,7 @@ def run_by(traced: Traced, engine: Engine = "torch", bits: Bits = 32) -> Call:
     if traced.device.type != "cpu":
         raise InputError(f"{name} runs on the CPU only, and the model is on {traced.device}. Leave both out.")
     if missing := [each for each in PACKAGES[engine] if find_spec(each) is None]:
-        raise MissingPackageError(f"{name} needs {', '.join(missing)}, not installed here: pip install 'tsnb[bench]'.")
+        raise InputError(f"{name} needs {', '.join(missing)}, not installed here: pip install 'tsnb[bench]'.")
     if (engine, bits) == ("onnxruntime", 16):
         raise InputError("ONNX Runtime has no bfloat16 on a CPU. Take bits=8, or the engine openvino.")
     try:
@@ -87,6 +83,18 @@ def run_by(traced: Traced, engine: Engine = "torch", bits: Bits = 32) -> Call:
         ) from error
 
 
+def instructions() -> dict[str, bool]:
+    """Return which instructions for fewer bits this processor has, as torch finds them.
+
+    >>> list(instructions())
+    ['AVX512-BF16', 'AMX', 'VNNI']
+    """
+    import torch
+
+    names = {"AVX512-BF16": "_is_avx512_bf16_supported", "AMX": "_is_amx_tile_supported", "VNNI": "_is_vnni_supported"}
+    return {name: bool(getattr(torch.cpu, function, bool)()) for name, function in names.items()}
+
+
 def _torch(traced: Traced, bits: Bits) -> Call:
     import torch
 
@@ -94,7 +102,8 @@ def _torch(traced: Traced, bits: Bits) -> Call:
     if isinstance(module, torch.jit.ScriptModule):
         return freeze(module, bits)
     if bits == 32:
-        return module
+        call: Call = module
+        return call
     raise InputError(
         "torch has fewer bits for a trace only. Record the model with tsnb.trace, or take another engine."
     )

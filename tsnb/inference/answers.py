@@ -1,0 +1,82 @@
+"""What fewer bits do to answers: held-out questions to a trained head. Taught in notebook 04."""
+
+from __future__ import annotations
+
+import csv
+import io
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, NamedTuple
+
+from tsnb.inference.runner import FULL, Runner
+from tsnb.models.load import load
+from tsnb.tracing.inputs import dummy_inputs
+from tsnb.tracing.trace import trace
+
+if TYPE_CHECKING:
+    from tsnb.inference.engines import Engine
+    from tsnb.inference.freezing import Bits
+
+    Places = list[tuple[int, int]]
+
+
+class Answers(NamedTuple):
+    """How many of some answers changed, and how many were right before and after."""
+
+    changed: int
+    before: int
+    after: int
+    count: int
+
+    def __str__(self) -> str:
+        return (
+            f"of {self.count:,} held-out questions to tiny-bert, {self.changed:,} answers change: "
+            f"{self.before / self.count:.1%} are right before, {self.after / self.count:.1%} after"
+        )
+
+
+def answers(backend: Engine = "torch", bits: Bits = 32) -> Answers:
+    """Ask tiny-bert 1,000 held-out questions in fewer bits, and compare its answers with those in 32.
+
+    Each is about a text with a name that training never had; an answer is a place in the text. What is true for
+    this small model need not be for yours: count with your own questions what a backend changes.
+
+    Parameters
+    ----------
+    backend, bits
+        As for `tsnb.Runner`.
+
+    Examples
+    --------
+    >>> answers("torch", 16).changed < 10
+    True
+
+    Taught in notebook 04.
+    """
+    rows, before = _questions(), _places("torch", FULL)
+    after = before if (backend, bits) == ("torch", FULL) else _places(backend, bits)
+    changed = sum(one != other for one, other in zip(before, after, strict=True))
+    _, tokenizer = load("tiny-bert", head="question-answering")
+    ids = tokenizer([(question, text) for question, text, _ in rows])["input_ids"]
+
+    def right(places: Places) -> int:
+        found = (tokenizer.decode(row[start : end + 1]) for row, (start, end) in zip(ids, places, strict=True))
+        return sum(text == answer for text, (_, _, answer) in zip(found, rows, strict=True))
+
+    return Answers(changed, right(before), right(after), len(rows))
+
+
+@cache
+def _questions() -> list[list[str]]:
+    text = (files("tsnb.tiny_bert") / "questions.csv").read_text(encoding="utf-8")
+    return [*csv.reader(io.StringIO(text))][1:]
+
+
+@cache
+def _places(backend: Engine, bits: Bits) -> Places:
+    """Return the first and the last piece of each answer."""
+    model, tokenizer = load("tiny-bert", head="question-answering")
+    traced = trace(model, dummy_inputs(tokenizer, model, max_length=64))
+    runner = Runner(traced, tokenizer, backend=backend, bits=bits)
+    results = runner((question, text) for question, text, _ in _questions())
+    return [(int(row["start_logits"].argmax()), int(row["end_logits"].argmax())) for row in results]
