@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import platform
 from pathlib import Path
 
 import psutil
@@ -70,3 +71,17 @@ def respect_quota() -> None:
     """
     if cpu_quota() < math.inf:
         os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
+
+
+def processor_name() -> str:
+    """Return the processor's name, as Linux has it; elsewhere what Python knows.
+
+    >>> bool(processor_name())
+    True
+    """
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "") or platform.processor() or platform.machine()

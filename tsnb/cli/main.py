@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, get_args
 
 from tsnb.base.errors import TraceError, TsnbError
 from tsnb.base.machine import respect_quota
-from tsnb.inference.backends import BACKENDS
+from tsnb.inference.backends import BACKENDS, QUICK
 from tsnb.lengths.texts import TextsWarning, read_texts
 from tsnb.models.load import CheckpointWarning, Head
 
@@ -118,10 +118,12 @@ def bench(options: Options) -> int:
         model,
         tokenizer,
         texts,
-        backends=options.backends,
+        backends=options.backends or (BACKENDS if options.full else QUICK),
         rounds=options.rounds,
         batch_size=options.batch_size,
         max_tokens=options.max_tokens,
+        minutes=None if options.full else options.minutes,
+        questions=True,
     )
     sys.stdout.write(f"{report}\n")
     if folder:
@@ -130,7 +132,7 @@ def bench(options: Options) -> int:
         for name, text in (("benchmark.csv", report.to_csv()), ("benchmark.svg", svg.getvalue())):
             write_text(folder / name, text)
             sys.stdout.write(f"Written: {folder / name}\n")
-    return 0
+    return INTERRUPTED if report.stopped else 0
 
 
 def export(options: Options) -> int:
@@ -232,8 +234,11 @@ def _parser() -> argparse.ArgumentParser:  # noqa: PLR0915, an option a line
     add("--batch-size", type=int, default=8, metavar="N", help="texts in a batch in their order (default: 8)")
     most = "tokens in a planned batch, padding included (default: 512)"
     add("--max-tokens", type=int, default=512, metavar="N", help=most)
-    which = f"some of: {', '.join(BACKENDS)} (default: all)"
-    add("--backends", nargs="+", default=BACKENDS, metavar="NAME", help=which)
+    which = f"some of: {', '.join(BACKENDS)} (default: {', '.join(QUICK)})"
+    add("--backends", nargs="+", metavar="NAME", help=which)
+    fitting = "about how long it may take: so many of the texts are taken (default: 5)"
+    add("--minutes", type=float, default=5.0, metavar="M", help=fitting)
+    add("--full", action="store_true", help="all backends on all texts, however long that takes")
     add("--output", type=Path, metavar="DIR", help="a folder for benchmark.csv and benchmark.svg")
 
     about = "trace a model, compare trace and model, and save the trace; exit code 1 where they disagree"

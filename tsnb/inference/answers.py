@@ -26,12 +26,12 @@ class Answers(NamedTuple):
     changed: int
     before: int
     after: int
-    count: int
+    asked: int
 
     def __str__(self) -> str:
         return (
-            f"of {self.count:,} held-out questions to tiny-bert, {self.changed:,} answers change: "
-            f"{self.before / self.count:.1%} are right before, {self.after / self.count:.1%} after"
+            f"of {self.asked:,} held-out questions to tiny-bert, {self.changed:,} answers change: "
+            f"{self.before / self.asked:.1%} are right before, {self.after / self.asked:.1%} after"
         )
 
 

@@ -281,3 +281,5 @@ BACKENDS = {
         "its folder",
     ),
 }
+SLOW = {"eager-padded", "compiled", "aotinductor", "ctranslate2", "ctranslate2-int8", "openvino-int8"}
+QUICK = tuple(name for name in BACKENDS if name not in SLOW)

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.resources import files
+from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tsnb.base.errors import InputError, TraceError, TsnbError, suggest
+from tsnb.base.machine import MIB, processor_name
 from tsnb.base.tables import TableReport
-from tsnb.inference.backends import BACKENDS, BenchmarkConfig, MissingPeerError, eager_alone
+from tsnb.inference.answers import Answers, answers
+from tsnb.inference.backends import BACKENDS, BenchmarkConfig, eager_alone
 from tsnb.inference.costs import matmul_peak
+from tsnb.inference.engines import instructions
 from tsnb.inference.latency import timed
 from tsnb.inference.runner import is_dynamic
 from tsnb.lengths.batching import MAX_TOKENS, plan_dynamic
@@ -38,7 +45,12 @@ if TYPE_CHECKING:
     from tsnb.tracing.traced import Traced
 
 BASELINE = "trace-padded"
-NUMBERS = ("median s", "spread s", "first s", "× usual", "real / computed", "of the limit", "difference")
+NUMBERS = ("median s", "spread s", "build s", "× usual", "real / computed", "of the limit", "difference", "answers")
+MIN_TEXTS, MOST_SHARE = 8, 0.8
+FEW, BRIEF = 20, 0.05  # texts, and seconds of a pass, below which a time says little
+NUMERIC = ("seconds", "build", "computed", "difference")
+ROW = ("label", "build", "computed", "difference", "exact")
+RUN = ("texts", "real", "flops", "peak", "planning", "threads", "processor", "stopped")
 BEGINNING, WIDTH = 40, 200  # characters of a text, and of somebody else's error, in a sentence
 
 
@@ -59,7 +71,11 @@ class Row:
     difference
         Largest absolute difference to the model, one text at a time.
     exact
-        Whether it must agree; an 8-bit model does not.
+        Whether it must agree; with fewer bits it does not.
+    build
+        Seconds that making it took: compiling, converting.
+    answers
+        What its engine and bits do to the answers of a small trained model, where that was asked for.
     """
 
     name: str
@@ -69,6 +85,8 @@ class Row:
     computed: int
     difference: float
     exact: bool = True
+    build: float = 0.0
+    answers: Answers | None = None
 
     @property
     def median(self) -> float:
@@ -101,6 +119,10 @@ class Benchmark(TableReport):
         Seconds that planning the batches takes.
     threads
         Of torch.
+    processor, instructions
+        Its name, and which of those for fewer bits it has.
+    stopped
+        Whether somebody stopped it before the last round.
     versions
         Of Python and the packages.
     """
@@ -113,6 +135,9 @@ class Benchmark(TableReport):
     peak: float
     planning: float
     threads: int
+    processor: str = ""
+    instructions: Mapping[str, bool] = field(default_factory=instructions)
+    stopped: bool = False
     versions: Mapping[str, str] = field(default_factory=versions)
 
     def __getitem__(self, name: str) -> Row:
@@ -129,13 +154,23 @@ class Benchmark(TableReport):
         return self[to].median / self[name].median
 
     def to_csv(self) -> str:
-        """Return one line a backend and round, numbers not rounded; round 0 is the first pass."""
+        """Return one line a backend and round, numbers not rounded; round 0 is the first pass.
+
+        What holds for the whole run stands in each line, so that `read_benchmark` gives the report again.
+        """
         text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("backend", "round", "seconds", "computed", "real", "difference", "exact"))
+        run = {name: getattr(self, name) for name in RUN}
+        run |= {name: json.dumps(dict(getattr(self, name))) for name in ("instructions", "versions")}
+        rows = []
         for row in self.rows:
-            for number, seconds in enumerate((row.first, *row.seconds)):
-                writer.writerow((row.name, number, seconds, row.computed, self.real, row.difference, row.exact))
+            each = {name: getattr(row, name) for name in ROW} | {"answers": json.dumps(row.answers)}
+            rows += [
+                {"backend": row.name, "round": number, "seconds": seconds, **each, **run}
+                for number, seconds in enumerate((row.first, *row.seconds))
+            ]
+        writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
         return text.getvalue()
 
     def table(self) -> list[list[str]]:
@@ -147,11 +182,12 @@ class Benchmark(TableReport):
                 row.label,
                 f"{row.median:.2f}",
                 f"{row.spread:.2f}",
-                f"{row.first:.1f}",
+                f"{row.build:.1f}",
                 f"{self.ratio(row.name):.2f}" if has_baseline else "-",
                 f"{self.real / row.computed:.2f}",
                 f"{self.limit / row.median:.0%}" if row.exact and has_limit else "-",
                 f"{row.difference:.1e}",
+                f"{row.answers.changed} of {row.answers.asked:,} change" if row.answers else "-",
             ]
             for row in self.rows
         ]
@@ -171,12 +207,78 @@ class Benchmark(TableReport):
             f"{1000 * self.planning:.1f} ms. Threads: {self.threads}; {packages}."
         )
         notes = [note, *_reasons(self.left_out)]
+        if self.texts < FEW or min(row.median for row in self.rows) < BRIEF:
+            notes.append("Too few texts to measure: a pass is so short that chance decides. Give more.")
         if not all(row.exact for row in self.rows):
-            notes.insert(1, "8 bits give other numbers: compare the difference before the time.")
-        return notes
+            lacking = [name for name, there in self.instructions.items() if not there]
+            notes.append(
+                "Fewer bits give other numbers: compare difference and answers before the time."
+                + (f" This processor lacks {', '.join(lacking)}, which would make them quicker." if lacking else "")
+            )
+            notes += [f"{row.label}: {row.answers}." for row in self.rows if row.answers]
+        if self.stopped:
+            notes.append("Stopped before the last round; what was measured until then is above.")
+        return [*notes, self.conclusion()] if len(self.rows) > 1 else notes
+
+    def conclusion(self) -> str:
+        """Say which backend won here, by how much, and what it costs to ship."""
+        first, second = sorted(self.rows, key=lambda row: row.median)[:2]
+        gap, spread = second.median - first.median, max(first.spread, second.spread)
+        surely = "more than" if gap > spread else "which is within"
+        exact = min((row for row in self.rows if row.exact), key=lambda row: row.median, default=first)
+        sentence = (
+            f"Quickest here: {first.label}, {second.median / first.median:.2f} × as fast as the next, {second.label} "
+            f"({gap:.2f} s, {surely} the spread of {spread:.2f} s)."
+        )
+        if exact is not first:
+            sentence += f" With the model's own numbers: {exact.label}, {exact.median / first.median:.2f} × its time."
+        backend = BACKENDS.get(first.name)
+        if backend:
+            needs = [f"{name}{_size(name)}" for name in backend.packages] or ["no package but torch"]
+            sentence += f" To ship it: {backend.ships}, {', '.join(needs)}; it was built in {first.build:.0f} s."
+        return sentence
 
 
-def benchmark(  # noqa: PLR0913, each is a thing that a reader may want to change
+def read_benchmark(file: str | Path | None = None) -> Benchmark:
+    """Read what `make bench` wrote; by default the run that came with the course.
+
+    Parameters
+    ----------
+    file
+        A `benchmark.csv`.
+
+    Raises
+    ------
+    InputError
+        A file that is missing, or that no benchmark wrote.
+
+    Examples
+    --------
+    >>> read_benchmark()["runner"].exact
+    True
+
+    Taught in notebook 04.
+    """
+    path = files("tsnb.inference") / "measured.csv" if file is None else Path(file)
+    try:
+        lines = [*csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))]
+        rows: dict[str, Row] = {}
+        for line in lines:
+            name, values = line["backend"], {key: json.loads(line[key]) for key in NUMERIC}
+            counts, exact = json.loads(line["answers"]), line["exact"] == "True"
+            seconds = values.pop("seconds")
+            before = rows.get(name) or Row(name, line["label"], (), seconds, **values, exact=exact)
+            taken = (*before.seconds, seconds) if name in rows else ()
+            rows[name] = replace(before, seconds=taken, answers=Answers(*counts) if counts else None)
+        run: dict[str, Any] = {key: json.loads(lines[0][key].replace("nan", "NaN")) for key in RUN[:-2]}
+        run |= {key: json.loads(lines[0][key]) for key in ("instructions", "versions")}
+    except (OSError, KeyError, IndexError, ValueError) as error:
+        raise InputError(f"{path} is no benchmark.csv that tsnb bench wrote ({_first_line(error)}).") from error
+    stopped = lines[0]["stopped"] == "True"
+    return Benchmark(tuple(rows.values()), {}, **run, processor=lines[0]["processor"], stopped=stopped)
+
+
+def benchmark(  # noqa: C901, PLR0913, PLR0915, each is a thing that a reader may want to change
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     texts: Iterable[str],
@@ -185,6 +287,8 @@ def benchmark(  # noqa: PLR0913, each is a thing that a reader may want to chang
     rounds: int = 5,
     batch_size: int = 8,
     max_tokens: int = MAX_TOKENS,
+    minutes: float | None = None,
+    questions: bool = False,
     progress: bool = True,
 ) -> Benchmark:
     """Run backends on the same texts, in turns, and compare what they take.
@@ -202,17 +306,20 @@ def benchmark(  # noqa: PLR0913, each is a thing that a reader may want to chang
     texts
         At least one: a list, an iterator, a column such as `df["review"]`.
     backends
-        `eager-padded`, `eager-longest`, `pipeline`, `trace-padded`, `runner`, `compiled`,
-        `onnx-runtime` and `int8`, or some of them; those that cannot run here, or fail with this
-        model, are left out, and the table says why.
+        Names of `tsnb bench --help`; those that cannot run here, or fail with this model, are left out, and the
+        table says why.
     rounds
         How often each is timed.
     batch_size
         Of the backends that do not plan.
     max_tokens
         Tokens in a batch, padding included, of those that do.
+    minutes
+        About how long it may take: as many of the texts as fit are taken, of all lengths, and the table says how many.
+    questions
+        Whether each way to have fewer bits is also asked 1,000 questions, by a small trained model.
     progress
-        Whether a bar appears.
+        Whether a bar appears; it counts seconds.
 
     Raises
     ------
@@ -245,10 +352,25 @@ def benchmark(  # noqa: PLR0913, each is a thing that a reader may want to chang
     lengths = token_lengths(tokenizer, texts, progress=False)
     traced = _dynamic_trace(model, tokenizer, texts, lengths)
     config = BenchmarkConfig(model, tokenizer, traced, int(lengths.max()), batch_size, max_tokens)
+    padded = int(lengths.max()) / float(lengths.mean())
+    shares = {name: padded if "padded" in name else MOST_SHARE for name in names}  # of the time of one text at a time
+    if minutes is not None:
+        chosen = _fitting(config, texts, 60 * minutes, names, 1 + sum(shares.values()) * (1 + rounds))
+        texts, lengths = [texts[index] for index in chosen], lengths[chosen]
     runs: dict[str, Run] = {}
     first: list[Row] = []
     left_out: dict[str, str] = {}
-    with tqdm(total=1 + len(names) * (1 + rounds), unit="pass", disable=not progress) as bar:
+    seconds: dict[str, list[float]] = {}
+    start, stopped = perf_counter(), False
+    layout = "{desc}{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+    with tqdm(total=1.0, bar_format=layout, disable=not progress) as bar:
+
+        def tell(name: str, left: float) -> None:
+            """Show how many seconds are left, as far as they are known."""
+            bar.n = perf_counter() - start
+            bar.total = bar.n + left
+            bar.set_postfix_str(name)
+
         try:
             expected = eager_alone(config)(texts).tensors
         except Exception as error:
@@ -256,38 +378,46 @@ def benchmark(  # noqa: PLR0913, each is a thing that a reader may want to chang
                 f"The model itself cannot run these texts ({_first_line(error)}). Try it on one text first: "
                 'model(**tokenizer(text, return_tensors="pt")).'
             ) from error
-        bar.update()
-        for name in names:
-            bar.set_postfix_str(name)
-            try:
-                with no_warnings():
-                    runs[name] = BACKENDS[name].make(config)
-                    first.append(_first_pass(name, runs[name], config, texts, expected))
-            except MissingPeerError as error:
-                left_out[name] = str(error)
-            except TsnbError:
-                raise
-            except Exception as error:  # noqa: BLE001, a model may be too much for a peer in any way
-                left_out[name] = f"left out, because it failed with this model ({_first_line(error)})"
-            bar.update()
+        alone = perf_counter() - start
+        for number, name in enumerate(names):
+            known = rounds * sum(row.first for row in first)
+            guess = sum(BACKENDS[later].build + alone * shares[later] * (1 + rounds) for later in names[number:])
+            tell(name, known + guess)
+            made = _made(name, config, texts, expected)
+            if isinstance(made, str):
+                left_out[name] = made
+            else:
+                runs[name], row = made
+                first.append(row)
         if not first:
             raise InputError(f"No backend that was named can run. {' '.join(_reasons(left_out))}")
-        bar.total = bar.n + len(first) * rounds
+        if questions:
+            first = [_asked(row) for row in first]
         operations, peak = _limit(model, lengths)
-        seconds: dict[str, list[float]] = {row.name: [] for row in first}
-        for name in take_turns(list(seconds), rounds):
-            bar.set_postfix_str(name)
-            seconds[name].append(timed(partial(runs[name], texts)))
-            bar.update()
+        seconds = {row.name: [] for row in first}
+        turns = [*take_turns(list(seconds), rounds)]
+        taken = {row.name: row.first for row in first}
+        try:
+            for number, name in enumerate(turns):
+                tell(name, sum(taken[later] for later in turns[number:]))
+                seconds[name].append(timed(partial(runs[name], texts)))
+                taken[name] = median(seconds[name])
+        except KeyboardInterrupt:
+            if not all(seconds.values()):
+                raise
+            stopped = True
+        tell("", 0.0)
     return Benchmark(
         rows=tuple(replace(row, seconds=tuple(seconds[row.name])) for row in first),
         left_out=left_out,
         texts=len(texts),
         real=int(lengths.sum()),
         flops=operations,
-        peak=max(peak, _limit(model, lengths)[1]),
+        peak=peak if stopped else max(peak, _limit(model, lengths)[1]),
         planning=timed(partial(plan_dynamic, lengths.tolist(), max_tokens)),
         threads=torch.get_num_threads(),
+        processor=processor_name(),
+        stopped=stopped,
     )
 
 
@@ -331,6 +461,59 @@ def _dynamic_trace(
     return traced
 
 
+def _made(
+    name: str, config: BenchmarkConfig, texts: Sequence[str], expected: list[torch.Tensor]
+) -> tuple[Run, Row] | str:
+    """Make a backend and run it once, its results compared; or say why it is left out."""
+    start = perf_counter()
+    with no_warnings():
+        try:
+            run = BACKENDS[name].make(config)
+        except TsnbError as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001, a model may be too much for a backend in any way
+            return f"left out, because it failed with this model ({_first_line(error)})"
+        build = perf_counter() - start
+        try:
+            return run, replace(_first_pass(name, run, config, texts, expected), build=build)
+        except TsnbError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            return f"left out, because it failed with this model ({_first_line(error)})"
+
+
+def _fitting(
+    config: BenchmarkConfig, texts: Sequence[str], seconds: float, names: Sequence[str], passes: float
+) -> NDArray[np.int64]:
+    """Return indices of as many texts, from first to last, as fit into the time; a few of them tell."""
+    run, some = eager_alone(config), [texts[index] for index in _spread(len(texts), MIN_TEXTS)]
+    try:
+        each = min(timed(partial(run, some)) for _ in range(2)) / len(some)
+    except Exception as error:
+        raise TraceError(f"The model itself cannot run these texts ({_first_line(error)}).") from error
+    room = seconds - sum(BACKENDS[name].build for name in names)
+    return _spread(len(texts), max(MIN_TEXTS, int(room / each / passes)))
+
+
+def _spread(count: int, most: int) -> NDArray[np.int64]:
+    return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
+
+
+def _asked(row: Row) -> Row:
+    """Add what a backend's engine and bits do to answers, where it has fewer bits."""
+    backend = BACKENDS[row.name]
+    return replace(row, answers=answers(backend.engine, backend.bits)) if backend.engine and not row.exact else row
+
+
+def _size(name: str) -> str:
+    """Return how much an installed package takes, in words."""
+    try:
+        packed = distribution(name).files or []
+    except PackageNotFoundError:
+        return ""
+    return f" ({sum(file.size or 0 for file in packed) / MIB:,.0f} MiB)"
+
+
 def _first_pass(
     name: str, run: Run, config: BenchmarkConfig, texts: Sequence[str], expected: list[torch.Tensor]
 ) -> Row:
@@ -338,14 +521,14 @@ def _first_pass(
     start = perf_counter()
     outputs = run(texts)
     seconds = perf_counter() - start
-    difference, (_, label, exact) = largest_difference(outputs.tensors, expected), BACKENDS[name]
-    if exact and not agree(expected, outputs.tensors, TOLERANCE):
+    difference, backend = largest_difference(outputs.tensors, expected), BACKENDS[name]
+    if backend.exact and not agree(expected, outputs.tensors, TOLERANCE):
         raise TraceError(
             f"The results of {name} differ from the model's by {difference:.2g}, more than {TOLERANCE}, so "
             "no time is reported."
         )
-    label = label.format(length=config.max_length, size=config.batch_size)
-    return Row(name, label, (), seconds, outputs.computed, difference, exact)
+    label = backend.label.format(length=config.max_length, size=config.batch_size)
+    return Row(name, label, (), seconds, outputs.computed, difference, backend.exact)
 
 
 def _limit(model: PreTrainedModel, lengths: NDArray[np.int64]) -> tuple[float, float]:
