@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
 
+from tsnb.base.machine import return_memory
 from tsnb.inference.runner import FULL, Runner
 from tsnb.models.load import load
 from tsnb.tracing.inputs import dummy_inputs
@@ -16,8 +18,13 @@ from tsnb.tracing.trace import trace
 if TYPE_CHECKING:
     from tsnb.inference.engines import Engine
     from tsnb.inference.freezing import Bits
+    from tsnb.tracing.inputs import Text
 
     Places = list[tuple[int, int]]
+
+
+ROWS = 8
+CHUNK = 125  # questions at once: what a tokenizer makes of all takes more memory than the model
 
 
 class Answers(NamedTuple):
@@ -57,7 +64,7 @@ def answers(backend: Engine = "torch", bits: Bits = 32) -> Answers:
     after = before if (backend, bits) == ("torch", FULL) else _places(backend, bits)
     changed = sum(one != other for one, other in zip(before, after, strict=True))
     _, tokenizer = load("tiny-bert", head="question-answering")
-    ids = tokenizer([(question, text) for question, text, _ in rows])["input_ids"]
+    ids = [tokenizer(question, text)["input_ids"] for question, text, _ in rows]
 
     def right(places: Places) -> int:
         found = (tokenizer.decode(row[start : end + 1]) for row, (start, end) in zip(ids, places, strict=True))
@@ -76,7 +83,13 @@ def _questions() -> list[list[str]]:
 def _places(backend: Engine, bits: Bits) -> Places:
     """Return the first and the last piece of each answer."""
     model, tokenizer = load("tiny-bert", head="question-answering")
-    traced = trace(model, dummy_inputs(tokenizer, model, max_length=64))
-    runner = Runner(traced, tokenizer, backend=backend, bits=bits)
-    results = runner((question, text) for question, text, _ in _questions())
-    return [(int(row["start_logits"].argmax()), int(row["end_logits"].argmax())) for row in results]
+    pairs: list[Text] = [(question, text) for question, text, _ in _questions()]
+    longest = max(len(tokenizer(*pair)["input_ids"]) for pair in pairs)
+    traced = trace(model, dummy_inputs(tokenizer, model, max_length=longest, batch_size=ROWS))
+    one = replace(traced.contract, verified=((ROWS, longest),))  # of many shapes oneDNN would keep a kernel each
+    runner = Runner(replace(traced, contract=one), tokenizer, backend=backend, bits=bits)
+    chunks = (pairs[start : start + CHUNK] for start in range(0, len(pairs), CHUNK))
+    rows = (row for chunk in chunks for row in runner(chunk))
+    places = [(int(row["start_logits"].argmax()), int(row["end_logits"].argmax())) for row in rows]
+    return_memory()
+    return places

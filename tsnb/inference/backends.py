@@ -187,11 +187,11 @@ def ctranslate2(config: BenchmarkConfig, bits: Bits = 32) -> Run:
     names = config.traced.contract.input_names
 
     def call(*tensors: torch.Tensor) -> torch.Tensor:
-        inputs = {name: tensor.int().contiguous() for name, tensor in zip(names, tensors, strict=True)}
-        ids, types = (StorageView.from_array(inputs[name].numpy()) for name in ("input_ids", "token_type_ids"))
-        lengths = StorageView.from_array(inputs["attention_mask"].sum(1).int().numpy())
-        result = encoder.forward_batch(ids, lengths, types)
-        return torch.as_tensor(np.asarray(result.last_hidden_state))
+        inputs = dict(zip(names, tensors, strict=True))
+        rows = (inputs["input_ids"], inputs["attention_mask"].sum(1))
+        ids, lengths = (StorageView.from_array(tensor.int().numpy()) for tensor in rows)
+        result = encoder.forward_batch(ids, lengths, inputs["token_type_ids"].tolist())
+        return torch.as_tensor(np.array(result.last_hidden_state))
 
     return planned(config, call)
 

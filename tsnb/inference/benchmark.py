@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tsnb.base.errors import InputError, TraceError, TsnbError, suggest
-from tsnb.base.machine import MIB, processor_name
+from tsnb.base.machine import MIB, processor_name, return_memory
 from tsnb.base.tables import TableReport
 from tsnb.inference.answers import Answers, answers
 from tsnb.inference.backends import BACKENDS, BenchmarkConfig, eager_alone
@@ -210,10 +210,16 @@ class Benchmark(TableReport):
         if self.texts < FEW or min(row.median for row in self.rows) < BRIEF:
             notes.append("Too few texts to measure: a pass is so short that chance decides. Give more.")
         if not all(row.exact for row in self.rows):
-            lacking = [name for name, there in self.instructions.items() if not there]
+            there = {name for name, found in self.instructions.items() if found}
+            lacking = ["AVX512-BF16 and AMX, for 16 bits"] * (not there & {"AVX512-BF16", "AMX"})
+            lacking += ["VNNI, for 8 bits"] * ("VNNI" not in there)
             notes.append(
                 "Fewer bits give other numbers: compare difference and answers before the time."
-                + (f" This processor lacks {', '.join(lacking)}, which would make them quicker." if lacking else "")
+                + (
+                    f" This processor lacks {' and '.join(lacking)}, so do not blame the bits for a slow result."
+                    if lacking
+                    else ""
+                )
             )
             notes += [f"{row.label}: {row.answers}." for row in self.rows if row.answers]
         if self.stopped:
@@ -384,6 +390,7 @@ def benchmark(  # noqa: C901, PLR0913, PLR0915, each is a thing that a reader ma
             guess = sum(BACKENDS[later].build + alone * shares[later] * (1 + rounds) for later in names[number:])
             tell(name, known + guess)
             made = _made(name, config, texts, expected)
+            return_memory()
             if isinstance(made, str):
                 left_out[name] = made
             else:
@@ -407,7 +414,7 @@ def benchmark(  # noqa: C901, PLR0913, PLR0915, each is a thing that a reader ma
                 raise
             stopped = True
         tell("", 0.0)
-    return Benchmark(
+    report = Benchmark(
         rows=tuple(replace(row, seconds=tuple(seconds[row.name])) for row in first),
         left_out=left_out,
         texts=len(texts),
@@ -419,6 +426,9 @@ def benchmark(  # noqa: C901, PLR0913, PLR0915, each is a thing that a reader ma
         processor=processor_name(),
         stopped=stopped,
     )
+    del runs, config, traced, expected
+    return_memory()
+    return report
 
 
 def take_turns(names: Sequence[str], rounds: int) -> Iterator[str]:
