@@ -12,6 +12,8 @@ import nbformat
 import pytest
 
 import tsnb
+from tsnb.inference.answers import answers
+from tsnb.inference.benchmark import read_benchmark
 from tsnb.inference.costs import cost_of_shapes, first_calls, fit_cost
 from tsnb.lengths.batching import MAX_TOKENS, plan_dynamic
 from tsnb.practice.exercises import inference
@@ -160,9 +162,37 @@ def test_the_benchmark_of_the_exercise_says_that_the_trace_is_slower_and_it_is_n
 def test_8_bits_differ_by_far_more_than_rounding(load: Load) -> None:
     model, tokenizer = load("tiny-bert", head="masked-lm", torchscript=True)
     report = tsnb.benchmark(
-        model, tokenizer, corpus.texts(1000)[:64], backends=["runner", "int8"], rounds=1, progress=False
+        model, tokenizer, corpus.texts(1000)[:64], backends=["runner", "runner-int8"], rounds=1, progress=False
     )
-    assert report["int8"].difference > 1000 * report["runner"].difference > 0
+    assert report["runner-int8"].difference > 1000 * report["runner"].difference > 0
+
+
+@pytest.mark.claim("fewer-bits-change-hardly-an-answer")
+@pytest.mark.parametrize("bits", [16, 8])
+def test_of_a_thousand_held_out_questions_hardly_an_answer_changes(bits: Any) -> None:
+    made = answers("torch", bits)
+    assert made.asked == 1000
+    assert made.changed <= 5
+    assert made.before > 970
+    assert abs(made.after - made.before) <= made.changed
+
+
+@pytest.mark.claim("another-engine-gives-the-same-outputs")
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_another_engine_gives_the_same_outputs_by_name(masked_lm: Load, tokenizer: Any, engine: Any) -> None:
+    model, texts = masked_lm(), corpus.texts(12)
+    traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=32))
+    other = tsnb.Runner(traced, tokenizer, backend=engine)(texts)
+    for one, another in zip(tsnb.Runner(traced, tokenizer)(texts), other, strict=True):
+        assert list(one) == list(another) == ["logits"]
+        assert (one["logits"] - another["logits"]).abs().max() <= 1e-4
+
+
+@pytest.mark.claim("the-plan-gains-more-than-the-engine")
+def test_the_plan_gains_more_than_the_engine() -> None:
+    measured = read_benchmark()
+    engines = [min(measured[name].seconds) for name in ("runner", "onnxruntime", "openvino")]
+    assert min(measured["trace-padded"].seconds) / min(measured["runner"].seconds) > max(engines) / min(engines)
 
 
 @pytest.mark.claim("buckets-give-the-same-results")

@@ -11,13 +11,14 @@ import pytest
 import tsnb
 from tsnb.figures import benchmark_bars
 from tsnb.inference import benchmark as benchmarking
-from tsnb.inference.backends import BACKENDS, Backend, MissingPeerError, Outputs
-from tsnb.inference.benchmark import Benchmark, benchmark
+from tsnb.inference.backends import BACKENDS, Backend, Outputs
+from tsnb.inference.benchmark import Benchmark, benchmark, read_benchmark
 from tsnb.lengths.lengths import Geometry
 from tsnb.tiny_bert import corpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     Encoder = tuple[Any, Any]
 
@@ -33,7 +34,7 @@ def encoder(load: Callable[..., Any]) -> Encoder:
 
 @pytest.fixture(scope="module")
 def report(encoder: Encoder) -> Benchmark:
-    names = [*QUICK, "int8"]
+    names = [*QUICK, "runner-int8"]
     return benchmark(*encoder, iter(TEXTS), backends=names, rounds=3, max_tokens=64, progress=False)
 
 
@@ -48,7 +49,7 @@ def failing(*_: Any) -> Any:
 
 
 def test_every_backend_is_timed_once_a_round_and_equals_the_model(report: Benchmark, encoder: Encoder) -> None:
-    assert [row.name for row in report.rows] == [*QUICK, "int8"]
+    assert [row.name for row in report.rows] == [*QUICK, "runner-int8"]
     for row in report.rows:
         assert len(row.seconds) == 3
         assert min(row.first, *row.seconds) > 0
@@ -61,7 +62,12 @@ def test_every_backend_is_timed_once_a_round_and_equals_the_model(report: Benchm
     assert report.real <= report["runner"].computed < report["trace-padded"].computed
 
 
-def test_text_page_and_csv_show_the_same(report: Benchmark) -> None:
+def write(folder: Path, report: Benchmark) -> Path:
+    (folder / "benchmark.csv").write_text(report.to_csv(), encoding="utf-8")
+    return folder / "benchmark.csv"
+
+
+def test_text_page_and_csv_show_the_same(report: Benchmark, tmp_path: Path) -> None:
     heads, *lines = str(report).splitlines()
     assert "real / computed" in heads
     assert lines[0].startswith("trace, every text padded to")
@@ -73,12 +79,13 @@ def test_text_page_and_csv_show_the_same(report: Benchmark) -> None:
         assert f"<td>{row.median:.2f}</td>" in page
     for text in (page, str(report)):
         assert "Planning the batches takes" in text
-        assert "8 bits give other numbers" in text
+        assert "Fewer bits give other numbers" in text
+    assert read_benchmark(write(tmp_path, report)) == report
     assert " - " in lines[2]  # 8 bits have no share of a limit in 32
     passes = list(csv.DictReader(StringIO(report.to_csv())))
     assert len(passes) == 3 * 4  # the first pass is round 0
     assert float(passes[1]["seconds"]) == report["trace-padded"].seconds[0]
-    assert {line["backend"] for line in passes} == {*QUICK, "int8"}
+    assert {line["backend"] for line in passes} == {*QUICK, "runner-int8"}
 
 
 def test_a_backend_with_other_results_is_not_timed(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,17 +112,17 @@ def test_a_peer_that_is_missing_or_fails_is_left_out_and_named(
 ) -> None:
     def missing(_: Any) -> Any:
         message = "No compiler here."
-        raise MissingPeerError(message)
+        raise tsnb.InputError(message)
 
-    for name, make in (("compiled", missing), ("onnx-runtime", failing), ("int8", lambda _: failing)):
+    for name, make in (("compiled", missing), ("onnxruntime", failing), ("runner-int8", lambda _: failing)):
         replaced(monkeypatch, name, make)
-    names = ["compiled", "runner", "onnx-runtime", "int8"]
+    names = ["compiled", "runner", "onnxruntime", "runner-int8"]
     report = benchmark(*encoder, TEXTS, backends=names, rounds=2)
     assert [row.name for row in report.rows] == ["runner"]
     failed = "left out, because it failed with this model (RuntimeError: no such operator)"
-    assert report.left_out == {"compiled": "No compiler here.", "onnx-runtime": failed, "int8": failed}
+    assert report.left_out == {"compiled": "No compiler here.", "onnxruntime": failed, "runner-int8": failed}
     assert "compiled: No compiler here." in str(report)
-    assert "7/7" in capsys.readouterr().err  # the model alone, four first passes, one backend twice
+    assert "100%" in capsys.readouterr().err
     with pytest.raises(tsnb.InputError, match=r"named can run. compiled: No compiler here"):
         benchmark(*encoder, TEXTS, backends=["compiled"], progress=False)
 

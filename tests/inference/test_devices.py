@@ -10,7 +10,7 @@ from torch import nn
 
 import tsnb
 from tsnb.artifacts.save import OtherDeviceWarning
-from tsnb.inference.backends import BACKENDS, BenchmarkConfig, MissingPeerError
+from tsnb.inference.backends import BACKENDS, BenchmarkConfig
 from tsnb.inference.benchmark import benchmark
 from tsnb.inference.latency import WARM_UP, latency_steps
 from tsnb.tracing.compare import no_warnings
@@ -52,8 +52,8 @@ def test_backends_that_run_on_the_cpu_only_are_left_out_elsewhere(
     with torch.device("meta"):
         model = type(load(head="encoder")[0])(load(head="encoder")[0].config)
     config = BenchmarkConfig(model, tokenizer, traced("encoder"), 16, 2, 128)
-    for name in ("onnx-runtime", "int8"):
-        with pytest.raises(MissingPeerError, match=r"Runs on the CPU only, and the model is on meta\."):
+    for name in ("onnxruntime", "runner-int8"):
+        with pytest.raises(tsnb.InputError, match=r"runs on the CPU only, and the model is on meta\."):
             BACKENDS[name].make(config)
 
 

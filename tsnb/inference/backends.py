@@ -193,13 +193,19 @@ def ctranslate2(config: BenchmarkConfig, bits: Bits = 32) -> Run:
         result = encoder.forward_batch(ids, lengths, inputs["token_type_ids"].tolist())
         return torch.as_tensor(np.array(result.last_hidden_state))
 
-    return planned(config, call)
+    contract = config.traced.contract  # CTranslate2 gives the first output only
+    contract = replace(contract, output_names=contract.output_names[:1], output_axes=contract.output_axes[:1])
+    return planned(replace(config, traced=replace(config.traced, contract=contract)), call)
 
 
 def by_engine(engine: Engine, bits: Bits = 32) -> Callable[[BenchmarkConfig], Run]:
     """Return what makes a run of the Runner with an engine and bits."""
 
     def make(config: BenchmarkConfig) -> Run:
+        if config.model.device.type != "cpu" and (engine, bits) != ("torch", FULL):
+            raise InputError(
+                f"{engine} in {bits} bits runs on the CPU only, and the model is on {config.model.device}."
+            )
         return planned_by(
             Runner(config.traced, config.tokenizer, max_tokens=config.max_tokens, backend=engine, bits=bits)
         )
