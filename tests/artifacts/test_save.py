@@ -41,15 +41,6 @@ for path in sorted(Path(sys.argv[1]).glob("*.pt")):
     pairs = zip(outputs.values(), expected.values(), strict=True)
     print(path.stem, list(outputs) == list(expected) and all(torch.equal(*pair) for pair in pairs))
 """
-PLAIN = """
-import json, sys, torch
-extra = {"tsnb_contract.json": ""}
-module = torch.jit.load(sys.argv[1], _extra_files=extra)
-inputs, expected = torch.load(sys.argv[2])
-[output] = module(**inputs)
-print(torch.equal(output, expected["logits"]), json.loads(extra["tsnb_contract.json"])["length"])
-print("tsnb" in sys.modules, "transformers" in sys.modules)
-"""
 FULL = """
 import resource, sys, tsnb
 traced = tsnb.load_traced(sys.argv[1])
@@ -136,15 +127,6 @@ def test_outputs_are_equal_bit_for_bit_in_another_process(
         torch.save((inputs, trace(**inputs)), tmp_path / f"{name}.expected")
         tsnb.save(trace, tmp_path / f"{name}.pt")
     assert python(ANSWER, tmp_path).splitlines() == [f"{name} True" for name in sorted(traces)]
-
-
-def test_plain_torch_reads_the_trace_and_its_contract(
-    traced: Traces, saved: Path, python: Callable[..., str], tmp_path: Path
-) -> None:
-    inputs = example(traced())
-    torch.save((inputs, traced()(**inputs)), tmp_path / "expected")
-    printed = python(PLAIN, saved, tmp_path / "expected")
-    assert printed.splitlines() == ["True 24", "False False"]
 
 
 def test_a_loaded_trace_and_its_tokenizer_are_saved_again(

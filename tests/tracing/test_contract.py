@@ -77,10 +77,6 @@ def test_json_that_is_no_contract(text: str) -> None:
         Contract.from_json(text)
 
 
-def test_verified_shapes_are_added_once_and_sorted() -> None:
-    assert FULL.with_verified([(4, 8), (1, 8)]).verified == ((1, 8), (2, 16), (4, 8))
-
-
 def test_it_prints_a_line_a_field() -> None:
     lines = str(replace(FULL, known=True)).splitlines()
     assert [line.split()[0] for line in lines] == [field.name for field in fields(Contract) if field.name != "known"]

@@ -12,7 +12,6 @@ import torch
 
 import tsnb
 from tsnb.tracing.subjects import SUBJECTS, Subject
-from tsnb.widgets import base
 from tsnb.widgets.shape_errors import ShapeErrorExplorer
 
 if TYPE_CHECKING:
@@ -162,20 +161,6 @@ def test_stop_keeps_the_verdicts_and_another_subject_takes_their_place(
         assert explorer.grid.marks["1,9"]["kind"] == "wrong"
 
     asyncio.run(cell())
-
-
-def test_what_is_kept_of_an_explorer_is_never_half_a_probe_without_a_word(
-    probed: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def cell(seconds: float) -> str:
-        monkeypatch.setattr(base, "SHOW_WITHIN", seconds)
-        explorer = probed("int-mask")
-        html: str = explorer._repr_mimebundle_()["text/html"]
-        explorer.close()
-        return html
-
-    assert "15 shapes probed." in asyncio.run(cell(60))
-    assert "Making the model and its trace" in asyncio.run(cell(0))
 
 
 def test_what_cannot_be_made_or_compared_is_said(probed: Callable[[str], Any]) -> None:
