@@ -23,6 +23,7 @@ BOTH = (  # what a reader meets may differ with transformers 5: `make test` runs
     "tests/base/test_versions.py",
     "tests/claims",
     "tests/cli/test_doctor.py",
+    "tests/models/test_load.py",
     "tests/models/test_tying.py",
     "tests/notebooks/test_execution.py",
     "tests/practice/exercises",

@@ -85,14 +85,6 @@ def python() -> Callable[..., str]:
 
 
 @pytest.fixture(scope="session")
-def transformers5() -> Path:
-    """Where `make test` puts transformers 5, for the PYTHONPATH of a fresh Python."""
-    folder = ROOT / ".venv/transformers5"
-    assert (folder / "transformers").is_dir(), "make test installs it"
-    return folder
-
-
-@pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return where the C++ loader is built; the name has a space, as folders of people have."""
     base = tmp_path_factory.getbasetemp()

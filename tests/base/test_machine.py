@@ -27,25 +27,21 @@ def fake(cgroup: Path, files: dict[str, str]) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("files", "quota"),
+    ("files", "quota", "cores"),
     [
-        ({"cpu.max": "50000 100000"}, 0.5),
-        ({"cpu.max": "max 100000"}, math.inf),
-        ({V1[0]: "150000\n", V1[1]: "100000"}, 1.5),
-        ({V1[0]: "-1", V1[1]: "100000"}, math.inf),
-        ({}, math.inf),
+        ({"cpu.max": "10000 100000"}, 0.1, 1),
+        ({"cpu.max": "max 100000"}, math.inf, 8),
+        ({V1[0]: "150000\n", V1[1]: "100000"}, 1.5, 2),
+        ({V1[0]: "-1", V1[1]: "100000"}, math.inf, 8),
+        ({}, math.inf, 8),
     ],
 )
-def test_the_quota_of_both_versions_of_control_groups(tmp_path: Path, files: dict[str, str], quota: float) -> None:
-    assert machine.cpu_quota(fake(tmp_path, files)) == quota
-
-
-@pytest.mark.parametrize(("quota", "cores"), [("150000", 2), ("10000", 1), ("max", 8)])
-def test_usable_cores_follow_the_quota(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str, cores: int
+def test_usable_cores_follow_the_quota_of_both_versions_of_control_groups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], quota: float, cores: int
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    assert machine.usable_cores(fake(tmp_path, {"cpu.max": f"{quota} 100000"})) == cores
+    cgroup = fake(tmp_path, files)
+    assert (machine.cpu_quota(cgroup), machine.usable_cores(cgroup)) == (quota, cores)
 
 
 def test_usable_cores_where_the_system_has_no_affinity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

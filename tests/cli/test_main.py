@@ -26,6 +26,7 @@ from tsnb.practice.record import record
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "tsnb.cli.main"]
 QUICK = ("bench", "tiny-bert", "--rounds", "1", "--backends", "trace-padded", "runner")
 RIGHT = {"float32": 250_002 * 768 * 4, "float16": 250_002 * 768 * 2}  # of the exercise untying-price
@@ -115,16 +116,8 @@ def test_by_default_the_notebooks_of_the_nearest_folder_run(tmp_path: Path, prog
     assert not progress_file.exists()
 
 
-def test_what_cannot_be_run_is_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    path = write(tmp_path / "notebooks/a.ipynb", "1")
-    (tmp_path / "empty").mkdir()
-    assert "There are no notebooks to run in" in misused(capsys, "run", "empty")
-    (tmp_path / "notes.txt").write_text("no JSON")
-    assert "notes.txt is not a notebook" in misused(capsys, "run", "notes.txt")
-    assert "notes.txt cannot be written" in misused(capsys, "run", path, "--output", "notes.txt")
+def test_what_cannot_be_run_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "There are no notebooks to run in" in misused(capsys, "run", tmp_path)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
@@ -168,10 +161,7 @@ def test_bench_prints_a_table_and_writes_csv_and_a_figure(tmp_path: Path, capsys
         (("--backends", "runer"), "Did you mean runner"),
         (("--batch-size", "0"), "batch_size must be a whole number"),
         (("--file", "nowhere.txt"), "nowhere.txt"),
-        (
-            ("--file", str(Path(__file__).parents[2] / "constraints.txt"), "--encoding", "ansi2"),
-            "encoding called ansi2",
-        ),
+        (("--file", str(ROOT / "constraints.txt"), "--encoding", "ansi2"), "encoding called ansi2"),
     ],
 )
 def test_bench_says_what_is_wrong_in_a_sentence(

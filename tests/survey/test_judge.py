@@ -93,9 +93,8 @@ def test_a_trace_that_comes_without_a_word_is_compared_in_plain_torch(
         return tsnb.Traced(module, tsnb.Contract(("input_ids",), ("output_0",), input_axes=axes))
 
     monkeypatch.setattr(tsnb, "trace", silent)
-    assert faults(judge_model(ANY, model.eval(), draw, unsteady=float(isinstance(model, Noise)))) == [
-        "wrong without a word"
-    ]
+    row = judge_model(ANY, model.eval(), draw, unsteady=float(isinstance(model, Noise)))
+    assert faults(row) == ["wrong without a word"]
 
 
 @pytest.mark.parametrize(
