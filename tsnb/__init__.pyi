@@ -36,6 +36,7 @@ from .tracing.compare import Verdict as Verdict
 from .tracing.contract import Contract as Contract
 from .tracing.explain import ShapeError as ShapeError
 from .tracing.explain import explain as explain
+from .tracing.exported import export as export
 from .tracing.inputs import dummy_inputs as dummy_inputs
 from .tracing.probe import ShapeMap as ShapeMap
 from .tracing.probe import probe as probe

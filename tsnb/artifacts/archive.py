@@ -9,7 +9,7 @@ import os
 import re
 import struct
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from tsnb.base.errors import ArtifactError
@@ -31,6 +31,7 @@ LONGEST_TAIL = 256  # bytes at the end in which a digest is looked for
 PIECE = 1 << 20  # bytes that are read at once
 LIMIT = 64 << 20  # bytes of a member that is read whole; a zip bomb is longer
 
+ONNX = re.compile(rb"\x08[\x01-\x1f][\x12:]")  # the version of its format, then who wrote it, or the graph
 PICKLE = (
     "It looks like a pickle, as torch.save writes: weights or an object, without the code of a trace. Load "
     "it as its maker says, then tsnb.trace and tsnb.save; a pickle runs what its maker wants."
@@ -43,8 +44,6 @@ BEGINNINGS = {  # how files begin that are called a model too
         "It looks like safetensors: weights, without the code of a trace. Load the folder that it came "
         "from with tsnb.load, then tsnb.trace and tsnb.save."
     ),
-    # the version of its format, then who wrote it
-    rb"\x08[\x01-\x1f]\x12": "It looks like an ONNX model, not for torch. Open it with onnxruntime.",
     rb"": "Nothing known begins like it. Expected what tsnb.save or torch.jit.save writes.",
 }
 
@@ -61,11 +60,14 @@ class Archive:
         The folder in the archive that holds everything: the file's name when it was saved.
     members
         Bytes of each member, unpacked, by its name below the root.
+    format
+        What recorded it: `torchscript`, or one of `tsnb.export`.
     """
 
     path: Path
     root: str
     members: Mapping[str, int]
+    format: str = field(default="torchscript", kw_only=True)
 
     def below(self, folder: str) -> list[str]:
         """Return the names of the members in a folder, such as `code/`."""
@@ -161,7 +163,7 @@ def digest(path: Path) -> Digest:
 
 
 def read(path: Path) -> Archive:
-    """Return the members of a TorchScript file; the digest is not compared.
+    """Return the members of a file of TorchScript, or of `tsnb.export`; the digest is not compared.
 
     Raises
     ------
@@ -175,20 +177,31 @@ def read(path: Path) -> Archive:
         members = []
     root = members[0].filename.partition("/")[0] if members else ""
     sizes = {member.filename.removeprefix(f"{root}/"): member.file_size for member in members}
+    with path.open("rb") as file:
+        beginning = file.read(16)
+    form = ""
     if "constants.pkl" in sizes and any(name.startswith("code/") for name in sizes):
-        return Archive(path, root, sizes)
-    raise ArtifactError(f"{path} ({path.stat().st_size} bytes) is not a TorchScript file. {_looks_like(path, sizes)}")
+        form = "torchscript"
+    elif "archive_format" in sizes:
+        form = "aotinductor" if any(name.startswith("data/aotinductor/") for name in sizes) else "export"
+    elif ONNX.match(beginning):
+        form = "onnx"
+    if form:
+        return Archive(path, root, sizes, format=form)
+    raise ArtifactError(
+        f"{path} ({path.stat().st_size} bytes) is not a TorchScript file. {_looks_like(beginning, sizes)}"
+    )
 
 
 def check(path: Path) -> Archive:
-    """Return the members of a TorchScript file that is whole.
+    """Return the members of a file that is whole.
 
-    A file by tsnb must have its digest; in anybody else's, the checksums of the archive must fit.
+    A file by tsnb must have its digest; in anybody else's, the checksums of the archive must fit, where it has any.
 
     Raises
     ------
     ArtifactError
-        No such file, something else than TorchScript, damaged, or of a newer format.
+        No such file, something else than a recorded model, damaged, or of a newer format.
     """
     state = digest(path)
     if state == "newer":
@@ -199,7 +212,7 @@ def check(path: Path) -> Archive:
     if state != "differs":
         archive = read(path)
         by_tsnb = EXTRA + MEMBER in archive.members
-        if state == "matches" or not (by_tsnb or archive.first_damaged()):
+        if state == "matches" or not (by_tsnb or (archive.members and archive.first_damaged())):
             return archive
     raise ArtifactError(
         f"{path} is not as it was saved: bytes were changed, lost or added, by a broken copy, a failing "
@@ -207,16 +220,12 @@ def check(path: Path) -> Archive:
     )
 
 
-def _looks_like(path: Path, members: Mapping[str, int]) -> str:
+def _looks_like(beginning: bytes, members: Mapping[str, int]) -> str:
     """Say what a file is by its members or, where it is no zip archive, by its first bytes."""
-    if "archive_format" in members:
-        return "It looks like a program of torch.export. Open it with torch.export.load."
     if "data.pkl" in members:
         return PICKLE
     if members:
         return "It is a zip archive of something else. Expected what tsnb.save or torch.jit.save writes."
-    with path.open("rb") as file:
-        beginning = file.read(16)
     return next(words for pattern, words in BEGINNINGS.items() if re.match(pattern, beginning, re.DOTALL))
 
 

@@ -177,6 +177,11 @@ def inspect(path: str | Path) -> Artifact:
     path = Path(path).expanduser()
     state = digest(path)
     archive = read(path)
+    if archive.format != "torchscript":
+        raise ArtifactError(
+            f"{path} is no TorchScript file, but one of tsnb.export (to={archive.format!r}). "
+            "tsnb.load_traced(path) loads it; its .contract says the rest."
+        )
     weights = tuple(weight for folder in PICKLES for weight in _weights(archive, folder))
     contract = None
     with suppress(ArtifactError):

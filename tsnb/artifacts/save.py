@@ -37,11 +37,14 @@ from zipfile import ZipFile
 
 from tsnb.artifacts.archive import EXTRA, MEMBER, TOKENIZER, append_digest, check
 from tsnb.artifacts.neuron import neuron_operators
+from tsnb.artifacts.programs import read_program, write_program
 from tsnb.base.errors import ArtifactError, ModelError, NeuronError
 from tsnb.base.files import refusals, whole_file
 from tsnb.models.load import quiet_transformers, read_tokenizer
 from tsnb.tracing.contract import Contract
+from tsnb.tracing.exported import Program
 from tsnb.tracing.graphs import constants
+from tsnb.tracing.outputs import is_tensor
 from tsnb.tracing.traced import Traced, checked_traced, quiet_jit
 
 if TYPE_CHECKING:
@@ -61,7 +64,7 @@ class OtherDeviceWarning(UserWarning):
 
 
 def save(traced: Traced, path: str | Path, tokenizer: PreTrainedTokenizerBase | None = None) -> Path:
-    """Write a trace to a plain `.pt` file that `torch.jit.load` and C++ open too.
+    """Write a trace to a plain `.pt` file that `torch.jit.load` and C++ open too, or what `tsnb.export` recorded.
 
     The contract travels inside, and the tokenizer where one is given. Parent folders are made; the
     file appears whole or not at all, and an older one is replaced only by one that is whole and on the disk.
@@ -70,7 +73,7 @@ def save(traced: Traced, path: str | Path, tokenizer: PreTrainedTokenizerBase | 
     Parameters
     ----------
     traced
-        What `tsnb.trace` returned.
+        What `tsnb.trace` or `tsnb.export` returned: a `.pt`, `.pt2` or `.onnx` file, as others write it too.
     path
         Where to write; a link is followed.
     tokenizer
@@ -103,13 +106,16 @@ def save(traced: Traced, path: str | Path, tokenizer: PreTrainedTokenizerBase | 
     """
     module, path = checked_traced(traced).module, writable(path)
     target = path.resolve()
-    extra = {MEMBER: traced.contract.to_json(), **_files_of(tokenizer)}
+    extra: dict[str, Any] = {MEMBER: traced.contract.to_json(), **_files_of(tokenizer)}
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(target) as half, quiet_jit() as jit:
             _reserve(half.parent, _bytes_of(module) + sum(map(len, extra.values())) + SPARE)
-            jit.save(module, str(half), _extra_files=extra)
-            _check_names(half, path)
+            if isinstance(module, Program):
+                write_program(module, half, extra)
+            else:
+                jit.save(module, str(half), _extra_files=extra)
+                _check_names(half, path)
             append_digest(half)
     except ArtifactError:
         raise
@@ -120,7 +126,7 @@ def save(traced: Traced, path: str | Path, tokenizer: PreTrainedTokenizerBase | 
 
 
 def load_traced(path: str | Path, map_location: str | torch.device | None = "cpu") -> Traced:
-    """Load a trace from a file that `save` or plain `torch.jit.save` wrote.
+    """Load a trace from a file that `save` or plain `torch.jit.save` wrote, or a program of `torch.export` or ONNX.
 
     The file is checked before torch sees it: a changed byte in a file of `save` is found by its
     digest, in a file of somebody else's most often by the checksums of its archive. That is no
@@ -130,7 +136,7 @@ def load_traced(path: str | Path, map_location: str | torch.device | None = "cpu
     Parameters
     ----------
     path
-        A `.pt` file.
+        A `.pt`, `.pt2` or `.onnx` file; what it holds is told by its content.
     map_location
         The device to load weights onto, such as `"cpu"` or `"cuda:0"`; None for the one that they were
         saved from.
@@ -163,14 +169,18 @@ def load_traced(path: str | Path, map_location: str | torch.device | None = "cpu
     contract = archive.read_contract()
     try:
         with quiet_jit() as jit, neuron_operators(archive, contract.target if contract else ""):
-            module: torch.jit.ScriptModule = jit.load(str(archive.path), map_location=map_location)
+            module: Any
+            if archive.format == "torchscript":
+                module = jit.load(str(archive.path), map_location=map_location)
+            else:
+                module = read_program(archive, contract.input_names if contract else (), map_location)
     except NeuronError:
         raise
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+    except Exception as error:
         why = str(error).strip().partition("\n")[0]
         raise ArtifactError(
             f"torch {torch.__version__} cannot load {archive.path} onto {map_location}. torch said: {why}. "
-            "Check map_location; the file may also need another torch, or a package that is not imported."
+            "Check map_location; the file may also need another torch, or a package that is not installed or imported."
         ) from error
     if contract is None:
         return Traced(module, _contract_of(archive.path, module))
@@ -276,15 +286,25 @@ def _reserve(folder: Path, size: int) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _bytes_of(module: torch.jit.ScriptModule) -> int:
+def _bytes_of(module: Any) -> int:
     """Return the bytes of a module's weights and constants, each storage counted once."""
-    tensors = [*module.parameters(), *module.buffers(), *constants(module)]
+    if isinstance(module, Program) and isinstance(module.content, bytes):
+        return len(module.content)
+    more: Any = module.content.constants.values() if isinstance(module, Program) else constants(module)
+    holder = module.content if isinstance(module, Program) else module
+    tensors = [each for each in (*holder.parameters(), *holder.buffers(), *more) if is_tensor(each)]
     storages = [tensor.untyped_storage() for tensor in tensors]
     return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
 
 
-def _contract_of(path: Path, module: torch.jit.ScriptModule) -> Contract:
-    """Read the input names off a graph that tsnb did not trace."""
+def _contract_of(path: Path, module: Any) -> Contract:
+    """Read the input names off a graph that tsnb did not record."""
+    if isinstance(module, Program):
+        if not module.names:
+            raise ArtifactError(
+                f"{path} does not say the names of its inputs. Call it by torch._inductor.aoti_load_package(path)."
+            )
+        return Contract(module.names, known=False)
     forward: Any = getattr(module, "forward", None)
     if forward is None:
         raise ArtifactError(

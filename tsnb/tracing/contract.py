@@ -59,6 +59,9 @@ class Contract:
         The same for inputs that have no length, and for tensors that the caller gave: each input's shape.
     unverified
         Why the traced shape itself is not verified; empty where it is.
+    ranges
+        The sizes of `batch` and `length` that `torch.export` recorded the program for, by its own account: the
+        least, and the largest where there is one. It says 2 for what runs at 1 too.
     fixed_shape
         Whether only the traced shape is accepted, as in a Neuron graph.
     target
@@ -87,6 +90,7 @@ class Contract:
     verified: tuple[Shape, ...] = ()
     verified_inputs: tuple[Mapping[str, tuple[int, ...]], ...] = ()
     unverified: str = ""
+    ranges: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
     fixed_shape: bool = False
     target: str = ""
     devices: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tsnb.base.versions import returns_tuples
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import torch
     from torch import nn
@@ -34,7 +34,7 @@ def run(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch
     >>> list(run(model, tokenizer("who was jim henson ?", return_tensors="pt")))
     ['logits']
     """
-    return _named(model(**inputs, **call_arguments(model)))
+    return named(model(**inputs, **call_arguments(model)))
 
 
 def run_whole(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -58,7 +58,7 @@ def run_whole(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> tuple[dic
             whole = model(**inputs, **arguments)
     names = {name for name, _ in leaves(output)}
     beyond = [(name, leaf) for name, leaf in leaves(whole) if name not in names or not is_tensor(leaf)]
-    return _named(output), {name or "a part of the output": type(leaf).__name__ for name, leaf in beyond}
+    return named(output), {name or "a part of the output": type(leaf).__name__ for name, leaf in beyond}
 
 
 def elsewhere(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> str:
@@ -93,11 +93,16 @@ def call_arguments(model: nn.Module) -> dict[str, bool]:
     return ({"return_dict": True} if asked else {}) | ({"use_cache": False} if "use_cache" in named else {})
 
 
-def traceable(model: nn.Module) -> Any:
-    """Return a view of a model whose forward returns a tensor, or all tensors of the output in one tuple.
+def bare(output: Any) -> torch.Tensor | tuple[torch.Tensor, ...]:
+    """Return an output that is one tensor as it is, any other as a tuple of its tensors: the tracer takes no dict."""
+    return output if is_tensor(output) else tuple(flatten(output))
 
-    The tracer takes no dicts. The view is of a subclass and shares all that the model has, so that
-    class, arguments and weights keep their names in a trace; the model itself stays as it is.
+
+def traceable(model: nn.Module, form: Callable[[Any], Any] = bare) -> Any:
+    """Return a view of a model whose forward returns its output in another form: a tensor, or a tuple of all.
+
+    The view is of a subclass and shares all that the model has, so that class, arguments and weights keep
+    their names in a trace; the model itself stays as it is.
 
     Examples
     --------
@@ -106,8 +111,6 @@ def traceable(model: nn.Module) -> Any:
     >>> type(traceable(model)(**tokenizer("who was jim henson ?", return_tensors="pt")))
     <class 'tuple'>
     """
-    import torch
-
     kind: Any = type(model)
     arguments, signature = call_arguments(model), inspect.signature(model.forward)
     inner: Any = object.__new__(kind)  # runs hooks on the dict, and whatever replaces forward on the model itself
@@ -117,7 +120,7 @@ def traceable(model: nn.Module) -> Any:
         if arguments:  # by name, because an exporter may pass every argument by position
             args, kwargs = (), {**dict(zip(signature.parameters, args, strict=False)), **kwargs, **arguments}
         output = inner(*args, **kwargs)
-        return output if isinstance(output, torch.Tensor) else tuple(flatten(output))
+        return form(output)
 
     itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     vars(forward)["__signature__"] = signature.replace(parameters=[itself, *signature.parameters.values()])
@@ -170,7 +173,8 @@ def is_tensor(value: object) -> bool:
     return isinstance(value, torch.Tensor)
 
 
-def _named(output: Any) -> dict[str, torch.Tensor]:
+def named(output: Any) -> dict[str, torch.Tensor]:
+    """Return the tensors of a model's output by name; where one has no name of its own, all are numbered."""
     names = tuple(name for name, leaf in leaves(output) if is_tensor(leaf))
     return named_outputs(output, names if all(names) and len(names) == len(set(names)) else ())
 

@@ -206,10 +206,12 @@ def grid(lengths: Sequence[int], batch_sizes: Sequence[int]) -> list[Shape]:
 def check_belongs(traced: Traced, model: nn.Module, tolerance: float = TOLERANCE) -> None:
     """Raise a TraceError where a trace was not made from a model.
 
-    Their weights are compared by name; a frozen trace holds none, so its results at the traced
-    shape are compared.
+    Their weights are compared by name; a frozen trace, or a program, shows none, so its results at the
+    traced shape are compared.
     """
-    weights, own = (dict(part.named_parameters(remove_duplicate=False)) for part in (traced.module, model))
+    own = dict(model.named_parameters(remove_duplicate=False))
+    named = getattr(traced.module, "named_parameters", None)
+    weights = dict(named(remove_duplicate=False)) if named else {}
     if weights:
         belongs = weights.keys() == own.keys() and all(
             weight.shape == own[name].shape and bool(equal(weight.cpu(), own[name].cpu()).all())

@@ -6,11 +6,11 @@ Prepare, record, compare, write the contract. Taught in notebook 02.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tsnb.base.errors import InputError, TraceError
 from tsnb.base.versions import warn_of_ignored_flag
@@ -31,6 +31,16 @@ if TYPE_CHECKING:
     from tsnb.tracing.contract import Shape
 
     Tensors = Mapping[str, torch.Tensor]
+    Recorder = Callable[[nn.Module, Tensors, Contract], "Recording"]
+
+
+class Recording(NamedTuple):
+    """What a recorder makes: a callable, what is known of it, and what it warned of (by line, and by device)."""
+
+    module: Any
+    contract: Contract
+    notes: Sequence[TraceWarning] = ()
+    bound: Sequence[TraceWarning] = ()
 
 
 class UnverifiedWarning(UserWarning):
@@ -82,24 +92,35 @@ def trace(model: nn.Module, inputs: Tensors, verify: Iterable[Shape | Tensors] =
 
     Taught in notebook 02.
     """
+    return recorded(model, inputs, verify, torchscript)
+
+
+def torchscript(model: nn.Module, example: Tensors, contract: Contract) -> Recording:
+    """Let `torch.jit.trace` record a model; the contract then names the devices that the graph is tied to."""
+    module, notes = record(model, example)
+    bound = _device_warnings(module)
+    devices = tuple(sorted({note.device for note in bound}))
+    return Recording(module, replace(contract, devices=devices), notes, bound)
+
+
+def recorded(model: nn.Module, inputs: Tensors, verify: Iterable[Shape | Tensors], recorder: Recorder) -> Traced:
+    """Prepare, let a recorder record, and compare; what `trace` and `export` share. See `trace` for the rest."""
     import torch
 
     shapes, named = checked_verify(verify)
     with torch.no_grad(), quiet_transformers():
         example, outputs, left_out = _prepared(model, inputs)
-        warn_of_ignored_flag(model, stacklevel=2)
+        warn_of_ignored_flag(model, stacklevel=3)
         others = [in_forward_order(model, checked_tensors(each)) for each in named]
-        module, notes = record(model, example)
+        module, contract, notes, bound = recorder(model, example, _contract(model, example, outputs))
         tensors = list(outputs.values())
-        traced_outputs = flatten(module(**example))
-        if not agree(tensors, traced_outputs, TOLERANCE):
-            difference = largest_difference(tensors, traced_outputs)
+        own_outputs = flatten(module(*example.values()))
+        if not agree(tensors, own_outputs, TOLERANCE):
+            difference = largest_difference(tensors, own_outputs)
             raise TraceError(
                 f"The trace differs from the model by {difference:.2g} on the very inputs that were traced (allowed: "
                 f"{TOLERANCE}). Something random runs in the model's forward, or Python state changes there."
             )
-        bound = _device_warnings(module)
-        contract = _contract(model, example, outputs, bound)
     traced = Traced(module, contract, example=example)
     own = (contract.batch_size or 1, contract.length or 0)
     if not contract.length and shapes:
@@ -107,23 +128,22 @@ def trace(model: nn.Module, inputs: Tensors, verify: Iterable[Shape | Tensors] =
             "The inputs of this model have no length, so verify takes no shapes (batch, length) for it. Give "
             "inputs of other sizes by name: verify=[inputs, …]."
         )
-    verdicts = {
-        shape: compare(traced, model, shape) for shape in dict.fromkeys([own, *(shapes or neighbours(contract))])
-    }
+    near = [] if contract.fixed_shape else neighbours(contract)
+    verdicts = {shape: compare(traced, model, shape) for shape in dict.fromkeys([own, *(shapes or near)])}
     given = [compare_on(traced, model, each, TOLERANCE) for each in others]
     if shapes or named:
         check_verified({shape: verdicts[shape] for shape in shapes}, given)
     contract = _verified(contract, verdicts, given)
     if contract.unverified:
-        warnings.warn(f"The traced shape is not verified. {contract.unverified}", UnverifiedWarning, stacklevel=2)
+        warnings.warn(f"The traced shape is not verified. {contract.unverified}", UnverifiedWarning, stacklevel=3)
     shown = {
         shape: verdict for shape, verdict in verdicts.items() if shape != own or verdict.kind in {"wrong", "raises"}
     }
     return replace(traced, contract=contract, warnings=(*_marked(notes, shown), *bound, *left_out))
 
 
-def _contract(model: nn.Module, example: Tensors, outputs: Tensors, bound: list[TraceWarning]) -> Contract:
-    """Return what is known of a trace before it is compared."""
+def _contract(model: nn.Module, example: Tensors, outputs: Tensors) -> Contract:
+    """Return what is known of a recording before it is made: names, dtypes, axes."""
     config = getattr(model, "config", None)
     weight = next(model.parameters(), None)
     contract = Contract(
@@ -136,7 +156,6 @@ def _contract(model: nn.Module, example: Tensors, outputs: Tensors, bound: list[
         max_positions=max_positions(model),
         model_id=str(getattr(model, "name_or_path", "") or type(model).__name__),
         versions=versions(),
-        devices=tuple(sorted({note.device for note in bound})),
     )
     contract = with_axes(contract, model, example, list(outputs.values()))
     labels = getattr(config, "id2label", None) or {}
@@ -171,7 +190,7 @@ def _verified(contract: Contract, verdicts: Mapping[Shape, Verdict], given: list
 
 
 def neighbours(contract: Contract) -> list[Shape]:
-    """Return shapes near the traced one: a row more, and where there is a length, half and twice of it.
+    """Return shapes near the traced one: a row more and one fewer, and where there is a length, half and twice of it.
 
     >>> neighbours(Contract(("input_ids",), batch_size=1, length=16, max_positions=24))
     [(1, 8), (1, 24), (2, 16)]
@@ -182,7 +201,7 @@ def neighbours(contract: Contract) -> list[Shape]:
     if length is None:
         return [(batch + 1, 0)]
     longest = min(2 * length, contract.max_positions or 2 * length)
-    shapes = {(batch + 1, length), (batch, max(1, length // 2)), (batch, longest)}
+    shapes = {(batch + 1, length), (max(1, batch - 1), length), (batch, max(1, length // 2)), (batch, longest)}
     return sorted(shapes - {(batch, length)})
 
 
@@ -280,7 +299,7 @@ def _device_warnings(module: torch.jit.ScriptModule) -> list[TraceWarning]:
     ]
 
 
-def _marked(notes: list[TraceWarning], verdicts: Mapping[Shape, Verdict]) -> list[TraceWarning]:
+def _marked(notes: Sequence[TraceWarning], verdicts: Mapping[Shape, Verdict]) -> list[TraceWarning]:
     """Mark warnings as harmless, or as a possible cause, by what became of other shapes.
 
     An error names the line it came from, as `file(line)`; where a warning stands at that line, only that

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tsnb.tracing.contract import Shape
 
+KINDS = {"export": "Program by torch.export", "aotinductor": "Package by AOTInductor", "onnx": "ONNX model"}
+
 
 @dataclass(frozen=True)
 class TraceWarning:
@@ -81,7 +83,7 @@ class Traced:
     Attributes
     ----------
     module
-        The `torch.jit.ScriptModule`; it runs without tsnb.
+        The `torch.jit.ScriptModule`, which runs without tsnb; or, of `tsnb.export`, a `Program`.
     contract
         Names, shapes and versions that belong to it.
     warnings
@@ -124,7 +126,8 @@ class Traced:
         contract = self.contract
         sizes = (contract.batch_size or 1, contract.length or 1)
         inputs = {name: resolve(contract.input_axes.get(name, ()), *sizes) for name in contract.input_names}
-        lines = [f"Trace of {contract.model_id or 'an unknown model'}: {shapes_as_text(inputs)}"]
+        kind = KINDS.get(getattr(self.module, "format", ""), "Trace")
+        lines = [f"{kind} of {contract.model_id or 'an unknown model'}: {shapes_as_text(inputs)}"]
         shapes = [" × ".join(map(str, shape)) for shape in contract.verified]
         shapes += [shapes_as_text(named) for named in contract.verified_inputs]
         if shapes:
@@ -157,6 +160,13 @@ def check_inputs(contract: Contract, inputs: Mapping[str, torch.Tensor]) -> None
         dtype, expected = dtype_name(tensor), contract.dtypes.get(name)
         if expected not in (None, dtype):
             raise InputError(f"The input {name} is {dtype}; the trace was recorded with {expected}. Convert it first.")
+    for name, axes in contract.input_axes.items() if contract.ranges else ():
+        for axis, size in zip(axes, inputs[name].shape, strict=False):
+            _, most = contract.ranges.get(str(axis), (1, None))
+            if most is not None and size > most:
+                raise InputError(
+                    f"The input {name} has a {axis} of {size}; it was recorded for {most} at most. Cut it."
+                )
     for name, axes in contract.input_axes.items() if contract.fixed_shape else ():
         shape = list(inputs[name].shape)
         fixed = list(resolve(axes, contract.batch_size or 1, contract.length or 1))
