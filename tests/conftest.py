@@ -1,7 +1,5 @@
 """What is made once for many tests: models, traces, the C++ loader; and fresh Python processes."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal
@@ -18,11 +16,11 @@ import torch
 from filelock import FileLock
 
 import tsnb
+from tests.kinds import Load, Python, Traces
 from tsnb.models.load import NewWeightsWarning
 from tsnb.practice.record import VARIABLE
 
 ROOT = Path(__file__).parents[1]
-Load = Callable[..., tuple[Any, Any]]
 BUILD = """
 import resource, sys, tsnb.artifacts.cpp
 tsnb.artifacts.cpp.build(sys.argv[1])
@@ -48,7 +46,7 @@ def load() -> Load:
 
 
 @pytest.fixture(scope="session")
-def traced(load: Load) -> Callable[..., tsnb.Traced]:
+def traced(load: Load) -> Traces:
     """Trace the embedded model with a head, once for each shape."""
 
     @cache
@@ -60,7 +58,7 @@ def traced(load: Load) -> Callable[..., tsnb.Traced]:
 
 
 @pytest.fixture(scope="session")
-def python() -> Callable[..., str]:
+def python() -> Python:
     """Run code in a fresh Python with environment variables of its own; return what it prints."""
 
     def run(code: str, *arguments: object, **variables: object) -> str:
@@ -92,7 +90,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def peak_of_the_build(folder: Path, python: Callable[..., str]) -> float:
+def peak_of_the_build(folder: Path, python: Python) -> float:
     """Build the C++ loader, once for all workers; return the most memory that a tool of it took, in GB."""
     measured = folder.with_suffix(".peak")
     with FileLock(folder.with_suffix(".lock")):

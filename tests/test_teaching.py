@@ -1,7 +1,5 @@
 """The page for the person who teaches: minutes add up, and what it names is there."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tests.kinds import MonkeyPatch
 from tsnb.cli.main import main
 from tsnb.practice.exercises import exercise
 
@@ -95,7 +94,7 @@ def test_what_may_be_skipped_are_headings_of_the_notebook_that_is_named() -> Non
         assert set(re.findall(r"\*([^*]+)\*", names)) <= ALL_HEADINGS[number]
 
 
-def test_its_commands_do_what_the_page_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_its_commands_do_what_the_page_says(monkeypatch: MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     commands = [shlex.split(line)[1:] for line in re.findall(r"\.venv/bin/(tsnb .+)", PAGE)]
     assert [words[0] for words in commands] == ["doctor", "progress", "progress"]

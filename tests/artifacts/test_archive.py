@@ -1,12 +1,11 @@
 """An artefact as a file: its digest, what else a file may be, its members."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import zipfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,10 +14,6 @@ from torch import nn
 
 import tsnb
 from tsnb.artifacts import archive
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 NOBODY = 65534
 ONNX = b"\x08\x07\x12\x07pytorch\x1a\x062.13.0:P\n\x15\n\x01X\n\x01W\x12\x01Y"

@@ -1,25 +1,22 @@
 """No damage crashes the process or gives wrong numbers."""
 
-from __future__ import annotations
-
 import random
 import struct
 import warnings
 import zipfile
+from collections.abc import Callable
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import torch
 
 import tsnb
 from tests.artifacts.test_save import example, plain_save
+from tests.kinds import Load, Traces
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    Damage = Callable[[random.Random, bytes], bytes]
-    Outcome = tuple[str, str]  # of loading and running it, and of inspecting it
+Damage = Callable[[random.Random, bytes], bytes]
+Outcome = tuple[str, str]  # of loading and running it, and of inspecting it
 
 REFUSED = ("bytes were changed", "Update tsnb", "is not a TorchScript file")
 
@@ -112,9 +109,7 @@ def outcome(path: Path, inputs: Any, expected: Any) -> Outcome:
         return loaded, str(error)
 
 
-def test_500_damages_are_refused_in_one_sentence(
-    traced: Callable[..., tsnb.Traced], load: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_500_damages_are_refused_in_one_sentence(traced: Traces, load: Load, tmp_path: Path) -> None:
     trace, path = traced(), tmp_path / "damaged.pt"
     inputs = example(trace)
     expected, whole = trace(**inputs), tsnb.save(trace, tmp_path / "whole.pt", load()[1]).read_bytes()
@@ -131,9 +126,7 @@ def test_500_damages_are_refused_in_one_sentence(
     assert inspected.count("differs") > 100
 
 
-def test_a_damaged_file_of_somebody_else_is_refused_or_gives_the_same_numbers(
-    traced: Callable[..., tsnb.Traced], tmp_path: Path
-) -> None:
+def test_a_damaged_file_of_somebody_else_is_refused_or_gives_the_same_numbers(traced: Traces, tmp_path: Path) -> None:
     trace, path = traced(), tmp_path / "damaged.pt"
     inputs = example(trace)
     expected, whole = trace(**inputs), plain_save(trace.module, tmp_path / "foreign.pt").read_bytes()

@@ -1,20 +1,15 @@
 """Binder rehearsed: a home of its own, one CPU, the environment's packages and nothing else."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import yaml
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    Run = Callable[..., str]
+Run = Callable[..., str]
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(3600)]  # every notebook on one CPU
 BUILDS_CPP = "03_save_and_load"  # its C++ compiler takes about 1 GB by itself

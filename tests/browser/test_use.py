@@ -1,26 +1,18 @@
 """Every widget, used as a person would, with the mouse and with the keyboard."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
 
 import numpy as np
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 import tsnb
-from tests.browser.lab import views
+from tests.browser.lab import Notebook, views
+from tests.kinds import Load
 from tsnb.practice.exercises import questions
 from tsnb.tiny_bert import corpus
 from tsnb.widgets.max_length import MaxLengthChooser
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from playwright.sync_api import Locator
-
-    from tests.browser.lab import Notebook
 
 pytestmark = pytest.mark.timeout(400)
 MOVES = 40
@@ -32,7 +24,7 @@ def figure(view: Locator, label: str) -> Locator:
 
 
 @pytest.fixture
-def expected(load: Callable[..., Any]) -> MaxLengthChooser:
+def expected(load: Load) -> MaxLengthChooser:
     """What the chooser of notebook 02 must say, computed here."""
     model, tokenizer = load()
     lengths = tsnb.token_lengths(tokenizer, corpus.texts(1000))

@@ -1,8 +1,7 @@
 """What the claims are measured on: the embedded model and the sentence of the notebooks."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -11,9 +10,6 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 from tsnb.base.versions import has_flag
 from tsnb.models.load import quiet_transformers
 from tsnb.tiny_bert import FOLDER
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 QUESTION, ANSWER = "Who was Jim Henson ?", "Jim [MASK] was a puppeteer"
 

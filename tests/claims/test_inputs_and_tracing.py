@@ -1,9 +1,9 @@
 """Claims of notebook 02."""
 
-from __future__ import annotations
-
 import inspect
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,12 +15,8 @@ from tsnb.tiny_bert import FOLDER
 from tsnb.tracing.compare import DRAWS
 from tsnb.tracing.trace import UnverifiedWarning
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    Load = Callable[..., Any]
-    Inputs = dict[str, torch.Tensor]
+Load = Callable[..., Any]
+Inputs = dict[str, torch.Tensor]
 
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 MASKED = 8

@@ -1,25 +1,22 @@
 """Claims of notebook 05, and its table of facts against the data of the package."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nbformat
 import pytest
 import torch
 
 import tsnb
+from tests.kinds import MonkeyPatch
 from tsnb.base.versions import has_flag
 from tsnb.neuron.operators import operators_of
 from tsnb.neuron.targets import TARGETS, facts
 from tsnb.tiny_bert import corpus
 from tsnb.widgets.neuron_planner import NeuronPlanner
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::UserWarning")
 
@@ -143,7 +140,7 @@ def test_a_text_that_is_too_long_is_refused_or_cut(tiny: tuple[Any, Any], bucket
 
 @pytest.mark.claim("short-batches-are-filled")
 def test_six_texts_are_two_graphs_of_four_rows_and_the_last_text_fills_two(
-    tiny: tuple[Any, Any], buckets: tsnb.Runner, monkeypatch: pytest.MonkeyPatch
+    tiny: tuple[Any, Any], buckets: tsnb.Runner, monkeypatch: MonkeyPatch
 ) -> None:
     texts, given = corpus.texts(6, longest=EDGES[0]), []
     traced = buckets.traces[ROWS, EDGES[0]]

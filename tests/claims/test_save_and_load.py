@@ -1,7 +1,5 @@
 """Claims of notebook 03: the file, what it carries, what damages it, and who else reads it."""
 
-from __future__ import annotations
-
 import inspect
 import io
 import pickle
@@ -9,7 +7,9 @@ import subprocess
 import sys
 import warnings
 import zipfile
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,13 +20,9 @@ import tsnb
 from tsnb.artifacts.archive import append_digest
 from tsnb.practice.exercises import stories
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    Load = Callable[..., Any]
-    Inputs = dict[str, torch.Tensor]
-    Saved = tuple[Any, Path]  # a trace, and its file
+Load = Callable[..., Any]
+Inputs = dict[str, torch.Tensor]
+Saved = tuple[Any, Path]  # a trace, and its file
 
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::UserWarning")
 

@@ -2,21 +2,16 @@
 
 # ruff: noqa: RUF001  the texts are of many languages
 
-from __future__ import annotations
-
 import csv
 import json
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 import tsnb
 from tsnb.lengths.texts import TextsWarning, read_texts
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 BOM = b"\xef\xbb\xbf"
 GOOD = '{"text": "one"}\n\n'

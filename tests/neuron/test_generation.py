@@ -1,21 +1,17 @@
 """Two fixed-shape traces generate what the whole model generates, token by token."""
 
-from __future__ import annotations
-
 import copy
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from transformers import GenerationConfig, MarianConfig, MarianMTModel
 
 import tsnb
+from tests.kinds import Load
 from tsnb.neuron.generation import TracedSeq2Seq, trace_seq2seq
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 PAD, END, VOCABULARY = 39, 0, 40
 SOURCE, LONGEST = 9, 12
@@ -181,7 +177,7 @@ def test_what_cannot_be_traced_is_refused_by_name(inputs: Any, longest: Any, sen
         trace_seq2seq(marian(0), inputs, longest)
 
 
-def test_another_model_or_one_in_training_mode_is_refused(load: Callable[..., Any]) -> None:
+def test_another_model_or_one_in_training_mode_is_refused(load: Load) -> None:
     for model in (load()[0], torch.nn.Linear(2, 2)):
         with pytest.raises(tsnb.InputError, match=f"Expected a MarianMTModel; got {type(model).__name__}"):
             trace_seq2seq(model, source())

@@ -1,7 +1,5 @@
 """What a committed notebook looks like."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

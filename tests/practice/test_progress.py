@@ -1,16 +1,11 @@
 """How far a reader is: counting, the table, and the page for the team."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tsnb.practice.progress import progress_in
 from tsnb.practice.record import Record, record
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture

@@ -1,18 +1,14 @@
 """The labelled examples: what the labels say is what the texts say, and so do the tensors made of them."""
 
-from __future__ import annotations
-
 import random
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from tests.kinds import Load
 from tools.tiny_bert import tasks
 from tsnb.tiny_bert import corpus
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 WORDS = corpus.grammar()
 DRAW: dict[str, Any] = {"asked": tasks.asked, "paired": tasks.paired, "tagged": tasks.tagged}
@@ -24,7 +20,7 @@ def drawn(name: str, count: int = 200, *, unseen: bool = False) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", DRAW)
-def test_examples_repeat_keep_to_their_room_and_hold_names_out(name: str, load: Callable[..., Any]) -> None:
+def test_examples_repeat_keep_to_their_room_and_hold_names_out(name: str, load: Load) -> None:
     assert drawn(name, 20) == drawn(name, 20)
     rooms = [corpus.pieces(DRAW[name](random.Random(seed), 20).text) for seed in range(200)]
     assert 16 <= max(rooms) <= 20

@@ -1,12 +1,11 @@
 """Errors of real traces, taken apart: each as torch raises it, and from the same trace loaded."""
 
-from __future__ import annotations
-
 import io
 import linecache
 import tomllib
+from collections.abc import Callable
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -20,9 +19,6 @@ from tsnb.tracing.trace import trace
 from tsnb.tracing.traced import Traced, quiet_jit
 from tsnb.tracing.traps import IntMask, PositionLoop
 from tsnb.tracing.traps import make as make_trap
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SEED = "The expanded size of the tensor (3) must match the existing size (7) at non-singleton dimension 2"
 CATALOGUE = tomllib.loads((files("tsnb.tracing") / "shape_errors.toml").read_text(encoding="utf-8"))

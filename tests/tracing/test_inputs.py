@@ -1,6 +1,4 @@
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import torch
@@ -8,11 +6,9 @@ from torch import nn
 from transformers import AutoModel, BartConfig, CLIPTextConfig, GPT2Config, PretrainedConfig
 
 import tsnb
+from tests.kinds import Load
 from tests.tracing.architectures import make
 from tsnb.tracing.inputs import EXAMPLE, in_forward_order, max_positions
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 NEEDED = 14  # tokens that the example makes
 TABLE = 12  # positions of a small model
@@ -39,7 +35,7 @@ class Named(nn.Module):
 
 
 @pytest.fixture(scope="session")
-def tiny(load: Callable[..., Any]) -> Tiny:
+def tiny(load: Load) -> Tiny:
     """Give what `dummy_inputs` takes first: the tokenizer, then the model."""
     model, tokenizer = load()
     return tokenizer, model

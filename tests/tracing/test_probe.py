@@ -1,7 +1,6 @@
-from __future__ import annotations
-
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,15 +8,13 @@ import torch
 from torch import nn
 
 import tsnb
+from tests.kinds import Capture
 from tests.tracing.architectures import example, make
 from tsnb import Contract, ShapeMap, Verdict
 from tsnb.tracing import probe as shapes
 from tsnb.tracing.traced import quiet_jit
 from tsnb.tracing.traps import IntMask, PositionLoop
 from tsnb.tracing.traps import make as make_trap
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SAME, WRONG = Verdict("same", 1e-7), Verdict("wrong", 0.5)
 RAISES = Verdict(
@@ -79,9 +76,7 @@ def test_it_explains_what_raises_and_what_is_unsupported() -> None:
 
 
 @pytest.mark.parametrize("sizes", [np.arange(4, 12, 4, dtype=np.int32), iter([4, 8])])
-def test_every_batch_size_is_tried_at_every_length(
-    bert: tuple[tsnb.Traced, Any], sizes: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_batch_size_is_tried_at_every_length(bert: tuple[tsnb.Traced, Any], sizes: Any, capsys: Capture) -> None:
     verdicts = tsnb.probe(*bert, lengths=sizes, batch_sizes=[1, 3])
     assert list(verdicts) == [(1, 4), (1, 8), (3, 4), (3, 8)]
     assert {type(size) for shape in verdicts for size in shape} == {int}

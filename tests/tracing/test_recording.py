@@ -1,10 +1,9 @@
 """What the tracer records of models as readers have them, what it leaves out, and what is said where it cannot."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -14,9 +13,6 @@ from transformers import masking_utils
 import tsnb
 from tests.tracing.architectures import example, make
 from tsnb.tracing.compare import no_warnings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 X = {"x": torch.ones(2, 4)}
 DECODERS = {"gpt2": ("logits",), "gemma2": ("logits",), "llama-classifier": ("logits",)}

@@ -1,7 +1,5 @@
 """The small models to look at; how their traces behave is tested with the claims of notebook 02."""
 
-from __future__ import annotations
-
 import torch
 
 from tsnb.tracing import subjects

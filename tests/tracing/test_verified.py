@@ -1,8 +1,8 @@
 """What a trace was compared on, and what is said of it: values, masks, sizes; models of the readers' own kinds."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,10 +25,6 @@ from transformers import (
 
 import tsnb
 from tsnb.tracing.trace import UnverifiedWarning
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 SIZES: dict[str, Any] = {
     "vocab_size": 99, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 20,

@@ -1,7 +1,5 @@
 """The view of a feedback, with its button for hints, and the progress panel."""
 
-from __future__ import annotations
-
 import pytest
 
 from tsnb import checks

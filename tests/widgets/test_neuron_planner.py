@@ -1,19 +1,15 @@
 """The Neuron planner: choices in, the plan of `tsnb.neuron.plan` out."""
 
-from __future__ import annotations
-
 import html
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import torch
 
 import tsnb
+from tests.kinds import Load
 from tsnb.base.errors import InputError, NeuronError
 from tsnb.widgets.neuron_planner import NeuronPlanner
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 LENGTHS = [*range(1, 31)]
 
@@ -24,7 +20,7 @@ def view() -> NeuronPlanner:
 
 
 @pytest.fixture(scope="module")
-def own(load: Callable[..., Any]) -> tuple[tsnb.Traced, Any]:
+def own(load: Load) -> tuple[tsnb.Traced, Any]:
     """Return a trace of the reader's own, and its model."""
     model, tokenizer = load()
     return tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16)), model

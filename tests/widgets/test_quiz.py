@@ -1,16 +1,10 @@
 """The quiz: what choosing does, its text and its folded answers."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
 
 from tsnb import checks
 from tsnb.widgets import base
-
-if TYPE_CHECKING:
-    from tsnb.widgets.quiz import QuizView
+from tsnb.widgets.quiz import QuizView
 
 
 @pytest.fixture

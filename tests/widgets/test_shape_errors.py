@@ -1,21 +1,18 @@
 """The shape-error explorer, without a browser."""
 
-from __future__ import annotations
-
 import asyncio
 import warnings
+from collections.abc import Callable
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import torch
 
 import tsnb
+from tests.kinds import Load, MonkeyPatch, Traces, Until
 from tsnb.tracing.subjects import SUBJECTS, Subject
 from tsnb.widgets.shape_errors import ShapeErrorExplorer
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SEED_MESSAGE = "The expanded size of the tensor (3) must match the existing size (7) at non-singleton dimension 2"
 LAYER = torch.nn.Embedding(9, 4).eval()
@@ -30,7 +27,7 @@ def subject() -> Callable[[str], Subject]:
 
 
 @pytest.fixture
-def probed(subject: Callable[[str], Subject], monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+def probed(subject: Callable[[str], Subject], monkeypatch: MonkeyPatch) -> Callable[[str], Any]:
     """Return an explorer that has probed a subject."""
 
     def probe(name: str) -> ShapeErrorExplorer:
@@ -94,13 +91,11 @@ def test_a_wrong_cell_shows_the_difference_and_no_error(probed: Callable[[str], 
 
 
 @pytest.fixture
-def model(load: Callable[..., Any]) -> Any:
+def model(load: Load) -> Any:
     return load(head="encoder")[0]
 
 
-def test_what_the_reader_does_while_it_probes_is_as_always(
-    model: Any, traced: Callable[..., Any], until: Callable[..., Any]
-) -> None:
+def test_what_the_reader_does_while_it_probes_is_as_always(model: Any, traced: Traces, until: Until) -> None:
     """The model returns what it always does, no random number is another, warnings are shown."""
     ids = torch.ones(1, 8, dtype=torch.int64)
     always, config = type(model(ids)), model.config.to_dict()
@@ -128,7 +123,7 @@ def test_what_the_reader_does_while_it_probes_is_as_always(
     assert numbers == [torch.rand(1).item() for _ in numbers]
 
 
-def test_the_note_says_what_comes_and_how_far_it_is(probed: Callable[[str], Any], until: Callable[..., Any]) -> None:
+def test_the_note_says_what_comes_and_how_far_it_is(probed: Callable[[str], Any], until: Until) -> None:
     notes: list[str] = []
 
     async def cell() -> None:
@@ -145,7 +140,7 @@ def test_the_note_says_what_comes_and_how_far_it_is(probed: Callable[[str], Any]
 
 
 def test_stop_keeps_the_verdicts_and_another_subject_takes_their_place(
-    probed: Callable[[str], Any], until: Callable[..., Any]
+    probed: Callable[[str], Any], until: Until
 ) -> None:
     async def cell() -> None:
         explorer = probed("int-mask")

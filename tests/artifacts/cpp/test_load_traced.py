@@ -1,23 +1,20 @@
 """The program itself, as somebody types it in a shell."""
 
-from __future__ import annotations
-
 import json
 import subprocess
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 import tsnb
+from tests.kinds import Traces
 from tsnb.tracing.traced import quiet_jit
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    Shell = Callable[..., subprocess.CompletedProcess[str]]
+Shell = Callable[..., subprocess.CompletedProcess[str]]
 
 IDS = ("input_ids=2 14 5 3", "attention_mask=1 1 1 1", "token_type_ids=0 0 0 0")
 ROWS = {name: torch.tensor([list(map(int, ids.split()))]) for name, ids in (text.split("=") for text in IDS)}
@@ -26,7 +23,7 @@ TAKES = "the trace takes input_ids, attention_mask, token_type_ids"
 
 
 @pytest.fixture
-def bert(traced: Callable[..., tsnb.Traced], tmp_path: Path) -> Path:
+def bert(traced: Traces, tmp_path: Path) -> Path:
     return tsnb.save(traced(), tmp_path / "bert.pt")
 
 
@@ -54,9 +51,7 @@ def answer(done: subprocess.CompletedProcess[str]) -> Any:
     return json.loads(done.stdout)
 
 
-def test_ids_as_arguments_and_from_standard_input(
-    shell: Shell, bert: Path, traced: Callable[..., tsnb.Traced]
-) -> None:
+def test_ids_as_arguments_and_from_standard_input(shell: Shell, bert: Path, traced: Traces) -> None:
     logits = traced()(**ROWS)["logits"]
     printed = answer(shell(bert, *IDS))
     assert (printed["logits"]["dtype"], printed["logits"]["shape"]) == ("float32", list(logits.shape))

@@ -1,23 +1,17 @@
 """Answers and what is made of them: `(exercise, answer, kind or mistake)` in a list for each notebook."""
 
-from __future__ import annotations
-
 import inspect
 import json
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from tsnb.practice.exercises import exercise
-from tsnb.practice.exercises.base import embedded
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tsnb.practice.exercises.base import Judgement
+from tsnb.practice.exercises.base import Judgement, embedded
 
 NOTEBOOKS = Path(__file__).parents[3] / "notebooks"
 
