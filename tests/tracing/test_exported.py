@@ -68,7 +68,7 @@ def test_decoders_and_others_are_recorded(kind: str) -> None:
             r"depends on values in a tensor.*test_trace.py, line \d+: x = x \+ 1 if",
         ),
     ],
-    ids=["canine", "loop", "int", "if"],
+    ids=["canine", "one token", "loop", "int", "if"],
 )
 def test_what_a_trace_bakes_in_is_refused_in_a_sentence_and_quietly(
     model: Callable[[], nn.Module], inputs: Any, words: str, capfd: pytest.CaptureFixture[str]
@@ -104,3 +104,9 @@ def test_without_a_compiler_aotinductor_says_so(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(config.cpp, "cxx", (None, "no-such-compiler"))
     with pytest.raises(tsnb.TraceError, match=r"C\+\+ compiler"):
         tsnb.export(nn.Linear(2, 3).eval(), {"input": torch.randn(2, 2)}, to="aotinductor")
+
+
+def test_neuron_s_checks_ask_for_a_trace() -> None:
+    program = tsnb.export(nn.Linear(2, 3).eval(), {"input": torch.randn(2, 2)})
+    with pytest.raises(tsnb.InputError, match=r"read TorchScript, .* Give tsnb.trace's"):
+        tsnb.neuron.preflight(program, target="inf2")

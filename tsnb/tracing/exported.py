@@ -242,6 +242,8 @@ def refusal(error: Exception) -> str:
             f"the constant {sizes[0]}, as int(…) or a loop over it does; an example of size 1 does it too. "
             f"With dynamic=False the shape of the example alone is recorded.{where}"
         )
+    if "0/1 specialized" in text:
+        return "a dimension of size 1 is recorded as a constant. Give an example of two rows, and of two tokens."
     if "data-dependent" in text:
         return (
             f"a decision of Python depends on values in a tensor, which a program for all inputs cannot know.{where}"
