@@ -56,6 +56,7 @@ def test_decoders_and_others_are_recorded(kind: str) -> None:
             example("canine"),
             "dimension 1 of input_ids and of attention_mask was to be dynamic",
         ),
+        (lambda: make("bert"), example("bert", 2, 1), "size 1 is recorded as a constant. Give an example of two rows"),
         (
             lambda: make_trap(PositionLoop),
             IDS,
