@@ -58,6 +58,18 @@ def traced(load: Load) -> Traces:
 
 
 @pytest.fixture(scope="session")
+def exports(load: Load) -> Callable[[str], tsnb.Traced]:
+    """Record the embedded model by torch.export, once for each format."""
+
+    @cache
+    def export(to: Any) -> tsnb.Traced:
+        model, tokenizer = load()
+        return tsnb.export(model, tsnb.dummy_inputs(tokenizer, model, max_length=16), to=to)
+
+    return export
+
+
+@pytest.fixture(scope="session")
 def python() -> Python:
     """Run code in a fresh Python with environment variables of its own; return what it prints."""
 

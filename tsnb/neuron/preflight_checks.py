@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tsnb.base.errors import NeuronError, suggest
+from tsnb.base.errors import InputError, NeuronError, suggest
 from tsnb.inference.runner import is_dynamic
 from tsnb.models.tying import tying
 from tsnb.neuron.operators import Operators, is_compiled, operators_of, weights
@@ -13,6 +13,7 @@ from tsnb.neuron.report import Finding, Preflight
 from tsnb.neuron.snippets import analyze_code
 from tsnb.neuron.targets import STAND_IN, SUITED, Target, facts, find_target, source
 from tsnb.tracing.compare import compare
+from tsnb.tracing.exported import Program
 from tsnb.tracing.inputs import parameters
 from tsnb.tracing.probe import check_belongs
 from tsnb.tracing.traced import Traced, check_eval, checked_traced
@@ -105,7 +106,9 @@ def preflight(
 
 def check_plain(traced: Traced) -> None:
     """Raise an InputError where something is no trace, and a NeuronError where it is compiled already."""
-    if checked_traced(traced).contract.target == STAND_IN:
+    if isinstance(checked_traced(traced).module, Program):
+        raise InputError("Neuron's checks read TorchScript, and this is what tsnb.export made. Give tsnb.trace's.")
+    if traced.contract.target == STAND_IN:
         raise NeuronError("This is a stand-in that fixed_shape made. Give the trace it was made from.")
     if is_compiled(traced.module):
         raise NeuronError("This graph is compiled for Neuron already. Give a plain trace of the model.")
