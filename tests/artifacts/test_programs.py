@@ -1,10 +1,10 @@
 """Files of what tsnb.export recorded: whole, read by others, refused where they are damaged."""
 
-from __future__ import annotations
-
 import random
+from collections.abc import Callable
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -13,10 +13,6 @@ import torch
 from torch._inductor import aoti_load_package
 
 import tsnb
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 FORMATS = ["export", "aotinductor", "onnx"]
 FLIPS = 40  # places in a file, one bit each

@@ -1,23 +1,20 @@
 """What torch.export records, in each format: called, compared and refused like a trace."""
 
-from __future__ import annotations
-
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 import tsnb
+from tests.kinds import Capture, MonkeyPatch
 from tests.tracing.architectures import example, make
 from tests.tracing.test_trace import Deciding
 from tsnb.tracing import exported
 from tsnb.tracing.traps import IntMask, PositionLoop
 from tsnb.tracing.traps import make as make_trap
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 FORMATS = ["export", "aotinductor", "onnx"]
 IDS = {"input_ids": torch.arange(16)[None]}
@@ -72,7 +69,7 @@ def test_decoders_and_others_are_recorded(kind: str) -> None:
     ids=["canine", "one token", "loop", "int", "if"],
 )
 def test_what_a_trace_bakes_in_is_refused_in_a_sentence_and_quietly(
-    model: Callable[[], nn.Module], inputs: Any, words: str, capfd: pytest.CaptureFixture[str]
+    model: Callable[[], nn.Module], inputs: Any, words: str, capfd: Capture
 ) -> None:
     with pytest.raises(tsnb.TraceError, match=words) as caught:
         tsnb.export(model(), inputs)
@@ -90,7 +87,7 @@ def test_one_shape_is_recorded_where_nothing_is_dynamic() -> None:
         program.module(IDS["input_ids"][:, :8])
 
 
-def test_a_wrong_format_or_missing_packages_are_named(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_format_or_missing_packages_are_named(load: Any, monkeypatch: MonkeyPatch) -> None:
     model, _ = load()
     with pytest.raises(tsnb.InputError, match="no format called onx"):
         tsnb.export(model, IDS, to="onx")  # type: ignore[arg-type]
@@ -99,7 +96,7 @@ def test_a_wrong_format_or_missing_packages_are_named(load: Any, monkeypatch: py
         tsnb.export(model, IDS, to="onnx")
 
 
-def test_without_a_compiler_aotinductor_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_compiler_aotinductor_says_so(monkeypatch: MonkeyPatch) -> None:
     from torch._inductor import config
 
     monkeypatch.setattr(config.cpp, "cxx", (None, "no-such-compiler"))
