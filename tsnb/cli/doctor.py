@@ -6,13 +6,14 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from html import escape
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import psutil
 from jupyter_client.kernelspec import KernelSpecManager
@@ -26,9 +27,6 @@ from tsnb.artifacts.neuron import PACKAGES
 from tsnb.base.machine import MIB, memory_limit, usable_cores
 from tsnb.base.tables import CELL, wrapped
 from tsnb.base.versions import describe_line, untried
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Status = Literal["ok", "warning", "problem"]
 Finding = tuple[Status, str, str]  # status, result, advice

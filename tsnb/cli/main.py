@@ -7,10 +7,11 @@ import io
 import shlex
 import sys
 import warnings
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from tsnb.base.errors import TraceError, TsnbError
 from tsnb.base.machine import respect_quota
@@ -18,10 +19,7 @@ from tsnb.inference.backends import BACKENDS
 from tsnb.lengths.texts import TextsWarning, read_texts
 from tsnb.models.load import CheckpointWarning, Head
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    Options = argparse.Namespace
+Options = argparse.Namespace
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130  # 130 is 128 + SIGINT, as a shell reports it
 

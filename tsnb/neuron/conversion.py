@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import shlex
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,10 +22,7 @@ from tsnb.tracing.outputs import flatten, relative_difference, run
 from tsnb.tracing.trace import trace
 from tsnb.tracing.traced import Traced, checked_module, quiet_jit
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    Tensors = Mapping[str, torch.Tensor]
+Tensors = Mapping[str, torch.Tensor]
 
 REFUSAL = "Stand-in for a Neuron graph, on the CPU"
 

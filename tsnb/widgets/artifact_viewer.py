@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from html import escape
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from ipywidgets import HTML, Box, Layout, Select, Stack, VBox
 from traitlets import Unicode, validate
@@ -14,10 +16,6 @@ from tsnb.artifacts.inspect import DIGESTS, inspect
 from tsnb.base.errors import ArtifactError
 from tsnb.base.palette import GREEN, GREY, ORANGE, VERMILION
 from tsnb.widgets.base import MONO, View
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
 PARTS = {  # its title, and what it is
     "contract": ("contract", "What a caller must know; tsnb.load_traced returns it as the trace's contract."),

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from ipywidgets import HTML, Button, Layout
 
 from tsnb.widgets.base import View, live_region, row
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class FeedbackView(View):

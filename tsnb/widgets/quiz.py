@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ipywidgets import HTML, Layout, RadioButtons
 
 from tsnb.base.tables import marked
 from tsnb.widgets.base import View, live_region
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    Question = Mapping[str, str]
+Question = Mapping[str, str]
 
 LETTERS = "abc"
 
