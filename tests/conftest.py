@@ -58,6 +58,13 @@ def traced(load: Load) -> Traces:
 
 
 @pytest.fixture(scope="session")
+def own(load: Load) -> tuple[tsnb.Traced, Any]:
+    """Return a trace of the reader's own, and its model."""
+    model, tokenizer = load()
+    return tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16)), model
+
+
+@pytest.fixture(scope="session")
 def exports(load: Load) -> Callable[[str], tsnb.Traced]:
     """Record the embedded model by torch.export, once for each format."""
 

@@ -10,11 +10,10 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-import nbformat
 import psutil
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 
+from tests.cli.test_run import write
 from tests.kinds import Capture, MonkeyPatch, Python
 from tsnb.cli import doctor as checkup
 from tsnb.cli import main as cli
@@ -31,12 +30,6 @@ import sys
 heavy = {{"torch", "transformers", "nbclient", "nbconvert", "matplotlib"}} & set(sys.modules)
 assert not heavy, heavy
 """
-
-
-def write(path: Path, *sources: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(new_notebook(cells=[new_code_cell(source) for source in sources]), path)
-    return path
 
 
 def tsnb_command(

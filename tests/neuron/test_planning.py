@@ -18,13 +18,6 @@ from tsnb.tiny_bert import corpus
 LENGTHS = [*range(1, 31)]
 
 
-@pytest.fixture(scope="module")
-def own(load: Load) -> tuple[tsnb.Traced, Any]:
-    """Return a trace of the reader's own, and its model."""
-    model, tokenizer = load()
-    return tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16)), model
-
-
 def test_by_default_it_is_the_embedded_model_for_inf1(load: Load) -> None:
     plain = plan(lengths=LENGTHS)
     model, tokenizer = load(head="question-answering")

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 import tsnb
-from tests.kinds import Load
 from tsnb.base.errors import InputError, NeuronError
 from tsnb.widgets.neuron_planner import NeuronPlanner
 
@@ -17,13 +16,6 @@ LENGTHS = [*range(1, 31)]
 @pytest.fixture
 def view() -> NeuronPlanner:
     return NeuronPlanner(lengths=LENGTHS)
-
-
-@pytest.fixture(scope="module")
-def own(load: Load) -> tuple[tsnb.Traced, Any]:
-    """Return a trace of the reader's own, and its model."""
-    model, tokenizer = load()
-    return tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16)), model
 
 
 def test_it_begins_with_the_plan_of_what_is_chosen(view: NeuronPlanner) -> None:

@@ -9,7 +9,7 @@ from html import escape
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from tsnb.base.tables import as_html, as_markdown, as_text
+from tsnb.base.tables import TableReport, as_html, as_markdown
 from tsnb.practice.exercises import exercises
 from tsnb.practice.record import HINT
 
@@ -51,7 +51,7 @@ class Standing:
 
 
 @dataclass(frozen=True, repr=False)
-class Progress:
+class Progress(TableReport):
     """How far a reader is; prints as text, and shows as a table in a notebook.
 
     Attributes
@@ -71,13 +71,15 @@ class Progress:
         solved = sum(bool(standing.solved) for standing in self.standings)
         return f"{solved} of {len(self.standings)} exercises solved"
 
-    def __str__(self) -> str:
-        return "\n".join(filter(None, (as_text(self._rows()), self.total, self.note)))
+    def table(self, *, skill: bool = False) -> list[list[str]]:
+        """Return the table with its head; with `skill`, what each exercise shows stands beside its title."""
+        first = "exercise, and what it shows" if skill else "exercise"
+        head = [first, "state", "attempts", "hints", "solved on"]
+        return [head, *(standing.row(skill=skill) for standing in self.standings)]
 
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return as_html(self._rows(), filter(None, (self.total, self.note)))
+    def notes(self) -> list[str]:
+        """Return how many exercises are solved, and what there is to know about the record."""
+        return list(filter(None, (self.total, self.note)))
 
     def page(self, suffix: str, name: str = "") -> str:
         """Return a page for the team, `.md` or `.html`; `name` is the reader's, if it is to be there."""
@@ -87,18 +89,13 @@ class Progress:
             f"Made from the record on the reader's own machine, with {versions}, Python "
             f"{platform.python_version()}. Nothing was sent anywhere."
         )
-        rows = self._rows(skill=True)
+        rows = self.table(skill=True)
         if suffix == ".md":
             return f"# {TITLE}\n\n{about}\n\n{as_markdown(rows)}\n\n{foot}\n"
         return (
             f"<!DOCTYPE html>\n<html><head><meta charset='utf-8'><title>{TITLE}</title><style>{STYLE}</style>"
             f"</head><body><h1>{TITLE}</h1><p>{escape(about)}</p>{as_html(rows, [foot])}</body></html>\n"
         )
-
-    def _rows(self, *, skill: bool = False) -> list[list[str]]:
-        first = "exercise, and what it shows" if skill else "exercise"
-        head = [first, "state", "attempts", "hints", "solved on"]
-        return [head, *(standing.row(skill=skill) for standing in self.standings)]
 
 
 def progress_in(record: Record, notebook: str | None = None) -> Progress:
