@@ -15,15 +15,13 @@ from tsnb.neuron.generation import TracedSeq2Seq, trace_seq2seq
 
 PAD, END, VOCABULARY = 39, 0, 40
 SOURCE, LONGEST = 9, 12
+PARTS = ("encoder", "decoder")
 GEOMETRY = {
     "vocab_size": VOCABULARY,
     "d_model": 16,
-    "encoder_layers": 1,
-    "decoder_layers": 1,
-    "encoder_attention_heads": 2,
-    "decoder_attention_heads": 2,
-    "encoder_ffn_dim": 16,
-    "decoder_ffn_dim": 16,
+    **{f"{part}_layers": 1 for part in PARTS},
+    **{f"{part}_attention_heads": 2 for part in PARTS},
+    **{f"{part}_ffn_dim": 16 for part in PARTS},
     "max_position_embeddings": 32,
     "pad_token_id": PAD,
     "decoder_start_token_id": PAD,

@@ -12,15 +12,9 @@ from tsnb.tracing.inputs import EXAMPLE, in_forward_order, max_positions
 
 NEEDED = 14  # tokens that the example makes
 TABLE = 12  # positions of a small model
+ONE_HEAD = {"num_attention_heads": 1, "intermediate_size": 8}
 LIMITED = [
-    CLIPTextConfig(
-        vocab_size=9,
-        max_position_embeddings=TABLE,
-        hidden_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=1,
-        intermediate_size=8,
-    ),
+    CLIPTextConfig(vocab_size=9, max_position_embeddings=TABLE, hidden_size=8, num_hidden_layers=1, **ONE_HEAD),
     BartConfig(vocab_size=9, max_position_embeddings=TABLE, d_model=16, encoder_layers=1, decoder_layers=1),
     GPT2Config(vocab_size=9, n_positions=TABLE, n_embd=8, n_layer=1, n_head=1),
 ]
