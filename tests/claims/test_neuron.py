@@ -197,6 +197,15 @@ def test_in_the_planner_eager_attention_takes_its_finding_away() -> None:
     assert "eager attention" not in str(planner.plan.report)
 
 
+@pytest.mark.claim("checked-without-an-account")
+def test_what_is_checked_without_an_account_is_run_in_the_notebook() -> None:
+    ran = "\n".join(part.source for part in nbformat.read(NOTEBOOK, as_version=4).cells if part.cell_type == "code")
+    first, _, _ = cell("without-aws").partition("| on Linux")
+    names = re.findall(r"`(tsnb\.[\w.]+)", first)
+    assert len(names) == first.count("\n") - 4 + 2  # lines that are no row; rows with two names
+    assert [name for name in names if name not in ran] == []
+
+
 # Facts that nobody can measure here: their date, and the data that they are from
 
 

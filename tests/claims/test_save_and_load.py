@@ -5,10 +5,13 @@ from __future__ import annotations
 import inspect
 import io
 import pickle
+import re
 import subprocess
 import sys
 import warnings
 import zipfile
+from copy import deepcopy
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,10 +25,10 @@ from tsnb.practice.exercises import stories
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Load = Callable[..., Any]
     Inputs = dict[str, torch.Tensor]
+    Source = Callable[[str, str], str]
     Saved = tuple[Any, Path]  # a trace, and its file
 
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::UserWarning")
@@ -318,3 +321,82 @@ def test_export_ends_with_1_and_no_file_where_trace_and_model_disagree(tmp_path:
     options = ["--head", "encoder", "--max-length", "16", "--verify", "32", "-o", str(tmp_path / "x.pt")]
     assert subprocess.run([*command, *options], check=False, capture_output=True).returncode == 1
     assert not (tmp_path / "x.pt").exists()
+
+
+@pytest.mark.claim("cpp-lines-are-the-loaders")
+def test_the_lines_of_c_that_the_notebook_shows_are_those_of_the_loader(source: Source) -> None:
+    [folder], [shown] = (
+        re.findall(form, source("03", "cpp-intro")) for form in (r"cmake -S (\S+)", r"```cpp\n([^`]+)")
+    )
+    whole = (Path(__file__).parents[2] / folder / "load_traced.cpp").read_text(encoding="utf-8")
+    lines, decisive = ({line.split("//")[0].strip() for line in text.splitlines()} for text in (whole, shown))
+    assert decisive <= lines
+    assert all(call in shown for call in ("torch::jit::load(", "module.forward("))
+
+
+class Positions(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(3, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        shifted = x.to(self.linear.weight.dtype) + torch.arange(3, device=x.device)
+        return self.linear(shifted)  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def positions(tmp_path: Path) -> Path:
+    """Return the file of a trace whose forward makes a tensor where its input is, in its weights' dtype."""
+    torch.jit.save(torch.jit.trace(Positions(), torch.zeros(1, 3)), tmp_path / "positions.pt")
+    return tmp_path / "positions.pt"
+
+
+@pytest.mark.claim("a-device-is-baked-in")
+def test_weights_move_and_a_tensor_that_forward_makes_does_not(positions: Path) -> None:
+    moved = torch.jit.load(positions, map_location="meta")
+    assert {weight.device.type for weight in moved.parameters()} == {"meta"}
+    assert 'device=torch.device("cpu")' in moved.code
+    with pytest.raises(RuntimeError):
+        moved(torch.zeros(1, 3, device="meta"))
+
+
+@pytest.mark.claim("a-file-keeps-the-device")
+def test_weights_are_loaded_onto_the_device_that_they_were_saved_from(tmp_path: Path) -> None:
+    module, x = Positions().to("meta"), torch.zeros(1, 3, device="meta")
+    torch.jit.save(torch.jit.trace(module, x, check_trace=False), tmp_path / "x.pt")
+    assert {weight.device.type for weight in torch.jit.load(tmp_path / "x.pt").parameters()} == {"meta"}
+
+
+@pytest.mark.claim("a-file-from-a-gpu-needs-map-location")
+def test_a_file_from_a_gpu_is_loaded_onto_the_cpu_where_that_is_said(positions: Path, tmp_path: Path) -> None:
+    """The device stands as text in the file, and is changed there: a GPU that no machine has."""
+    with zipfile.ZipFile(positions) as archive, zipfile.ZipFile(tmp_path / "gpu.pt", "w") as changed:
+        for name in archive.namelist():
+            changed.writestr(name, archive.read(name).replace(b"X\x03\0\0\0cpu", b"X\x07\0\0\0cuda:99"))
+    with pytest.raises(RuntimeError, match="CUDA"):
+        torch.jit.load(tmp_path / "gpu.pt")
+    loaded = torch.jit.load(tmp_path / "gpu.pt", map_location="cpu")
+    assert torch.equal(loaded(torch.zeros(1, 3)), torch.jit.load(positions)(torch.zeros(1, 3)))
+
+
+@pytest.mark.claim("half-precision-of-the-whole-model")
+def test_half_the_file_and_the_same_answer(masked_lm: Load, inputs: Inputs, tmp_path: Path) -> None:
+    model, size, apart = masked_lm(torchscript=True), {}, {}
+    expected = model(**inputs)[0]
+    for dtype in (torch.float32, torch.float16, torch.bfloat16):
+        traced = torch.jit.trace(deepcopy(model).to(dtype), example_kwarg_inputs=inputs)
+        torch.jit.save(traced, tmp_path / "x.pt")
+        size[dtype], scores = (tmp_path / "x.pt").stat().st_size, traced(**inputs)[0]
+        apart[dtype] = (scores - expected).abs().max()
+        assert scores[0, 8].argmax() == expected[0, 8].argmax()
+    assert all(0.45 < size[dtype] / size[torch.float32] < 0.6 for dtype in (torch.float16, torch.bfloat16))
+    assert apart[torch.float32] < 1e-4 < apart[torch.float16] < apart[torch.bfloat16] < 1
+
+
+@pytest.mark.claim("dtype-comes-before-the-trace")
+def test_half_on_a_trace_leaves_what_python_read(positions: Path) -> None:
+    late = torch.jit.load(positions).half()
+    assert {weight.dtype for weight in late.parameters()} == {torch.float16}
+    with pytest.raises(RuntimeError, match="dtype"):
+        late(torch.zeros(1, 3))
+    assert Positions().half()(torch.zeros(1, 3)).dtype == torch.float16
