@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Inputs = dict[str, torch.Tensor]
 
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
-MASKED = 8
+MASKED, BAKED = 8, traps.BakedDropout
 
 
 @pytest.fixture
@@ -163,19 +163,14 @@ def test_eval_on_a_trace_does_not_take_dropout_out(bert: Any, inputs: Inputs) ->
 
 
 @pytest.mark.claim("check-trace-compares-the-traced-inputs")
-def test_check_trace_sees_dropout_and_no_other_length() -> None:
-    """What else torch warns of is that it is deprecated."""
-    ids, found = torch.arange(7)[None], {}
-    for name, model in {
-        "loop": traps.make(traps.PositionLoop),
-        "train": traps.make(traps.BakedDropout).train(),
-    }.items():
-        for check in (True, False):
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
-                torch.jit.trace(model, ids, check_trace=check)
-            found[name, check] = any("does not match" in str(each.message) for each in caught)
-    assert [case for case, warned in found.items() if warned] == [("dropout", True)]
+@pytest.mark.parametrize(
+    ("trap", "check", "seen"), [(traps.PositionLoop, True, False), (BAKED, True, True), (BAKED, False, False)]
+)
+def test_check_trace_sees_dropout_and_no_other_length(trap: Any, *, check: bool, seen: bool) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.jit.trace(traps.make(trap).train(), torch.arange(7)[None], check_trace=check)
+    assert any("does not match" in str(each.message) for each in caught) is seen
 
 
 class Branching(torch.nn.Module):

@@ -11,7 +11,6 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import nbformat
 import pytest
 import torch
 
@@ -196,6 +195,7 @@ def test_four_planned_buckets_leave_little_padding(tokenizer: Any) -> None:
 )
 def test_an_export_gets_to_a_max_length_by_the_call_that_the_notebook_shows(  # noqa: PLR0913, PLR0917
     load: Callable[..., Any],
+    source: Callable[[str, str], str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     recwarn: pytest.WarningsRecorder,
@@ -203,9 +203,7 @@ def test_an_export_gets_to_a_max_length_by_the_call_that_the_notebook_shows(  # 
     above: str,
     separator: str,
 ) -> None:
-    [path] = (Path(__file__).parents[2] / "notebooks").glob("02_*.ipynb")
-    [cell] = [cell for cell in nbformat.read(path, as_version=4).cells if cell.id == "length-texts"]
-    [call] = re.findall(r'tsnb\.read_texts\("export\.csv".*?\)', cell.source)
+    [call] = re.findall(r'tsnb\.read_texts\("export\.csv".*?\)', source("02", "length-texts"))
     expected = ["Das Café schließt um 20 h, „leider“", 'zwei Zeilen:\n"eine; noch eine,\tund eine"', "gut", "007"] * 25
     monkeypatch.chdir(tmp_path)
     with Path("export.csv").open("w", newline="", encoding=encoding) as file:
