@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 import pytest
 import torch
+from transformers import GPT2Config, GPT2LMHeadModel
 
 import tsnb
 from tsnb.base.versions import has_flag
@@ -185,6 +186,14 @@ def test_encoder_and_decoder_apart_generate_what_the_model_does() -> None:
     expected = names["eager_text"]
     assert expected.unique().numel() > 5
     assert torch.equal(names["two_graphs"], expected)
+
+
+@pytest.mark.claim("a-decoder-traces-without-its-cache")
+def test_a_trace_of_a_decoder_returns_logits_alone_at_any_length() -> None:
+    config = GPT2Config(n_layer=1, n_head=2, n_embd=16, vocab_size=50, n_positions=32, bos_token_id=0, eos_token_id=0)
+    ids = torch.arange(8).repeat(2, 1)
+    contract = tsnb.trace(GPT2LMHeadModel(config).eval(), {"input_ids": ids, "attention_mask": ids >= 0}).contract
+    assert (contract.output_names, contract.verified) == (("logits",), ((2, 4), (2, 8), (2, 16), (3, 8)))
 
 
 @pytest.mark.claim("eager-takes-a-finding-away")

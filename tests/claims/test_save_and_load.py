@@ -20,6 +20,7 @@ from transformers import FunnelConfig, FunnelModel
 
 import tsnb
 from tsnb.artifacts.archive import append_digest
+from tsnb.artifacts.save import OtherDeviceWarning
 from tsnb.practice.exercises import stories
 
 if TYPE_CHECKING:
@@ -345,6 +346,9 @@ def test_a_file_keeps_the_device_of_weights_and_of_what_forward_makes(source: So
     assert 'device=torch.device("cpu")' in moved.code
     with pytest.raises(RuntimeError):
         moved(x.to("meta"))
+    own = tsnb.save(tsnb.trace(names["Positions"]().eval(), {"x": x}), tmp_path / "own.pt")
+    with pytest.warns(OtherDeviceWarning):
+        tsnb.load_traced(own, map_location="meta")
     with zipfile.ZipFile(path) as archive, zipfile.ZipFile(gpu, "w") as changed:
         for name in archive.namelist():
             changed.writestr(name, archive.read(name).replace(b"X\x03\0\0\0cpu", b"X\x07\0\0\0cuda:99"))
@@ -372,6 +376,8 @@ def test_half_the_file_and_the_same_answer(  # noqa: PLR0913, PLR0917, what the 
     assert 0.45 * full < half <= brain < 0.6 * full
     assert 0 <= float(rows[0][1]) < 1e-4 < float(rows[1][1]) < float(rows[2][1]) < 1
     assert {word for _, _, word in rows} == {"henson"}
+    float32, float16, bfloat16 = (torch.finfo(kind).max for kind in (torch.float32, torch.float16, torch.bfloat16))
+    assert (float16, bfloat16 > 0.99 * float32) == (65_504, True)
 
 
 class Cast(torch.nn.Linear):
