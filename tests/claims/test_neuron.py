@@ -9,6 +9,7 @@ from typing import Any
 import nbformat
 import pytest
 import torch
+from transformers import GPT2Config, GPT2LMHeadModel
 
 import tsnb
 from tests.kinds import MonkeyPatch
@@ -184,6 +185,14 @@ def test_encoder_and_decoder_apart_generate_what_the_model_does() -> None:
     assert torch.equal(names["two_graphs"], expected)
 
 
+@pytest.mark.claim("a-decoder-traces-without-its-cache")
+def test_a_trace_of_a_decoder_returns_logits_alone_at_any_length() -> None:
+    config = GPT2Config(n_layer=1, n_head=2, n_embd=16, vocab_size=50, n_positions=32, bos_token_id=0, eos_token_id=0)
+    ids = torch.arange(8).repeat(2, 1)
+    contract = tsnb.trace(GPT2LMHeadModel(config).eval(), {"input_ids": ids, "attention_mask": ids >= 0}).contract
+    assert (contract.output_names, contract.verified) == (("logits",), ((2, 4), (2, 8), (2, 16), (3, 8)))
+
+
 @pytest.mark.claim("eager-takes-a-finding-away")
 def test_in_the_planner_eager_attention_takes_its_finding_away() -> None:
     planner = NeuronPlanner(lengths=[32])
@@ -192,6 +201,15 @@ def test_in_the_planner_eager_attention_takes_its_finding_away() -> None:
     assert len(before) == 1
     assert before[0] not in planner.plan.report.of("attention")
     assert "eager attention" not in str(planner.plan.report)
+
+
+@pytest.mark.claim("checked-without-an-account")
+def test_what_is_checked_without_an_account_is_run_in_the_notebook() -> None:
+    ran = "\n".join(part.source for part in nbformat.read(NOTEBOOK, as_version=4).cells if part.cell_type == "code")
+    first, _, _ = cell("without-aws").partition("| on Linux")
+    names = re.findall(r"`(tsnb\.[\w.]+)", first)
+    assert len(names) == first.count("\n") - 4 + 2  # lines that are no row; rows with two names
+    assert [name for name in names if name not in ran] == []
 
 
 # Facts that nobody can measure here: their date, and the data that they are from
