@@ -1,9 +1,8 @@
 """What the claims are measured on: the embedded model and the sentence of the notebooks."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nbformat
 import pytest
@@ -13,9 +12,6 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 from tsnb.base.versions import has_flag
 from tsnb.models.load import quiet_transformers
 from tsnb.tiny_bert import FOLDER
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 QUESTION, ANSWER = "Who was Jim Henson ?", "Jim [MASK] was a puppeteer"

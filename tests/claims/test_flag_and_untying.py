@@ -1,11 +1,11 @@
 """Claims of notebook 01, and of the first pages of 00."""
 
-from __future__ import annotations
-
 import logging
 import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,13 +15,9 @@ from transformers.modeling_outputs import ModelOutput
 import tsnb
 from tsnb.tiny_bert import FOLDER
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    Load = Callable[..., Any]
-    Source = Callable[[str, str], str]
-    Inputs = dict[str, torch.Tensor]
+Load = Callable[..., Any]
+Source = Callable[[str, str], str]
+Inputs = dict[str, torch.Tensor]
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 

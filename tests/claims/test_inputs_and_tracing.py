@@ -1,10 +1,10 @@
 """Claims of notebook 02."""
 
-from __future__ import annotations
-
 import inspect
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,13 +18,9 @@ from tsnb.tracing import traps
 from tsnb.tracing.compare import DRAWS
 from tsnb.tracing.trace import UnverifiedWarning
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    Load = Callable[..., Any]
-    Source = Callable[[str, str], str]
-    Inputs = dict[str, torch.Tensor]
+Load = Callable[..., Any]
+Source = Callable[[str, str], str]
+Inputs = dict[str, torch.Tensor]
 
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 MASKED, BAKED = 8, traps.BakedDropout

@@ -1,7 +1,5 @@
 """Claims of notebook 03: the file, what it carries, what damages it, and who else reads it."""
 
-from __future__ import annotations
-
 import inspect
 import io
 import pickle
@@ -10,8 +8,9 @@ import subprocess
 import sys
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import torch
@@ -19,17 +18,15 @@ import transformers
 from transformers import FunnelConfig, FunnelModel
 
 import tsnb
+from tests.kinds import MonkeyPatch
 from tsnb.artifacts.archive import append_digest
 from tsnb.artifacts.save import OtherDeviceWarning
 from tsnb.practice.exercises import stories
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Load = Callable[..., Any]
-    Inputs = dict[str, torch.Tensor]
-    Source = Callable[[str, str], str]
-    Saved = tuple[Any, Path]  # a trace, and its file
+Load = Callable[..., Any]
+Inputs = dict[str, torch.Tensor]
+Source = Callable[[str, str], str]
+Saved = tuple[Any, Path]  # a trace, and its file
 
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::UserWarning")
 
@@ -365,7 +362,7 @@ def test_half_the_file_and_the_same_answer(  # noqa: PLR0913, PLR0917, what the 
     tokenizer: Any,
     capsys: Any,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("artefacts").mkdir()

@@ -3,18 +3,18 @@
 Each is measured with plain torch, so that the probe is not its own witness.
 """
 
-from __future__ import annotations
-
 import csv
 import re
 import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import torch
 
 import tsnb
+from tests.kinds import Load, MonkeyPatch
 from tests.tracing.architectures import ARCHITECTURES, make
 from tsnb.base.versions import has_flag
 from tsnb.lengths.texts import TextsWarning
@@ -22,9 +22,6 @@ from tsnb.tiny_bert import corpus
 from tsnb.tracing import traps
 from tsnb.tracing.outputs import traceable
 from tsnb.widgets import MaxLengthChooser
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 PUBLISHED = "The expanded size of the tensor (3) must match the existing size (7) at non-singleton dimension 2"
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::UserWarning")
@@ -194,10 +191,10 @@ def test_four_planned_buckets_leave_little_padding(tokenizer: Any) -> None:
     [("utf-8-sig", "sep=;\r\n", ";"), ("utf-8", "", ","), ("cp1252", "", ";"), ("utf-16", "", "\t")],
 )
 def test_an_export_gets_to_a_max_length_by_the_call_that_the_notebook_shows(  # noqa: PLR0913, PLR0917
-    load: Callable[..., Any],
+    load: Load,
     source: Callable[[str, str], str],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: MonkeyPatch,
     recwarn: pytest.WarningsRecorder,
     encoding: str,
     above: str,
