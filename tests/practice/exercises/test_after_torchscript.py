@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.export import Dim
 
 from tests.practice.exercises.judging import mistaken
 from tsnb.practice.exercises import after_torchscript
@@ -42,7 +41,7 @@ ANSWERS: list[tuple[str, Any, str]] = [
     ("loop-exportable", lambda hidden: hidden, "type"),
     ("declare-shapes", mistaken("declare-shapes", ("0: Dim.DYNAMIC, ", "")), "frozen-rows"),
     ("declare-shapes", mistaken("declare-shapes", (EXAMPLE, "tensor"), ("DYNAMIC", "AUTO")), "frozen-rows"),
-    ("declare-shapes", mistaken("declare-shapes", (EXAMPLE, "tensor")), "raises"),
+    ("declare-shapes", mistaken("declare-shapes", (EXAMPLE, "tensor")), "one-row"),
     ("declare-shapes", mistaken("declare-shapes", (", 1: Dim.DYNAMIC", "")), "frozen-length"),
     ("declare-shapes", mistaken("declare-shapes", ("1: Dim.DYNAMIC", '1: Dim("length", max=128)')), "short-range"),
     ("declare-shapes", mistaken("declare-shapes", ("export(model,", "export(model.train(),")), "wrong"),
