@@ -269,7 +269,7 @@ def test_a_package_names_the_instructions_of_its_processor(package: str) -> None
 
 @pytest.mark.claim("aoti-is-no-leap")
 def test_a_package_is_about_as_quick_as_the_frozen_trace(package: str, model: Any, two: Inputs) -> None:
-    frozen, inputs = torch.jit.freeze(tsnb.trace(model, two).module), made(8, 32)  # type: ignore[arg-type]
+    frozen, inputs = torch.jit.freeze(tsnb.trace(model, two).module), made(8, 32)
     ways: dict[str, Any] = {"frozen": frozen, "package": torch._inductor.aoti_load_package(package)}
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(40):
@@ -311,7 +311,7 @@ def test_the_program_in_the_text_prints_the_word(package: str, two: Inputs, load
     cmake = (Path(tsnb.__file__).parent / "artifacts/cpp/CMakeLists.txt").read_text(encoding="utf-8")
     (tmp_path / "CMakeLists.txt").write_text(cmake.replace("load_traced", "ask"), encoding="utf-8")
     prefix = f"-DCMAKE_PREFIX_PATH={torch.utils.cmake_prefix_path}"
-    for command in (["-S", tmp_path, "-B", tmp_path / "build", prefix], ["--build", tmp_path / "build"]):
+    for command in (["-S", str(tmp_path), "-B", f"{tmp_path}/build", prefix], ["--build", f"{tmp_path}/build"]):
         subprocess.run(["cmake", *command], check=True, capture_output=True)
     ids = " ".join(map(str, two["input_ids"][0].tolist()))
     done = subprocess.run([tmp_path / "build/ask", package], input=ids, capture_output=True, text=True, check=True)

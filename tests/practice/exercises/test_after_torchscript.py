@@ -45,7 +45,7 @@ ANSWERS: list[tuple[str, Any, str]] = [
     ("declare-shapes", mistaken("declare-shapes", (", 1: Dim.DYNAMIC", "")), "frozen-length"),
     ("declare-shapes", mistaken("declare-shapes", ("1: Dim.DYNAMIC", '1: Dim("length", max=128)')), "short-range"),
     ("declare-shapes", mistaken("declare-shapes", ("export(model,", "export(model.train(),")), "wrong"),
-    ("declare-shapes", lambda model, inputs: model, "type"),
+    ("declare-shapes", lambda model, _: model, "type"),
     ("whose-refusal", CAUSES | {"A": "model"}, "blames-the-model"),
     ("whose-refusal", CAUSES | {"B": "example"}, "blames-the-example"),
     ("whose-refusal", CAUSES | {"C": "model"}, "undeclared"),
