@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "TEACHING.md").read_text(encoding="utf-8")
 LINK = re.compile(r"\[(\d\d)\]\((notebooks/\S+?\.ipynb)\)")
 TITLE = re.compile(r"\*(Exercise: .+?)\*")
-OUTLINES = ("90 minutes", "Half a day: 210 minutes", "Alone: 220 minutes")
+OUTLINES = ("90 minutes", "Half a day: 210 minutes", "Alone: 265 minutes")
 
 
 def sections() -> dict[str, str]:
@@ -38,7 +38,7 @@ def source(number: str) -> str:
 
 ALL_HEADINGS = {
     number: set(re.findall(r"^##+ (.+)$", source(number), flags=re.MULTILINE))
-    for number in ("00", "01", "02", "03", "04", "05")
+    for number in ("00", "01", "02", "03", "04", "05", "06")
 }
 
 

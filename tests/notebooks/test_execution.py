@@ -11,7 +11,7 @@ from tsnb.cli.run import Result, run
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
-BUILDS_CPP = "03_save_and_load"
+BUILD_CPP = {"03_save_and_load", "06_after_torchscript"}
 PICTURES = {"02_dummy_inputs_and_tracing": 2, "04_inference": 1}
 KNOCK = "import socket\nsocket.create_connection(('192.0.2.1', 80), timeout=1)"
 
@@ -41,7 +41,7 @@ def test_it_runs_top_to_bottom_within_700_mib(
     result = results[name]
     assert result.error is None
     assert 50 < result.peak_mib <= 700  # a compiler takes about 1 GB
-    assert result.slowest_cell_seconds <= 100 or name == BUILDS_CPP
+    assert result.slowest_cell_seconds <= 100 or name in BUILD_CPP
     record_property("peak", f"{result.peak_mib:.0f} MiB")
     record_property("slowest cell", f"{result.slowest_cell_seconds:.1f} s")
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
+from torch.export import Dim
 
 from tsnb.practice.exercises import exercise
 from tsnb.practice.exercises.base import Judgement, embedded
@@ -33,7 +34,7 @@ def mistaken(name: str, *changes: tuple[str, str]) -> Later:
             source = source.replace(right, wrong)
         answers: list[Any] = []
         names = {"__name__": __name__, "torch": torch, "json": json, "inspect": inspect}
-        names |= {"tokenizer": embedded()[1], "perf_counter": perf_counter}
+        names |= {"tokenizer": embedded()[1], "perf_counter": perf_counter, "Dim": Dim}
         names["checks"] = SimpleNamespace(check=lambda _, answer: answers.append(answer))
         exec(source, names)
         return answers[0]
