@@ -254,7 +254,7 @@ def _parser() -> argparse.ArgumentParser:  # noqa: PLR0915, an option a line
     add, either = sub.add_argument, sub.add_mutually_exclusive_group().add_argument
     add("notebook", nargs="?", metavar="NN", help="one notebook, such as 01 (default: the course)")
     either("--reset", action="store_true", help="forget attempts and hints; there is no way back")
-    either("--export", type=Path, metavar="FILE", help="write one page for the team: a .md or .html file")
+    either("--export", type=Path, metavar="FILE", help="write one page for the team: a .md file")
     add("--name", default="", metavar="NAME", help="whose page it is")
     add("--replace", action="store_true", help="the page may replace an older one")
     return parser
