@@ -8,7 +8,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -148,8 +148,8 @@ def installed(*distributions: str) -> dict[str, str]:
     """Return the versions of those distributions that are installed, by their pip names."""
     versions = {}
     for name in (distribution.partition("[")[0] for distribution in distributions):
-        with suppress(PackageNotFoundError):
-            versions[name] = version(name)
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
     return versions
 
 

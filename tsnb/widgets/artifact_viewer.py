@@ -12,7 +12,7 @@ from traitlets import Unicode, validate
 from tsnb.artifacts.archive import EXTRA, MEMBER, TOKENIZER
 from tsnb.artifacts.inspect import DIGESTS, inspect
 from tsnb.base.errors import ArtifactError
-from tsnb.base.palette import GREEN, GREY, ORANGE, VERMILION
+from tsnb.base.palette import GREY
 from tsnb.widgets.base import MONO, View
 
 if TYPE_CHECKING:
@@ -26,21 +26,13 @@ PARTS = {  # its title, and what it is
     "tokenizer": ("tokenizer", "One of the tokenizer's own files; tsnb.load_tokenizer reads them."),
     "rest": ("everything else", "Neither weights nor code."),
 }
-MARKS = {
-    "matches": ("✓", GREEN),
-    "differs": ("✗", VERMILION),
-    "absent": ("–", GREY),  # noqa: RUF001
-    "newer": ("?", ORANGE),
-}
+MARKS = {"matches": "✓", "differs": "✗", "absent": "–", "newer": "?"}  # noqa: RUF001
 BAR = 8  # characters that the longest bar takes
 LONGEST = 42  # characters of a name in the list; the end of a path tells more than its beginning
 SHOWN = 50_000  # characters of a text that are shown
 SMALL = f"{MONO}; font-size: 12px; line-height: 1.4"
 EDGE = f"1px solid var(--jp-border-color1, {GREY})"
 BOX = f"border: {EDGE}; max-height: 32em; overflow: auto; margin: 0; padding: 8px; white-space: pre; {SMALL}"
-LISTS = "tsnb-members"  # bars and sizes stand below each other in a font of one width only
-NARROW = "min-width: 0"  # a long line must not widen its box
-STYLE = f"<style>.{LISTS} select {{ {SMALL}; {NARROW} }} .{LISTS} .widget-html-content {{ {NARROW} }}</style>"
 HALF = {"flex": "1 1 30em", "min_width": "0"}  # side by side where the page is wide enough
 
 
@@ -112,7 +104,7 @@ class ArtifactViewer(View):
         lists = VBox([self.part_list, self.member_lists], layout=Layout(**HALF, grid_gap="4px"))
         layout = Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="8px 16px")
         body = Box([lists, self.detail], layout=layout)
-        body.add_class(LISTS)
+        body.add_class("tsnb-members")  # which access.css knows
         super().__init__(self.head, body)
         self.observe(self._draw, "chosen")
         self._draw()
@@ -145,16 +137,14 @@ class ArtifactViewer(View):
 
     def _summary(self) -> str:
         """Return the file, its digest's state and what is damaged as HTML, a line each."""
-        artifact, (symbol, colour) = self.artifact, MARKS[self.artifact.digest]
-        lines = [
-            f"<b>{escape(str(artifact.path))}, {artifact.size:,} bytes</b>",
-            f"<b style='color: {colour}'>{symbol}</b> {DIGESTS[artifact.digest]}",
-        ]
+        artifact, digest = self.artifact, self.artifact.digest
+        lines = [f"<b>{escape(str(artifact.path))}, {artifact.size:,} bytes</b>"]
+        lines.append(f"<b>{MARKS[digest]}</b> {DIGESTS[digest]}")
         if self.damaged:
             names = [self.damaged, *(weight.name for weight in artifact.storages.get(self.damaged, ()))]
             lines.append(f"The first member that does not fit its checksum: {escape(' = '.join(names))}")
         divs = "".join(f"<div>{line}</div>" for line in lines)
-        return f"{STYLE}<div style='line-height: 1.5; overflow-wrap: anywhere'>{divs}</div>"
+        return f"<div style='line-height: 1.5; overflow-wrap: anywhere'>{divs}</div>"
 
     @validate("chosen")  # type: ignore[untyped-decorator]
     def _in_the_file(self, proposal: Any) -> str:

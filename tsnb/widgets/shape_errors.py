@@ -19,7 +19,7 @@ from tsnb.tracing.compare import TOLERANCE
 from tsnb.tracing.probe import ShapeMap, grid, probe_each
 from tsnb.tracing.subjects import SUBJECTS, Subject
 from tsnb.tracing.traced import checked_module, checked_traced
-from tsnb.widgets.base import LABELS, RestingButton, View, live_region, row
+from tsnb.widgets.base import LABELS, View, live_region, row
 from tsnb.widgets.event_loop import Steps
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tsnb.tracing.contract import Shape
     from tsnb.tracing.traced import Traced
 
+RESTING = "tsnb-resting"  # a class that access.js knows; a disabled button would lose the keyboard's focus
 LENGTHS, BATCH_SIZES = (8, 16, 32, 64, 128), (1, 2, 3)
 YOURS = "yours"
 LABEL = {
@@ -124,7 +125,7 @@ class ShapeErrorExplorer(View):
         options = [(LABEL.get(name, name), name) for name in self.makers]
         self.models = Dropdown(options=options, description="model", style=LABELS)
         self.again = Button(description="Probe again", icon="refresh")
-        self.stopper = RestingButton(description="Stop", icon="stop", resting=True)
+        self.stopper = Button(description="Stop", icon="stop")
         self.status, self.legend, self.detail = live_region(), HTML(), live_region()
         self.grid = VerdictGrid()
         controls = row(self.models, self.again, self.stopper, self.status)
@@ -152,7 +153,8 @@ class ShapeErrorExplorer(View):
         """Begin to probe, in place of a probe that runs."""
         self.steps.cancel()
         self.shown = self._made.get(self.models.value)
-        self.cells, self.selected, self.stopper.resting = {}, None, False
+        self.cells, self.selected = {}, None
+        self.stopper.remove_class(RESTING)
         self.note = "" if self.shown else "Making the model and its trace, which may take some seconds."
         self.steps.start(self._probe())
 
@@ -175,7 +177,8 @@ class ShapeErrorExplorer(View):
 
     def _end(self, note: str) -> None:
         """Say how it ended, and choose the first shape that raises or is wrong, unless one was chosen."""
-        self.stopper.resting, self.note = True, note
+        self.stopper.add_class(RESTING)
+        self.note = note
         if (verdicts := self.map) and self.selected not in self.shapes:
             bad = verdicts.of_kind("raises") + verdicts.of_kind("wrong")
             traced = [verdicts.traced] * (verdicts.traced in verdicts)
