@@ -158,13 +158,8 @@ def _traces(package: str) -> tuple[bool, str]:
     if package in sys.modules:
         return callable(getattr(sys.modules[package], "trace", None)), ""
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-    done = subprocess.run(  # noqa: S603, this Python and a name from facts.toml
-        [sys.executable, "-c", PROBE, package],
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command, env = [sys.executable, "-c", PROBE, package], os.environ | {"PYTHONPATH": path}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)  # noqa: S603, ours
     _, reached, answer = done.stdout.rpartition("tsnb: ")
     if done.returncode or not reached:
         last = done.stderr.strip().rpartition("\n")[2]

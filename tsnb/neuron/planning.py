@@ -189,17 +189,10 @@ def plan(  # noqa: PLR0913, a plan has as many choices
         words += "" if max_length == contract.length else f"; trace it again for {max_length}"
         options |= {"attention": "", "head": head if target == "inf1" else ""}
     edges = plan_buckets(np.minimum(counts, max_length), buckets) if buckets != 1 else [max_length]
-    return Plan(
-        traced=words,
-        task=task,
-        max_length=max_length,
-        report=report,
-        edges=tuple(edges),
-        costs=length_report(counts, max_length, buckets=edges),
-        plain=code(report.input_names, **options),
-        code=code(report.input_names, target, device=detection.state == "ready", **options),
-        detection=detection,
-    )
+    costs = length_report(counts, max_length, buckets=edges)
+    plain = code(report.input_names, **options)
+    program = code(report.input_names, target, device=detection.state == "ready", **options)
+    return Plan(words, task, max_length, report, tuple(edges), costs, plain, program, detection)
 
 
 def max_lengths(lengths: Lengths | None = None, limit: int | None = LIMIT) -> tuple[int, ...]:

@@ -84,8 +84,6 @@ class Preflight:
         Number of weights, tied ones once.
     buckets
         About how many lengths fit on a NeuronCore; `None` where AWS gives no rule.
-    analyze
-        The program that asks the installed compiler.
     """
 
     target: Target
@@ -94,7 +92,6 @@ class Preflight:
     operators: Operators
     weights: int
     buckets: int | None
-    analyze: str
 
     @property
     def ok(self) -> bool:
