@@ -89,17 +89,14 @@ class Report:
         home = json.dumps(str(Path.home()))[1:-1]  # as JSON writes its backslashes
         return json.dumps(report, indent=2, ensure_ascii=False).replace(home, "~")
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         width = max((len(check.name) for check in self.checks), default=0)
         lines = []
         for check in self.checks:
             begin, indent = f"{SYMBOLS[check.status]} {check.name:{width}}  ", " " * (width + 4)
             lines.append(wrapped(begin + check.result, indent))
-            if check.advice:
-                lines.append(wrapped(indent + check.advice, indent))
+            lines += [wrapped(indent + check.advice, indent)] * bool(check.advice)
         return "\n".join([*lines, "", self._verdict()])
-
-    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         rows = ""
@@ -169,11 +166,8 @@ def _packages() -> Finding:
     requirements = map(Requirement, metadata.requires("tsnb") or ())
     ranges = {needed.name: needed for needed in requirements if needed.marker is None}  # no extras
     versions = installed(*ranges)
-    off = [
-        needed
-        for name, needed in ranges.items()
-        if name not in versions or not needed.specifier.contains(versions[name], prereleases=True)
-    ]
+    ok = {name for name in versions if ranges[name].specifier.contains(versions[name], prereleases=True)}
+    off = [ranges[name] for name in ranges if name not in ok]
     if off:
         result = ", ".join(f"{needed.name} {versions.get(needed.name, 'not installed')}" for needed in off)
         needs = " ".join(f'"{needed}"' for needed in off)

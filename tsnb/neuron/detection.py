@@ -24,29 +24,7 @@ import importlib, sys
 package = importlib.import_module(sys.argv[1])
 print("\\ntsnb:", callable(getattr(package, "trace", None)))
 """
-NO_SDK = "Works: tracing, shapes, tsnb.neuron.preflight and fixed_shape, which need no SDK."
-HOST = "on a Linux host with {install} from AWS's own pip repository, or a Deep Learning AMI of SDK {sdk}"
-AGAIN = "Next: install {install} of SDK {sdk} or older, in an environment of its own."
-STATES: dict[State, tuple[str, str, str]] = {  # what is here, what works, what to do next
-    "absent": ("{package} is not installed here.", NO_SDK, f"Next: convert {HOST} or older."),
-    "broken": ("{package} is installed, but its import fails: {detail}", NO_SDK, AGAIN),
-    "no-trace": ("{package} has no function trace; TorchNeuron, of that name, has none.", NO_SDK, AGAIN),
-    "no-compiler": (
-        "{package} is installed, its compiler {compiler} is not.",
-        "Works: what needs no SDK. Files converted elsewhere run where there is a device ({runs_on}).",
-        "Next: install {install}.",
-    ),
-    "no-device": (
-        "{package} and its compiler are here, a Neuron device is not (no /dev/neuron*).",
-        "Works: converting and saving. Running what was converted does not.",
-        "Next: convert here, copy the file, and run it on an instance with the device ({runs_on}).",
-    ),
-    "ready": (
-        "{package}, its compiler and a Neuron device (/dev/neuron*, of either generation) are here.",
-        "Works: converting, saving, loading and running.",
-        "Next: python -m tsnb.neuron.selftest shows whether they work together.",
-    ),
-}
+STATES: dict[State, dict[str, str]] = facts()["state"]  # what is here, what works, what to do next
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,16 +56,14 @@ class Detection:
     def lines(self) -> tuple[str, ...]:
         """What is here, what works, what to do next, which versions fit, where to compile, and until when."""
         need, known = self.target, facts()
-        here, works, todo = STATES[self.state]
-        if need.name == "inf1":
-            works, todo = NO_SDK, f"Next: run the program of tsnb.neuron.code(names, 'inf1') {HOST} or older."
+        texts = STATES[self.state] | (known["inf1"] if need.name == "inf1" else {})
         values = vars(need) | {"install": " ".join(need.install), "detail": self.detail}
         python, torch = platform.python_version(), installed("torch").get("torch", "-")
         fits = {True: "fits", False: "does not fit"}
         python_fits = fits[sys.version_info.minor in need.python]
         torch_fits = fits[f"{torch.partition('+')[0]}.".startswith(f"{need.torch}.")]
         return (
-            *(text.format(**values) for text in (here, works, todo)),
+            *(texts[key].format(**values) for key in ("here", "works", "next")),
             f"Needs Python {need.pythons}; here Python {python} {python_fits}.",
             f"Needs torch {need.torch}; here torch {torch} {torch_fits}.",
             f"As of {known['as_of']} (SDK {known['sdk']}): {need.status}",

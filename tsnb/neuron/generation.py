@@ -15,7 +15,7 @@ from torch import nn
 from transformers import ForcedEOSTokenLogitsProcessor, LogitsProcessorList, NoBadWordsLogitsProcessor
 
 from tsnb.base.errors import InputError
-from tsnb.tracing.inputs import checked_tensors, in_forward_order, is_positive_int
+from tsnb.tracing.inputs import checked_tensors, in_forward_order, positive_int
 from tsnb.tracing.trace import trace
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from transformers import GenerationConfig, MarianMTModel
 
     from tsnb.tracing.traced import Traced
-
-LEAST = 2  # tokens of the shortest text: the start and one more
 
 
 class Encoder(nn.Module):
@@ -131,7 +129,7 @@ class TracedSeq2Seq:
                 todo = f'padding="max_length", max_length={expected[1]}, truncation=True'
                 raise InputError(f"{why} Pad and cut to it: {todo}.")
         (hidden,) = self.encoder(**named).values()
-        longest, config = self.decoder.contract.length or LEAST, self.config
+        longest, config = self.decoder.contract.length or 1, self.config
         inputs = _first_step(config, hidden, attention_mask, longest)
         rules = LogitsProcessorList()  # what Marian's configurations ask for beyond the largest score
         if config.bad_words_ids:
@@ -208,9 +206,7 @@ def trace_seq2seq(
     if ids.ndim != 2 or mask.shape != ids.shape:  # noqa: PLR2004
         shapes = f"{tuple(ids.shape)} and {tuple(mask.shape)}"
         raise InputError(f"Expected input_ids and attention_mask of one shape, batch × length; got {shapes}.")
-    if not is_positive_int(max_length) or max_length < LEAST:
-        raise InputError(f"max_length must be a whole number of at least {LEAST}; got {max_length}.")
-    longest = max(ids.shape[-1], max_length)
+    longest = max(ids.shape[-1], positive_int("max_length", max_length))
     if longest > limit:
         raise InputError(f"{longest} tokens are over the position limit of the model, which is {limit}.")
     first = trace(encoder, ordered)

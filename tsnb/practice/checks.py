@@ -109,10 +109,8 @@ class Feedback:
         solution = exercise(self.exercise).solution
         return f'Stuck? `checks.hint("{self.exercise}")` gives a hint. The solution: `%load {solution}`'
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return "\n".join(filter(None, (self.head, self.text, self.note, self.foot)))
-
-    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         """Return head, text and foot as HTML, with a bar at the left."""
@@ -180,10 +178,8 @@ class Hint:
 
     texts: tuple[str, ...]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return "\n".join(self.texts)
-
-    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         return "".join(f"<p>{marked(text)}</p>" for text in self.texts)

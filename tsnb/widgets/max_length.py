@@ -202,11 +202,8 @@ class MaxLengthChooser(View):
             length = self.presets[name]
             label = "model limit" if name == "limit" else name
             button.description = f"{CHOSEN if length == self.value else OTHER} {label} {length:,}"
-        self.picture.value = svg(
-            length_histogram(self.lengths, self.value, self.presets),
-            "Histogram of the texts' lengths in tokens, with a line at the max length, "
-            f"{self.value:,}. It keeps {self._fit()} whole.",
-        )
+        words = f"Histogram of the lengths in tokens. A line at {self.value:,} keeps {self._fit()} texts whole."
+        self.picture.value = svg(length_histogram(self.lengths, self.value, self.presets), words)
         bars = f"Bars of the tokens that are computed for the texts padded to each of {listed(self.edges)}."
         self.plan.value = svg(bucket_plan(cut, self.edges), bars) if several else ""
         self._draw_numbers()

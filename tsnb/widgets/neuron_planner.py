@@ -145,10 +145,8 @@ class NeuronPlanner(View):
         bodies = (
             "".join(finding._repr_html_() for finding in findings),
             "".join([f"<pre style='{CODE}'>", escape("\n".join(code)), "</pre>"]),
-            "".join(f"<div style='{TEXT}'>{escape(line)}</div>" for line in install),
+            "".join([f"<div style='{TEXT}'>", escape("\n".join(install)), "</div>"]),
         )
-        self.sections.value = "".join(
-            f"<div style='margin-top: 8px'><b>{escape(heading)}</b>{body}</div>"
-            for heading, body in zip(planned.sections, bodies, strict=True)
-        )
+        parts = zip(map(escape, planned.sections), bodies, strict=True)
+        self.sections.value = "".join(f"<p><b>{heading}</b></p>{body}" for heading, body in parts)
         self._announce("")

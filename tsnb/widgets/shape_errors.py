@@ -45,10 +45,7 @@ LABEL = {
 
 
 PAD = "Do not use this shape. Pad to the traced shape with a mask, or trace once more for this shape."
-RANDOM = (  # the advice where the traced shape itself is wrong
-    "Not even the traced shape is right, so that padding does not help. Something random or changing was "
-    "recorded: dropout, if the model was in training mode. Trace again after model.eval()."
-)
+RANDOM = "Even the traced shape is wrong: something random was recorded, such as dropout. Trace after model.eval()."
 
 
 class VerdictGrid(anywidget.AnyWidget):
@@ -244,13 +241,10 @@ class ShapeErrorExplorer(View):
             return
         self.grid.rows, self.grid.columns = list(self.shown.batch_sizes), list(self.shown.lengths)
         self.grid.traced = list(verdicts.traced)
+        label = "batch {}, length {}: {}".format
         self.grid.marks = {
-            f"{batch},{length}": {
-                "kind": verdict.kind,
-                "symbol": verdict.symbol,
-                "label": f"batch {batch}, length {length}: {verdict}",
-            }
-            for (batch, length), verdict in verdicts.items()
+            f"{batch},{length}": {"kind": each.kind, "symbol": each.symbol, "label": label(batch, length, each)}
+            for (batch, length), each in verdicts.items()
         }
         self.legend.value = f"<span style='white-space: pre-wrap'>{verdicts.legend()}</span>"
 
@@ -269,10 +263,8 @@ def _yours(
         return None
     if traced is None or model is None:
         alone = "the trace" if model is None else "the model"
-        raise InputError(
-            f"Expected a trace and the model that it was made from; got {alone} alone. Give both, with "
-            "traced = tsnb.trace(model, inputs): ShapeErrorExplorer(traced, model)."
-        )
+        todo = "Give both, with traced = tsnb.trace(model, inputs): ShapeErrorExplorer(traced, model)."
+        raise InputError(f"Expected a trace and the model that it was made from; got {alone} alone. {todo}")
     own, model = checked_traced(traced).contract, checked_module(model)
     lengths = sorted({*LENGTHS, own.length or LENGTHS[0]}) if lengths is None else lengths
     batch_sizes = sorted({*BATCH_SIZES, own.batch_size or BATCH_SIZES[0]}) if batch_sizes is None else batch_sizes
