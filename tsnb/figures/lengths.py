@@ -84,11 +84,12 @@ def _mark_lengths(axes: Axes, max_length: int, presets: Mapping[str, int]) -> in
         label = f"{NAMES.get(name, name)} {length:,}{' →' if length > right else ''}"
         half = min(len(label) * LETTER / AXIS / 2, 0.5) * right
         centre = min(max(length, half), right - half)
-        start, end, style = centre - half, centre + half, {"ha": "center", "fontsize": 9, "color": INK}
+        start, end = centre - half, centre + half
         row = next(row for row in count() if all(end <= first or last <= start for first, last in taken[row]))
         taken[row].append((start, end))
-        style |= {"weight": "bold" if name == "max length" else "normal", "textcoords": "offset points"}
-        axes.annotate(label, (centre, 1), (0, 5 + ROW * row), xycoords=over, **style)
+        style: dict[str, Any] = {"weight": "bold" if length == max_length else "normal", "fontsize": 9, "color": INK}
+        place, above = (centre, 1), (0, 5 + ROW * row)
+        axes.annotate(label, place, above, xycoords=over, textcoords="offset points", ha="center", **style)
     return len(taken)
 
 

@@ -57,8 +57,7 @@ class Finding:
         todo = f"<div>→ {escape(self.todo)}</div>" if self.todo else ""
         place = escape(self.source)
         if self.source.startswith("https://"):
-            last = place.rsplit("/", 1)[-1]
-            place = f"<a href='{place}' target='_blank' rel='noopener' style='{LINK}'>{last}</a>"
+            place = f"<a href='{place}' target='_blank' rel='noopener' style='{LINK}'>{place.rsplit('/', 1)[-1]}</a>"
         border = f"border-left: 4px solid {COLOURS[self.kind]}; padding-left: 8px; margin: 4px 0"
         return (
             f"<details{'' if self.kind == 'ok' else ' open'} style='{border}; {TEXT}'><summary style='display: "

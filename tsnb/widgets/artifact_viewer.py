@@ -16,7 +16,7 @@ from tsnb.base.palette import GREY
 from tsnb.widgets.base import MONO, View
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 PARTS = {  # its title, and what it is
@@ -95,15 +95,14 @@ class ArtifactViewer(View):
         self.chosen = self.first("contract")
         self.head = HTML(self._summary())
         words = "Parts of the file, with the bytes that each takes"
-        self.part_list = _select(zip(self.part_lines, PARTS, strict=True), words)
+        self.part_list = _select([*zip(self.part_lines, PARTS, strict=True)], words)
         words = "What is in the chosen part, the largest first: bytes and name"
-        self.member_lists = Stack(
-            [_select(((line, member) for member, line in self.parts[part].items()), words) for part in PARTS]
-        )  # a list for each part, so that no list's lines ever change
+        lists = ([(line, member) for member, line in members.items()] for members in self.parts.values())
+        self.member_lists = Stack([_select(options, words) for options in lists])  # no list's lines ever change
         self.detail = HTML(layout=Layout(**HALF))
-        lists = VBox([self.part_list, self.member_lists], layout=Layout(**HALF, grid_gap="4px"))
+        left = VBox([self.part_list, self.member_lists], layout=Layout(**HALF, grid_gap="4px"))
         layout = Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="8px 16px")
-        body = Box([lists, self.detail], layout=layout)
+        body = Box([left, self.detail], layout=layout)
         body.add_class("tsnb-members")  # which access.css knows
         super().__init__(self.head, body)
         self.observe(self._draw, "chosen")
@@ -124,8 +123,8 @@ class ArtifactViewer(View):
             "code": {name: _short(name.removeprefix("code/")) for name in self.artifact.code},
             "tokenizer": {name: _short(name.removeprefix(TOKENIZER)) for name in self.artifact.tokenizer},
         }
-        others = sorted(sizes.keys() - {member for members in names.values() for member in members})
-        names["rest"] = {name: _short(name) for name in others}
+        sorted_out = {member for members in names.values() for member in members}
+        names["rest"] = {name: _short(name) for name in sorted(sizes.keys() - sorted_out)}
         self.parts, totals = dict[str, dict[str, str]](), []
         for part, members in names.items():
             ordered = sorted(members, key=lambda member: -sizes[member])
@@ -218,11 +217,9 @@ class ArtifactViewer(View):
         self.member_lists.children[index].value = None if self.chosen == part else self.chosen
         heading, note, text = map(escape, self.content())
         region = f"tabindex='0' role='region' aria-label='Content of {heading}'"  # the Tab key reaches it
-        self.detail.value = (
-            f"<div style='line-height: 1.4; overflow-wrap: anywhere'><b>{heading}</b>"
-            f"<p style='margin: 4px 0'>{note}</p></div>"
-            + (f"<pre style='{BOX}' {region}>{text}</pre>" if text else "")
-        )
+        box = f"<pre style='{BOX}' {region}>{text}</pre>" if text else ""
+        style = "line-height: 1.4; overflow-wrap: anywhere"
+        self.detail.value = f"<div style='{style}'><b>{heading}</b><p style='margin: 4px 0'>{note}</p></div>{box}"
 
     def _choose_part(self, change: Any) -> None:
         if change["new"] != self.part:
@@ -233,9 +230,8 @@ class ArtifactViewer(View):
             self.chosen = change["new"]
 
 
-def _select(lines: Iterable[tuple[str, str]], words: str) -> Select:
+def _select(options: list[tuple[str, str]], words: str) -> Select:
     """Return a list as wide as its place, where arrow keys move; one without lines is not shown."""
-    options = list(lines)
     rows = max(2, min(14, len(options)))  # a browser shows a list of one line as a menu
     layout = Layout(width="calc(100% - 4px)", display="" if options else "none")  # ipywidgets' own margins
     return Select(options=options, value=None, rows=rows, tooltip=words, layout=layout)
