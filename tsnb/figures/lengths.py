@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from itertools import count
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 

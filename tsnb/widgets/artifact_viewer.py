@@ -27,7 +27,6 @@ PARTS = {  # its title, and what it is
     "rest": ("everything else", "Neither weights nor code."),
 }
 MARKS = {"matches": "✓", "differs": "✗", "absent": "–", "newer": "?"}  # noqa: RUF001
-BAR = 8  # characters that the longest bar takes
 LONGEST = 42  # characters of a name in the list; the end of a path tells more than its beginning
 SHOWN = 50_000  # characters of a text that are shown
 SMALL = f"{MONO}; font-size: 12px; line-height: 1.4"
@@ -39,7 +38,7 @@ HALF = {"flex": "1 1 30em", "min_width": "0"}  # side by side where the page is 
 class ArtifactViewer(View):
     r"""Show what a file of TorchScript holds, part by part, without running or unpickling it.
 
-    The list of parts stands above the list of what is in the chosen part, sizes as bars; beside
+    The list of parts stands above the list of what is in the chosen part, the largest first; beside
     them is what the chosen one holds. A file that was damaged or changed is shown too, and says so
     at the top. When the file changes on the disk, make another viewer. Prints as `tsnb.inspect`.
 
@@ -56,9 +55,9 @@ class ArtifactViewer(View):
     artifact
         What `tsnb.inspect` shows of the file, which is neither run nor unpickled.
     parts
-        For each of `PARTS` its members, the largest first, each with a line: bytes, bar, and name.
+        For each of `PARTS` its members, the largest first, each with a line: bytes and name.
     part_lines
-        A line for each of `PARTS`: bytes, bar, and how many members it has.
+        A line for each of `PARTS`: bytes, and how many members it has.
     damaged
         The first member that differs from its checksum in the archive, looked for where the digest
         does not match; empty where there is none.
@@ -78,8 +77,8 @@ class ArtifactViewer(View):
     'extra/tsnb_contract.json'
     >>> viewer.chosen = "data/0"
     >>> print(*viewer.parts["weights"].values(), sep="\n")
-    24 ━━━━━━━━   3 × 2  weight
-    12 ━━━━       3  bias
+    24   3 × 2  weight
+    12   3  bias
 
     Taught in notebook 03.
     """
@@ -248,12 +247,6 @@ def _sizes(shape: tuple[int, ...]) -> str:
 
 
 def _lines(rows: Sequence[tuple[int, bool, str]]) -> list[str]:
-    """Return bytes, a bar to scale, ✗ where it is damaged, and a name, a line each."""
-    largest = max((size for size, _, _ in rows), default=0) or 1
-    width = len(f"{largest:,}")
-    halves = [round(2 * BAR * size / largest) for size, _, _ in rows]
-    bars = ["━" * (half // 2) + "╸" * (half % 2) for half in halves]
-    return [
-        f"{size:>{width},} {bar:<{BAR}} {'✗' if damaged else ' '} {name}"
-        for (size, damaged, name), bar in zip(rows, bars, strict=True)
-    ]
+    """Return bytes, ✗ where it is damaged, and a name, a line each."""
+    width = len(f"{max((size for size, _, _ in rows), default=0):,}")
+    return [f"{size:>{width},} {'✗' if damaged else ' '} {name}" for size, damaged, name in rows]

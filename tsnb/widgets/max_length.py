@@ -159,7 +159,11 @@ class MaxLengthChooser(View):
         ]
         if self.buckets > 1:
             pairs.append(("bucket edges", listed(self.edges)))
-        pairs.append(("latency at max length", self._latency()))
+        note = str(self.latency or ("not measured yet" if self.measured else "no model given"))
+        if isinstance(self.latency, Exception):
+            *_, last = ("", *note.strip().splitlines())
+            note = f"not measured: {last or type(self.latency).__name__}"
+        pairs.append(("latency at max length", note))
         if isinstance(self.latency, Latency):
             rate = self.batch_size / self.latency.median
             pairs.append(("throughput at max length", f"{rate:,.0f} texts a second"))
@@ -170,15 +174,6 @@ class MaxLengthChooser(View):
 
     def _fit(self) -> str:
         return _share(self.report.texts - self.report.cut_texts, self.report.texts)
-
-    def _latency(self) -> str:
-        """Return the latency in words, or why there is none."""
-        if isinstance(self.latency, Latency):
-            return str(self.latency)
-        if self.latency is None:
-            return "not measured yet" if self.measured else "no model given"
-        *_, last = ("", *str(self.latency).strip().splitlines())
-        return f"not measured: {last or type(self.latency).__name__}"
 
     def _measure(self, _: object = None) -> None:
         """Show the latency if it is known, or have it measured when no other choice follows."""
