@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tsnb.base.errors import InputError, suggest
+from tsnb.base.errors import InputError
 from tsnb.base.tables import listed
 from tsnb.lengths.lengths import LengthReport, Lengths, checked, length_report, plan_buckets, presets, token_lengths
 from tsnb.models.load import CLASSES, EMBEDDED, MINI, NewWeightsWarning, load
@@ -210,8 +210,7 @@ def max_lengths(lengths: Lengths | None = None, limit: int | None = LIMIT) -> tu
 def _embedded(subject: str, task: str, target: str, attention: Any, length: int) -> Preflight:
     """Return the preflight of an embedded model; what is kept is small."""
     if subject not in (EMBEDDED, MINI):
-        near = suggest(str(subject), (EMBEDDED, MINI))
-        raise InputError(f"There is no embedded model called {subject}. {near} Trace your own model.")
+        raise InputError(f"There is no embedded model called {subject}, only {EMBEDDED} and {MINI}. Trace your own.")
     with warnings.catch_warnings():  # a pooler may be new: the graph is what counts here
         warnings.simplefilter("ignore", NewWeightsWarning)
         head: Any = task if task in CLASSES else "encoder"

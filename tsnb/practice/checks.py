@@ -202,8 +202,7 @@ def hint(name: str) -> Hint:
     """
     known, events = exercise(name), record()
     taken = events.hints(name)
-    numbers = range(1, min(taken + 1, HINTS) + 1)
-    texts = [f"Hint {n}: {known.sentence(f'hint-{n}')}" for n in numbers]
+    texts = [f"Hint {n}: {known.sentence(f'hint-{n}')}" for n in range(1, min(taken + 1, HINTS) + 1)]
     if taken < HINTS:
         events.add(name, HINT)
     else:

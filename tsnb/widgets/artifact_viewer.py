@@ -30,8 +30,7 @@ MARKS = {"matches": "✓", "differs": "✗", "absent": "–", "newer": "?"}  # n
 LONGEST = 42  # characters of a name in the list; the end of a path tells more than its beginning
 SHOWN = 50_000  # characters of a text that are shown
 SMALL = f"{MONO}; font-size: 12px; line-height: 1.4"
-EDGE = f"1px solid var(--jp-border-color1, {GREY})"
-BOX = f"border: {EDGE}; max-height: 32em; overflow: auto; margin: 0; padding: 8px; white-space: pre; {SMALL}"
+BOX = f"border: 1px solid {GREY}; max-height: 32em; overflow: auto; margin: 0; padding: 8px; white-space: pre; {SMALL}"
 HALF = {"flex": "1 1 30em", "min_width": "0"}  # side by side where the page is wide enough
 
 

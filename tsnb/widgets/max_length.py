@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 MOST_ROWS, MOST_BUCKETS = 64, 8
 MULTIPLE = 8  # the first max length is rounded up to a multiple of it, which hardware likes
 REST = 0.3  # seconds without another choice until a latency is measured
-CHOSEN, OTHER = "●", "○"  # before a preset, equally wide
 
 
 class MaxLengthChooser(View):
@@ -194,9 +193,8 @@ class MaxLengthChooser(View):
         self.edges = plan_buckets(cut, self.buckets, geometry=self.geometry) if several else [self.value]
         self.report = length_report(self.lengths, self.value, buckets=self.edges, geometry=self.geometry)
         for name, button in self.buttons.items():
-            length = self.presets[name]
-            label = "model limit" if name == "limit" else name
-            button.description = f"{CHOSEN if length == self.value else OTHER} {label} {length:,}"
+            length, label = self.presets[name], "model limit" if name == "limit" else name
+            button.description = f"{'●' if length == self.value else '○'} {label} {length:,}"
         words = f"Histogram of the lengths in tokens. A line at {self.value:,} keeps {self._fit()} texts whole."
         self.picture.value = svg(length_histogram(self.lengths, self.value, self.presets), words)
         bars = f"Bars of the tokens that are computed for the texts padded to each of {listed(self.edges)}."
