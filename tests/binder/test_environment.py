@@ -21,7 +21,14 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = [line for lines in PROJECT["optional-dependencies"].values() for line in lines]
 OWN_IMPORTS = {"tsnb", *sys.stdlib_module_names}
-ELSEWHERE = {"torch_neuron", "torch_neuronx", "neuronxcc", "onnx", "onnxscript", "onnxruntime"}  # used only where they are
+ELSEWHERE = {
+    "torch_neuron",
+    "torch_neuronx",
+    "neuronxcc",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
+}  # used only where they are
 
 
 def pins(name: str) -> dict[str, str]:

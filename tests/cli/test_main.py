@@ -160,7 +160,7 @@ def test_progress_is_shown_exported_and_forgotten(tmp_path: Path, capsys: Captur
     checks.check("untying-price", RIGHT)
     assert cli.main(["progress", "01"]) == 0
     assert "What would untying cost here?" in capsys.readouterr().out
-    page = tmp_path / "ana.html"
+    page = tmp_path / "ana.md"
     assert cli.main(["progress", "--export", str(page), "--name", "Ana"]) == 0
     assert str(page) in capsys.readouterr().out
     assert "Ana" in page.read_text(encoding="utf-8")

@@ -165,7 +165,7 @@ def test_what_the_traces_do_not_take_is_refused_by_name(inputs: Any, sentence: s
     [
         (IDS, LONGEST, "are missing: attention_mask"),
         (source() | SHORT_MASK, LONGEST, r"of one shape, batch × length.* got \(1, 9\) and \(1, 4\)"),
-        (source(), 2.5, "at least 2; got 2.5"),
+        (source(), 2.5, "max_length must be .*; got 2.5"),
         (source(), 33, "33 tokens are over the position limit"),
         (source(1, 40), 5, "40 tokens are over the position limit"),
     ],

@@ -137,7 +137,7 @@ def test_export_writes_a_page_and_never_over_one(tmp_path: Path) -> None:
     with pytest.raises(ExerciseError, match="is there already"):
         checks.export(path)
     assert "Ana" in path.read_text(encoding="utf-8")
-    for name, why in (("progress.pdf", "neither"), ("no such folder/progress.md", "cannot be")):
+    for name, why in (("progress.pdf", "does not end in .md"), ("no such folder/progress.md", "cannot be")):
         with pytest.raises(TsnbError, match=why):
             checks.export(tmp_path / name, replace=True)
     assert list(tmp_path.iterdir()) == [path]

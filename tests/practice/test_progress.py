@@ -45,10 +45,7 @@ def test_the_page_says_what_was_shown_and_asks_for_nothing(events: Record) -> No
     events.add("safe-order", "mistake")
     events.add("safe-order", "done")
     today = events.events()[1].at[:10]
-    page = progress_in(events).page(".md", "Ana")
+    page = progress_in(events).page("Ana")
     assert f"| ✓ solved | 2 |  | {today} |" in page
     assert "Ana · 1 of" in page
     assert "torch 2." in page
-    html = progress_in(events).page(".html", "<script>alert('Ana')</script>")
-    assert "&lt;script&gt;" in html
-    assert not {"<script", "src=", "href="} & {*html.replace("=", "= ").split()}

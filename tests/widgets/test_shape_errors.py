@@ -12,7 +12,7 @@ import torch
 import tsnb
 from tests.kinds import Load, MonkeyPatch, Traces, Until
 from tsnb.tracing.subjects import SUBJECTS, Subject
-from tsnb.widgets.shape_errors import ShapeErrorExplorer
+from tsnb.widgets.shape_errors import RESTING, ShapeErrorExplorer
 
 SEED_MESSAGE = "The expanded size of the tensor (3) must match the existing size (7) at non-singleton dimension 2"
 LAYER = torch.nn.Embedding(9, 4).eval()
@@ -55,7 +55,7 @@ def test_each_subject_shows_what_it_is_there_for(
     probed: Callable[[str], Any], name: str, kinds: set[str], chosen: tuple[int, int] | None
 ) -> None:
     explorer = probed(name)
-    assert explorer.stopper.resting
+    assert RESTING in explorer.stopper._dom_classes
     assert {verdict.kind for verdict in explorer.cells.values()} == kinds
     assert len(explorer.cells) == len(explorer.shapes)
     assert explorer.selected == chosen or chosen is None
@@ -145,9 +145,9 @@ def test_stop_keeps_the_verdicts_and_another_subject_takes_their_place(
     async def cell() -> None:
         explorer = probed("int-mask")
         await until(lambda: len(explorer.cells) == 3)
-        assert not explorer.stopper.resting
+        assert RESTING not in explorer.stopper._dom_classes
         explorer.stopper.click()
-        assert explorer.stopper.resting
+        assert RESTING in explorer.stopper._dom_classes
         assert explorer.note == "Stopped after 3 of 15 shapes."
         assert explorer.selected == (1, 3)
         explorer.models.value = "position-loop"
@@ -168,7 +168,7 @@ def test_what_cannot_be_made_or_compared_is_said(probed: Callable[[str], Any]) -
     explorer.makers["int-mask"] = broken
     explorer.models.value = "int-mask"
     assert explorer.status.value == "The probe stopped: no &lt;such&gt; luck"
-    assert explorer.stopper.resting
+    assert RESTING in explorer.stopper._dom_classes
     other = ShapeErrorExplorer(TRACED, torch.nn.Embedding(9, 4).eval(), lengths=[5])
     assert "not made from this" in other.note
 

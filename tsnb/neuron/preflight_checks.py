@@ -86,22 +86,16 @@ def preflight(
         check_eval(model)
         check_belongs(traced, model)
     operators, (count, stored) = operators_of(traced.module, target), weights(traced.module)
-    return Preflight(
-        target=generation,
-        input_names=traced.contract.input_names,
-        findings=(
-            *_graph(traced),
-            *(_inf1_operators if target == "inf1" else _inf2_operators)(traced, operators),
-            *_inputs(traced, model, generation),
-            *_weights(traced.module if model is None else model, count, stored, generation),
-            *_flow(traced, model),
-            *_fit(model, task, generation),
-        ),
-        operators=operators,
-        weights=count,
-        buckets=generation.buckets(count),
-        analyze=analyze_code(traced.contract.input_names, target),
+    findings = (
+        *_graph(traced),
+        *(_inf1_operators if target == "inf1" else _inf2_operators)(traced, operators),
+        *_inputs(traced, model, generation),
+        *_weights(traced.module if model is None else model, count, stored, generation),
+        *_flow(traced, model),
+        *_fit(model, task, generation),
     )
+    names, buckets = traced.contract.input_names, generation.buckets(count)
+    return Preflight(generation, names, findings, operators, count, buckets)
 
 
 def check_plain(traced: Traced) -> None:
