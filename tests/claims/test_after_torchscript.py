@@ -288,6 +288,28 @@ def test_a_package_computes_with_any_size(tmp_path: Path) -> None:
     assert torch.equal(run(input_ids=both[:1]), run(input_ids=both))
 
 
+@pytest.mark.claim("aoti-checks-no-range")
+def test_a_dynamic_package_takes_one_row_and_names_no_limit(package: str, two: Inputs, model: Any) -> None:
+    run = torch._inductor.aoti_load_package(package)
+    one = {name: tensor[:1] for name, tensor in two.items()}
+    assert (run(**one)["logits"] - model(**one).logits).abs().max() < 1e-4
+    try:
+        numbers = run(**{name: torch.ones(1, 513, dtype=torch.int64) for name in two})["logits"]
+        assert numbers.shape[:2] == (1, 513)
+    except RuntimeError as error:
+        assert str(error).startswith("index out of bounds")  # noqa: PT017, either may come
+
+
+@pytest.mark.claim("tsnb-checks-the-range")
+def test_an_export_refuses_a_size_above_its_range_and_takes_one_row(
+    exports: Callable[[str], tsnb.Traced], two: Inputs
+) -> None:
+    compiled = exports("aotinductor")
+    assert compiled(**{name: tensor[:1] for name, tensor in two.items()})["logits"].shape[0] == 1
+    with pytest.raises(tsnb.InputError, match="recorded for 512 at most"):
+        compiled(**{name: torch.ones(1, 513, dtype=torch.int64) for name in two})
+
+
 @pytest.mark.claim("aoti-order-is-the-examples")
 def test_a_package_takes_tensors_in_the_order_of_the_example(package: str, two: Inputs, model: Any) -> None:
     tensors = [two[name] for name in ("input_ids", "token_type_ids", "attention_mask")]
