@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tsnb.base.palette import GREEN, ORANGE, VERMILION
 from tsnb.base.tables import wrapped
+from tsnb.neuron.snippets import analyze_code
 
 if TYPE_CHECKING:
     from tsnb.neuron.operators import Operators
@@ -90,6 +91,11 @@ class Preflight:
     operators: Operators
     weights: int
     buckets: int | None
+
+    @property
+    def analyze(self) -> str:
+        """The program that asks the installed compiler which operators it takes; see `tsnb.neuron.analyze_code`."""
+        return analyze_code(self.input_names, self.target.name)
 
     @property
     def ok(self) -> bool:
