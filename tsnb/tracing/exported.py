@@ -17,6 +17,7 @@ from tsnb.base.errors import InputError, TraceError, suggest
 from tsnb.tracing.compare import no_warnings
 from tsnb.tracing.inputs import checked_tensors
 from tsnb.tracing.outputs import named, traceable
+from tsnb.tracing.probe import SHOW_AFTER
 from tsnb.tracing.recording import masks_without_vmap
 from tsnb.tracing.trace import Recording, recorded
 
@@ -36,7 +37,6 @@ Format = Literal["export", "aotinductor", "onnx"]
 ONNX = ("onnx", "onnxscript", "onnxruntime")  # what writes a file, and what runs it
 CONSTANT = re.compile(r"marked L\['(\w+)'\]\.size\(\)\[(\d+)\] as dynamic but your code specialized it .*?\((\d+)\)")
 PLACE = re.compile(r'The following call raised this error:\s+File "([^"]+)", line (\d+), in \w+\s+(.+)')
-SLOW = 2.0  # seconds until a bar appears
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def compile_program(program: ExportedProgram) -> Program:
     from torch._inductor import aoti_compile_and_package
     from tqdm.auto import tqdm
 
-    with tempfile.TemporaryDirectory() as folder, tqdm(desc="AOTInductor compiles", total=1, delay=SLOW) as bar:
+    with tempfile.TemporaryDirectory() as folder, tqdm(desc="AOTInductor compiles", total=1, delay=SHOW_AFTER) as bar:
         path = Path(folder, "model.pt2")
         aoti_compile_and_package(program, package_path=str(path))
         bar.update()
