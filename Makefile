@@ -67,7 +67,7 @@ hooks: .venv/test.done  ## the quick checks before every commit
 	$(BIN)/pre-commit install
 
 screenshot: .venv/test.done  ## the picture in the README, from notebook 02 in a browser
-	$(BIN)/python -m tests.browser.screenshot README.png
+	$(BIN)/python -m tools.screenshot README.png
 
 clean:
 	rm -rf .venv .lanes output

@@ -1,7 +1,5 @@
 """What is made once for many tests: models, traces, the C++ loader; and fresh Python processes."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal
@@ -18,11 +16,11 @@ import torch
 from filelock import FileLock
 
 import tsnb
+from tests.kinds import Load, Python, Traces
 from tsnb.models.load import NewWeightsWarning
 from tsnb.practice.record import VARIABLE
 
 ROOT = Path(__file__).parents[1]
-Load = Callable[..., tuple[Any, Any]]
 BUILD = """
 import resource, sys, tsnb.artifacts.cpp
 tsnb.artifacts.cpp.build(sys.argv[1])
@@ -48,7 +46,7 @@ def load() -> Load:
 
 
 @pytest.fixture(scope="session")
-def traced(load: Load) -> Callable[..., tsnb.Traced]:
+def traced(load: Load) -> Traces:
     """Trace the embedded model with a head, once for each shape."""
 
     @cache
@@ -60,7 +58,26 @@ def traced(load: Load) -> Callable[..., tsnb.Traced]:
 
 
 @pytest.fixture(scope="session")
-def python() -> Callable[..., str]:
+def own(load: Load) -> tuple[tsnb.Traced, Any]:
+    """Return a trace of the reader's own, and its model."""
+    model, tokenizer = load()
+    return tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16)), model
+
+
+@pytest.fixture(scope="session")
+def exports(load: Load) -> Callable[[str], tsnb.Traced]:
+    """Record the embedded model by torch.export, once for each format."""
+
+    @cache
+    def export(to: Any) -> tsnb.Traced:
+        model, tokenizer = load()
+        return tsnb.export(model, tsnb.dummy_inputs(tokenizer, model, max_length=16), to=to)
+
+    return export
+
+
+@pytest.fixture(scope="session")
+def python() -> Python:
     """Run code in a fresh Python with environment variables of its own; return what it prints."""
 
     def run(code: str, *arguments: object, **variables: object) -> str:
@@ -85,14 +102,6 @@ def python() -> Callable[..., str]:
 
 
 @pytest.fixture(scope="session")
-def transformers5() -> Path:
-    """Where `make test` puts transformers 5, for the PYTHONPATH of a fresh Python."""
-    folder = ROOT / ".venv/transformers5"
-    assert (folder / "transformers").is_dir(), "make test installs it"
-    return folder
-
-
-@pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return where the C++ loader is built; the name has a space, as folders of people have."""
     base = tmp_path_factory.getbasetemp()
@@ -100,7 +109,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def peak_of_the_build(folder: Path, python: Callable[..., str]) -> float:
+def peak_of_the_build(folder: Path, python: Python) -> float:
     """Build the C++ loader, once for all workers; return the most memory that a tool of it took, in GB."""
     measured = folder.with_suffix(".peak")
     with FileLock(folder.with_suffix(".lock")):

@@ -1,18 +1,13 @@
 """What `import tsnb` brings, how quickly, and where the rooms of the package are explained."""
 
-from __future__ import annotations
-
 import ast
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 import tsnb
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.kinds import Python
 
 PACKAGE = Path(tsnb.__file__).parent
 HEAVY = ("torch", "transformers", "matplotlib", "numpy", "huggingface_hub", "IPython")
@@ -24,7 +19,7 @@ print(time.perf_counter() - start, *(name for name in {HEAVY} if name in sys.mod
 """
 
 
-def test_importing_tsnb_is_quick_and_imports_nothing_heavy(python: Callable[..., str]) -> None:
+def test_importing_tsnb_is_quick_and_imports_nothing_heavy(python: Python) -> None:
     """The quickest of three: what else the machine does counts for the others."""
     imports = [python(IMPORT).split() for _ in range(3)]
     assert [heavy for _, *heavy in imports] == [[]] * 3

@@ -1,7 +1,5 @@
 """What the README promises: commands, files, minutes; and its commands in turn, as a rehearsal."""
 
-from __future__ import annotations
-
 import os
 import re
 import shlex
@@ -11,15 +9,13 @@ import socket
 import subprocess
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import tsnb
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.kinds import Load
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -60,9 +56,7 @@ def test_its_minutes_are_those_of_the_notebooks() -> None:
 
 @pytest.mark.rehearsal
 @pytest.mark.timeout(3600)
-def test_its_commands_work_one_after_the_other(
-    clone: Callable[[Path], Path], load: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_its_commands_work_one_after_the_other(clone: Callable[[Path], Path], load: Load, tmp_path: Path) -> None:
     """Each uses what those before it made; the folder has a space in its name."""
     tree = clone(tmp_path / "the course")
     for part in load(head="token-classification"):

@@ -1,12 +1,11 @@
 """An artefact as a file: its digest, what else a file may be, its members."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import zipfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,12 +15,7 @@ from torch import nn
 import tsnb
 from tsnb.artifacts import archive
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
 NOBODY = 65534
-ONNX = b"\x08\x07\x12\x07pytorch\x1a\x062.13.0:P\n\x15\n\x01X\n\x01W\x12\x01Y"
 
 
 @pytest.fixture
@@ -48,12 +42,6 @@ def without_rights() -> Iterator[None]:
     finally:
         if root:
             os.seteuid(0)
-
-
-def write_export(path: Path) -> None:
-    program = torch.export.export(nn.Linear(2, 2), (torch.ones(1, 2),))
-    with path.open("wb") as file:
-        torch.export.save(program, file)
 
 
 def write_zip(path: Path) -> None:
@@ -95,8 +83,6 @@ def test_a_file_of_a_newer_format_or_with_a_changed_byte_is_refused(saved: Path)
         (lambda path: torch.save({"a": torch.ones(2)}, path), "a pickle, as torch.save"),
         (lambda path: path.write_bytes(pickle.dumps({"a": 1})), "a pickle, as torch.save"),
         (lambda path: save_file({"weight": torch.ones(2)}, path), "safetensors"),
-        (lambda path: path.write_bytes(ONNX), "an ONNX model"),
-        (write_export, "torch.export.load"),
         (write_zip, "a zip archive of something else"),
         (lambda path: path.write_text("just some text"), "Nothing known begins like it"),
     ],

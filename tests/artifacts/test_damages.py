@@ -1,25 +1,22 @@
 """No damage crashes the process or gives wrong numbers."""
 
-from __future__ import annotations
-
 import random
 import struct
 import warnings
 import zipfile
+from collections.abc import Callable
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import torch
 
 import tsnb
 from tests.artifacts.test_save import example, plain_save
+from tests.kinds import Load, Traces
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    Damage = Callable[[random.Random, bytes], bytes]
-    Outcome = tuple[str, str]  # of loading and running it, and of inspecting it
+Damage = Callable[[random.Random, bytes], bytes]
+Outcome = tuple[str, str]  # of loading and running it, and of inspecting it
 
 REFUSED = ("bytes were changed", "Update tsnb", "is not a TorchScript file")
 
@@ -38,17 +35,6 @@ def flip_table(draw: random.Random, whole: bytes) -> bytes:
     return flip(whole, draw.choice([*headers, *range(table, len(whole), 97)]), draw)
 
 
-def insert(draw: random.Random, whole: bytes) -> bytes:
-    place = draw.randrange(len(whole))
-    return whole[:place] + draw.randbytes(draw.choice([1, 64])) + whole[place:]
-
-
-def blank(draw: random.Random, whole: bytes) -> bytes:
-    """Lose a block of the disk."""
-    place = draw.randrange(len(whole) - 4096)
-    return whole[:place] + bytes(4096) + whole[place + 4096 :]
-
-
 def members(whole: bytes) -> dict[str, bytes]:
     with zipfile.ZipFile(BytesIO(whole)) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
@@ -65,14 +51,6 @@ def zipped(contents: dict[str, bytes], like: bytes = b"", *more: tuple[str, byte
             (length,) = struct.unpack_from("<H", like, like.rindex(b"PK\x05\x06") + 20)
             archive.comment = like[len(like) - length :]
     return packed.getvalue()
-
-
-def swap(draw: random.Random, whole: bytes) -> bytes:
-    """Let two members change places, with checksums that fit."""
-    contents = members(whole)
-    first, second = draw.sample([name for name in contents if "/data/" in name], 2)
-    contents[first], contents[second] = contents[second], contents[first]
-    return zipped(contents, whole)
 
 
 def drop(draw: random.Random, whole: bytes) -> bytes:
@@ -96,36 +74,22 @@ def append(draw: random.Random, whole: bytes) -> bytes:
     return packed.getvalue()
 
 
-def rename_members(draw: random.Random, whole: bytes) -> bytes:
-    """Give a member the name of another of its size, in the archive's table only."""
-    with zipfile.ZipFile(BytesIO(whole)) as archive:
-        names = [member.filename.encode() for member in archive.infolist() if member.file_size == 512]
-    first, second = draw.sample([name for name in names if len(name) == len(names[-1])], 2)
-    table = whole.index(b"PK\x01\x02")
-    return whole[:table] + whole[table:].replace(first + b"PK", second + b"PK", 1)
-
-
 def flip_anywhere(draw: random.Random, whole: bytes) -> bytes:
     return flip(whole, draw.randrange(len(whole)), draw)
 
 
 DAMAGES: list[tuple[int, str, Damage]] = [
-    (168, "flip", flip_anywhere),
-    (60, "flip table", flip_table),
+    (214, "flip", flip_anywhere),
+    (80, "flip table", flip_table),
     (40, "flip end", lambda draw, whole: flip(whole, len(whole) - 1 - draw.randrange(100), draw)),
     (40, "cut", lambda draw, whole: whole[: draw.randrange(1, len(whole))]),
     (20, "cut end", lambda draw, whole: whole[: -draw.randrange(1, 100)]),
     (10, "cut start", lambda draw, whole: whole[draw.randrange(1, 100) :]),
     (20, "add", lambda draw, whole: whole + draw.randbytes(draw.choice([1, 2, 64, 4096]))),
-    (20, "insert", insert),
-    (20, "blank", blank),
-    (1, "newlines", lambda _, whole: whole.replace(b"\n", b"\r\n")),  # sent as if it were text
-    (30, "swap", swap),
-    (20, "drop", drop),
-    (15, "double", double),
+    (30, "drop", drop),
+    (25, "double", double),
     (5, "append", append),
     (1, "without digest", lambda _, whole: zipped(members(whole))),
-    (15, "rename members", rename_members),
     (15, "noise", lambda draw, _: draw.randbytes(draw.choice([0, 1, 3, 100, 100_000]))),
 ]
 
@@ -145,9 +109,7 @@ def outcome(path: Path, inputs: Any, expected: Any) -> Outcome:
         return loaded, str(error)
 
 
-def test_500_damages_are_refused_in_one_sentence(
-    traced: Callable[..., tsnb.Traced], load: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_500_damages_are_refused_in_one_sentence(traced: Traces, load: Load, tmp_path: Path) -> None:
     trace, path = traced(), tmp_path / "damaged.pt"
     inputs = example(trace)
     expected, whole = trace(**inputs), tsnb.save(trace, tmp_path / "whole.pt", load()[1]).read_bytes()
@@ -164,9 +126,7 @@ def test_500_damages_are_refused_in_one_sentence(
     assert inspected.count("differs") > 100
 
 
-def test_a_damaged_file_of_somebody_else_is_refused_or_gives_the_same_numbers(
-    traced: Callable[..., tsnb.Traced], tmp_path: Path
-) -> None:
+def test_a_damaged_file_of_somebody_else_is_refused_or_gives_the_same_numbers(traced: Traces, tmp_path: Path) -> None:
     trace, path = traced(), tmp_path / "damaged.pt"
     inputs = example(trace)
     expected, whole = trace(**inputs), plain_save(trace.module, tmp_path / "foreign.pt").read_bytes()

@@ -1,11 +1,10 @@
 """`tsnb export`: what it writes, what it refuses, and that others can load the file."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,14 +12,11 @@ from safetensors.torch import load_file, save_file
 from transformers import FunnelConfig, FunnelModel, PreTrainedTokenizerFast, ViTConfig
 
 import tsnb
+from tests.kinds import Capture, Load
 from tsnb import tiny_bert
 from tsnb.artifacts.export import export
 from tsnb.cli import main as cli
 from tsnb.models.load import quiet_transformers, seeded
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +32,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 @pytest.fixture(scope="module")
-def funnel(tmp_path_factory: pytest.TempPathFactory, load: Callable[..., Any]) -> Path:
+def funnel(tmp_path_factory: pytest.TempPathFactory, load: Load) -> Path:
     """Write a Funnel with random weights, whose trace is wrong or raises at other lengths."""
     folder = tmp_path_factory.mktemp("funnel")
     sizes: dict[str, Any] = {"block_sizes": [1, 1], "num_decoder_layers": 1, "d_model": 32}
@@ -48,7 +44,7 @@ def funnel(tmp_path_factory: pytest.TempPathFactory, load: Callable[..., Any]) -
 
 
 @pytest.fixture(scope="module")
-def padless(tmp_path_factory: pytest.TempPathFactory, load: Callable[..., Any]) -> Path:
+def padless(tmp_path_factory: pytest.TempPathFactory, load: Load) -> Path:
     """Write the embedded model with a tokenizer that has no pad token, as GPT-2's."""
     folder = tmp_path_factory.mktemp("padless")
     with quiet_transformers():
@@ -63,9 +59,7 @@ def run(*arguments: object) -> int:
     return cli.main(["export", *map(str, arguments)])
 
 
-def test_a_file_with_contract_verified_shapes_and_tokenizer(
-    exported: tuple[Path, str], load: Callable[..., Any]
-) -> None:
+def test_a_file_with_contract_verified_shapes_and_tokenizer(exported: tuple[Path, str], load: Load) -> None:
     path, printed = exported
     contract = tsnb.load_traced(path).contract
     assert (contract.batch_size, contract.length, contract.model_id) == (2, 16, "tiny-bert")
@@ -76,7 +70,7 @@ def test_a_file_with_contract_verified_shapes_and_tokenizer(
 
 
 def test_a_file_is_written_or_replaced_only_where_the_trace_agrees_at_every_shape_to_verify(
-    funnel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    funnel: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     old, new = tmp_path / "model.pt", tmp_path / "new" / "model.pt"
     old.write_bytes(b"older")
@@ -105,7 +99,7 @@ def test_a_file_is_written_or_replaced_only_where_the_trace_agrees_at_every_shap
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+    tmp_path: Path, capsys: Capture, arguments: list[str], words: str
 ) -> None:
     given = [argument.format(tmp_path=tmp_path) for argument in arguments]
     assert run("-o", tmp_path / "model.pt", *given) == 2
@@ -116,9 +110,7 @@ def test_what_cannot_be_done_is_one_sentence(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_tokenizer_without_a_pad_token_gets_one_and_keeps_it(
-    padless: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_tokenizer_without_a_pad_token_gets_one_and_keeps_it(padless: Path, tmp_path: Path, capsys: Capture) -> None:
     path = tmp_path / "model.pt"
     for arguments, words in (
         ([padless], "--pad-token"),
@@ -136,7 +128,7 @@ def test_a_tokenizer_without_a_pad_token_gets_one_and_keeps_it(
 
 
 def test_weights_under_other_names_are_said_on_stderr_and_pictures_refused(
-    padless: Path, tmp_path: Path, load: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+    padless: Path, tmp_path: Path, load: Load, capsys: Capture
 ) -> None:
     folder = shutil.copytree(padless, tmp_path / "folder")
     weights = {f"module.{name}": weight for name, weight in load_file(folder / "model.safetensors").items()}
@@ -152,7 +144,7 @@ def test_weights_under_other_names_are_said_on_stderr_and_pictures_refused(
 
 
 @pytest.mark.parametrize("shape", ["", "2x", "1x2x3", "-4", "1.5"])
-def test_a_shape_that_is_none_is_misuse(tmp_path: Path, capsys: pytest.CaptureFixture[str], shape: str) -> None:
+def test_a_shape_that_is_none_is_misuse(tmp_path: Path, capsys: Capture, shape: str) -> None:
     with pytest.raises(SystemExit) as stop:
         run("tiny-bert", "-o", tmp_path / "model.pt", f"--verify={shape}")
     assert stop.value.code == 2

@@ -1,15 +1,11 @@
 """Loading what a Neuron compiler made, against stand-ins in processes of their own."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from tests.kinds import Python
 from tests.neuron.stand_ins import BEGIN, TRACING, WORKING, environment, install
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 MAKE = (
     BEGIN
@@ -60,7 +56,7 @@ print(json.dumps(results))
 """
 
 
-def test_the_package_that_a_compiled_graph_needs(python: Callable[..., str], tmp_path: Path) -> None:
+def test_the_package_that_a_compiled_graph_needs(python: Python, tmp_path: Path) -> None:
     package = "torch_neuronx"
     files, root = tmp_path / "files", tmp_path / "machines"
     files.mkdir()

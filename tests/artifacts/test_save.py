@@ -1,15 +1,14 @@
 """Saving and loading: the same bits, whole files, and one sentence for what cannot be done."""
 
-from __future__ import annotations
-
 import errno
 import os
 import shutil
 import warnings
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -17,18 +16,13 @@ from torch import nn
 
 import tsnb
 from tests.artifacts.test_archive import refused, without_rights
+from tests.kinds import Load, MonkeyPatch, Python, Traces
 from tests.tracing import architectures
 from tests.tracing.architectures import make
 from tsnb.artifacts.archive import MEMBER, append_digest
 from tsnb.artifacts.save import OtherDeviceWarning, OtherVersionWarning
 from tsnb.models.load import Head, quiet_transformers
 from tsnb.tracing.traced import quiet_jit
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    Traces = Callable[..., tsnb.Traced]
 
 ANSWER = """
 import sys
@@ -40,15 +34,6 @@ for path in sorted(Path(sys.argv[1]).glob("*.pt")):
     outputs = tsnb.load_traced(path)(**inputs)
     pairs = zip(outputs.values(), expected.values(), strict=True)
     print(path.stem, list(outputs) == list(expected) and all(torch.equal(*pair) for pair in pairs))
-"""
-PLAIN = """
-import json, sys, torch
-extra = {"tsnb_contract.json": ""}
-module = torch.jit.load(sys.argv[1], _extra_files=extra)
-inputs, expected = torch.load(sys.argv[2])
-[output] = module(**inputs)
-print(torch.equal(output, expected["logits"]), json.loads(extra["tsnb_contract.json"])["length"])
-print("tsnb" in sys.modules, "transformers" in sys.modules)
 """
 FULL = """
 import resource, sys, tsnb
@@ -97,7 +82,7 @@ ROUND_TRIP = ("distilbert", "roberta", "deberta-v2", "t5-encoder", "marian", "lo
 
 
 @pytest.fixture
-def saved(traced: Traces, load: Callable[..., Any], tmp_path: Path) -> Path:
+def saved(traced: Traces, load: Load, tmp_path: Path) -> Path:
     return tsnb.save(traced(), tmp_path / "bert.pt", load()[1])
 
 
@@ -123,9 +108,7 @@ def plain_save(module: Any, path: Path, extra: dict[str, str] | None = None) -> 
 # What was saved is what is loaded
 
 
-def test_outputs_are_equal_bit_for_bit_in_another_process(
-    traced: Traces, python: Callable[..., str], tmp_path: Path
-) -> None:
+def test_outputs_are_equal_bit_for_bit_in_another_process(traced: Traces, python: Python, tmp_path: Path) -> None:
     traces = {head: traced(head) for head in get_args(Head)}
     with quiet_transformers(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -138,18 +121,7 @@ def test_outputs_are_equal_bit_for_bit_in_another_process(
     assert python(ANSWER, tmp_path).splitlines() == [f"{name} True" for name in sorted(traces)]
 
 
-def test_plain_torch_reads_the_trace_and_its_contract(
-    traced: Traces, saved: Path, python: Callable[..., str], tmp_path: Path
-) -> None:
-    inputs = example(traced())
-    torch.save((inputs, traced()(**inputs)), tmp_path / "expected")
-    printed = python(PLAIN, saved, tmp_path / "expected")
-    assert printed.splitlines() == ["True 24", "False False"]
-
-
-def test_a_loaded_trace_and_its_tokenizer_are_saved_again(
-    traced: Traces, load: Callable[..., Any], saved: Path
-) -> None:
+def test_a_loaded_trace_and_its_tokenizer_are_saved_again(traced: Traces, load: Load, saved: Path) -> None:
     loaded, tokenizer = tsnb.load_traced(saved), tsnb.load_tokenizer(saved)
     assert loaded.contract == traced().contract
     assert len(tsnb.tying(loaded.module).tied) >= 1
@@ -161,9 +133,7 @@ def test_a_loaded_trace_and_its_tokenizer_are_saved_again(
     assert type(tokenizer) is type(load()[1])
 
 
-def test_where_a_file_is_written(
-    linear: tsnb.Traced, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_a_file_is_written(linear: tsnb.Traced, saved: Path, tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert tsnb.save(linear, "~/some/where/.linear.pt") == tmp_path / "some/where/.linear.pt"
     assert tsnb.load_traced("~/some/where/.linear.pt").contract == linear.contract
@@ -222,11 +192,7 @@ def test_another_torch_or_device_than_the_file_s_is_told_on_loading(
     ],
 )
 def test_a_failure_half_way_leaves_the_old_file_and_nothing_else(
-    linear: tsnb.Traced,
-    saved: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    failure: BaseException,
-    expected: type[BaseException],
+    linear: tsnb.Traced, saved: Path, monkeypatch: MonkeyPatch, failure: BaseException, expected: type[BaseException]
 ) -> None:
     def half(_: object, path: str, **__: object) -> None:
         with open(path, "wb") as file:  # noqa: PTH123, as torch does
@@ -242,7 +208,7 @@ def test_a_failure_half_way_leaves_the_old_file_and_nothing_else(
 
 
 def test_a_full_disk_costs_neither_the_process_nor_the_old_file(
-    linear: tsnb.Traced, saved: Path, tmp_path: Path, python: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    linear: tsnb.Traced, saved: Path, tmp_path: Path, python: Python, monkeypatch: MonkeyPatch
 ) -> None:
     path = tsnb.save(linear, tmp_path / "target" / "bert.pt")
     before = path.read_bytes()
@@ -255,16 +221,12 @@ def test_a_full_disk_costs_neither_the_process_nor_the_old_file(
     assert [file.name for file in path.parent.iterdir()] == ["bert.pt"]
 
 
-def test_kills_during_a_save_lose_nothing_also_beside_another_who_saves(
-    python: Callable[..., str], tmp_path: Path
-) -> None:
+def test_kills_during_a_save_lose_nothing_also_beside_another_who_saves(python: Python, tmp_path: Path) -> None:
     assert python(KILLED, tmp_path / "model.pt", 50).split() == ["0", "True", "True", "model.pt", "stop"]
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_what_is_reserved_is_enough(
-    traced: Traces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, frozen: bool
-) -> None:
+def test_what_is_reserved_is_enough(traced: Traces, tmp_path: Path, monkeypatch: MonkeyPatch, *, frozen: bool) -> None:
     reserved: list[int] = []
     monkeypatch.setattr(os, "posix_fallocate", lambda _file, _start, size: reserved.append(size))
     module = traced().module
@@ -290,9 +252,7 @@ def test_where_nothing_can_be_written(linear: tsnb.Traced, saved: Path, tmp_path
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_something_else_than_a_trace_or_a_tokenizer(
-    linear: tsnb.Traced, load: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_something_else_than_a_trace_or_a_tokenizer(linear: tsnb.Traced, load: Load, tmp_path: Path) -> None:
     path = tmp_path / "linear.pt"
     module: Any = linear.module
     with pytest.raises(tsnb.InputError, match="got TopLevelTracedModule"):
@@ -343,7 +303,7 @@ def test_a_contract_that_was_tampered_with(linear: tsnb.Traced, tmp_path: Path, 
     assert "the contract inside cannot be read" in refused(tsnb.load_traced, path)
 
 
-def test_torch_does_not_see_a_damaged_file(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torch_does_not_see_a_damaged_file(saved: Path, monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setattr(torch.jit, "load", lambda *_, **__: pytest.fail("torch was asked"))
     saved.write_bytes(saved.read_bytes().replace(b"jim", b"tim"))
     assert "bytes were changed" in refused(tsnb.load_traced, saved)

@@ -1,22 +1,16 @@
-from __future__ import annotations
-
 import pickle
 
 import pytest
 
 from tsnb.base import errors
 
+BUILTIN: dict[type[errors.TsnbError], type[Exception]] = {
+    **dict.fromkeys((errors.ModelError, errors.InputError), ValueError),
+    **dict.fromkeys((errors.TraceError, errors.ArtifactError, errors.NeuronError), RuntimeError),
+}
 
-@pytest.mark.parametrize(
-    ("kind", "builtin"),
-    [
-        (errors.ModelError, ValueError),
-        (errors.InputError, ValueError),
-        (errors.TraceError, RuntimeError),
-        (errors.ArtifactError, RuntimeError),
-        (errors.NeuronError, RuntimeError),
-    ],
-)
+
+@pytest.mark.parametrize(("kind", "builtin"), BUILTIN.items())
 def test_each_error_is_also_a_builtin_one_and_comes_whole_out_of_another_process(
     kind: type[errors.TsnbError], builtin: type[Exception]
 ) -> None:

@@ -1,7 +1,5 @@
 """Files that appear whole or not at all: what reaches the disk first, and whose temporary folders go."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import os
@@ -9,14 +7,12 @@ import stat
 import sys
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+from tests.kinds import MonkeyPatch
 from tsnb.base.files import DAY, SYSTEM, whole_file
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def write(target: Path) -> None:
@@ -24,7 +20,7 @@ def write(target: Path) -> None:
         half.write_text("new", encoding="ascii")
 
 
-def test_the_new_file_is_on_the_disk_before_the_old_one_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_new_file_is_on_the_disk_before_the_old_one_goes(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
     steps: list[str] = []
     real = os.replace
 
@@ -67,7 +63,7 @@ def test_a_folder_of_a_process_that_certainly_ended_goes(tmp_path: Path, name: s
 
 @pytest.mark.parametrize("locks", ["work", "are granted to everybody", "are not there"])
 def test_two_who_write_one_file_at_once_do_not_disturb_each_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: str
+    tmp_path: Path, monkeypatch: MonkeyPatch, locks: str
 ) -> None:
     if locks == "are granted to everybody":
         monkeypatch.setattr(fcntl, "flock", lambda *_: None)

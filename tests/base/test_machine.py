@@ -1,18 +1,14 @@
 """Cores and memory that a container grants, with the kernel's files faked in a folder."""
 
-from __future__ import annotations
-
 import math
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.kinds import MonkeyPatch
 from tsnb.base import machine
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TOTAL_MIB = psutil.virtual_memory().total / machine.MIB
 V1 = "cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"
@@ -27,28 +23,24 @@ def fake(cgroup: Path, files: dict[str, str]) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("files", "quota"),
+    ("files", "quota", "cores"),
     [
-        ({"cpu.max": "50000 100000"}, 0.5),
-        ({"cpu.max": "max 100000"}, math.inf),
-        ({V1[0]: "150000\n", V1[1]: "100000"}, 1.5),
-        ({V1[0]: "-1", V1[1]: "100000"}, math.inf),
-        ({}, math.inf),
+        ({"cpu.max": "10000 100000"}, 0.1, 1),
+        ({"cpu.max": "max 100000"}, math.inf, 8),
+        ({V1[0]: "150000\n", V1[1]: "100000"}, 1.5, 2),
+        ({V1[0]: "-1", V1[1]: "100000"}, math.inf, 8),
+        ({}, math.inf, 8),
     ],
 )
-def test_the_quota_of_both_versions_of_control_groups(tmp_path: Path, files: dict[str, str], quota: float) -> None:
-    assert machine.cpu_quota(fake(tmp_path, files)) == quota
-
-
-@pytest.mark.parametrize(("quota", "cores"), [("150000", 2), ("10000", 1), ("max", 8)])
-def test_usable_cores_follow_the_quota(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str, cores: int
+def test_usable_cores_follow_the_quota_of_both_versions_of_control_groups(
+    tmp_path: Path, monkeypatch: MonkeyPatch, files: dict[str, str], quota: float, cores: int
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    assert machine.usable_cores(fake(tmp_path, {"cpu.max": f"{quota} 100000"})) == cores
+    cgroup = fake(tmp_path, files)
+    assert (machine.cpu_quota(cgroup), machine.usable_cores(cgroup)) == (quota, cores)
 
 
-def test_usable_cores_where_the_system_has_no_affinity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_usable_cores_where_the_system_has_no_affinity(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert machine.usable_cores(tmp_path) == 1
@@ -63,7 +55,7 @@ def test_memory_is_the_containers_limit_or_the_machines(tmp_path: Path, name: st
 
 @pytest.mark.parametrize(("quota", "variable", "threads"), [(2.0, None, "2"), (2.0, "3", "3"), (math.inf, None, None)])
 def test_the_quota_is_respected_where_the_reader_has_not_chosen(
-    monkeypatch: pytest.MonkeyPatch, quota: float, variable: str | None, threads: str | None
+    monkeypatch: MonkeyPatch, quota: float, variable: str | None, threads: str | None
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", variable or "")
     if variable is None:

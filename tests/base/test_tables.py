@@ -1,7 +1,5 @@
 """Tables as lines of text and as HTML, and paragraphs."""
 
-from __future__ import annotations
-
 import pytest
 
 from tsnb.base.tables import WIDTH, as_html, as_text, wrapped

@@ -1,10 +1,10 @@
 """What transformers 4 and 5 do differently, on both; one that was not tried is used, and said in one line."""
 
-from __future__ import annotations
-
 import warnings
+from collections.abc import Iterator
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,11 +12,8 @@ import transformers
 from transformers import BertConfig, BertForMaskedLM
 
 import tsnb
+from tests.kinds import MonkeyPatch, Python
 from tsnb.base import versions
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 SIZES = {"vocab_size": 623, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
 # the flag alone gives dicts of the last on 4; a tuple inside breaks the others on 5
@@ -62,15 +59,11 @@ def test_copies_and_tuples_come_with_the_flag_or_by_hand(family: str, head: Any,
             assert type(each(**ids)) is tuple
             assert torch.equal(each(**ids)[0], plain(**ids).logits)
         assert torch.equal(model(**ids, return_dict=True).logits, plain(**ids).logits)
+    if head == "masked-lm":
+        assert tsnb.trace(model, ids).contract.output_names == ("logits",)
     ends = [pair for pair in tsnb.tying(plain).tied if pair.first.endswith("weight")]
     assert len(ends) == (head == "masked-lm")
     assert not [pair for pair in tsnb.tying(model).tied if pair.first.endswith("weight")]
-
-
-def test_outputs_keep_their_names_in_a_trace() -> None:
-    model, tokenizer = tsnb.load("tiny-bert", torchscript=True)
-    traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
-    assert traced.contract.output_names == ("logits",)
 
 
 def test_it_is_said_once_where_it_is_done_by_hand() -> None:
@@ -83,7 +76,7 @@ def test_it_is_said_once_where_it_is_done_by_hand() -> None:
 
 
 @pytest.mark.line(5)
-def test_an_ignored_flag_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ignored_flag_is_caught(monkeypatch: MonkeyPatch) -> None:
     """In a reader's own configuration, and where `load` sets it for a transformers that ignores it."""
     model = BertForMaskedLM(BertConfig(**SIZES, torchscript=True)).eval()
     with pytest.warns(versions.FlagWarning, match=r"of this BertForMaskedLM did nothing: transformers 5\.") as caught:
@@ -94,7 +87,7 @@ def test_an_ignored_flag_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
         tsnb.load("bert-mini", torchscript=True)
 
 
-def test_it_is_said_once_when_it_is_first_used_and_nothing_refuses_to_start(python: Callable[..., str]) -> None:
+def test_it_is_said_once_when_it_is_first_used_and_nothing_refuses_to_start(python: Python) -> None:
     assert python(CODE, "torch=2.14.1+cu130", "transformers=4.57.0").split() == []
     [line, other] = python(CODE, "torch=2.15.0", "transformers=4.56.2").splitlines()
     assert line == "torch 2.15.0 was not tried, only 2.9 to 2.14; what you see may differ."

@@ -1,7 +1,5 @@
 """What repo2docker, the program behind Binder, would build: it prints it without Docker."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The ranges of the package, the course's exact versions, both environments and what installs them agree."""
 
-from __future__ import annotations
-
 import ast
 import os
 import re
@@ -28,6 +26,7 @@ ELSEWHERE = {
     "torch_neuronx",
     "neuronxcc",
     "onnx",
+    "onnxscript",
     "onnxruntime",
     "ctranslate2",
 }  # used only where they are

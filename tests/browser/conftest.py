@@ -1,25 +1,16 @@
 """One server for each front end, one browser for all tests of this folder, one open notebook at a time."""
 
-from __future__ import annotations
-
 import os
 import shutil
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
-from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.browser.lab import PICTURES, ROOT, STEP, Notebook, launch, serve
+from tests.browser.lab import PICTURES, ROOT, STEP, Frontend, Notebook, launch, serve
 from tsnb.practice.record import FILE, VARIABLE
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from playwright.sync_api import Browser
-
-    from tests.browser.lab import Frontend
 
 LONG = "a_folder_of_one_word_that_is_longer_than_a_widget_beside_the_list_of_files_is_wide"
 expect.set_options(timeout=STEP)

@@ -1,22 +1,17 @@
 """A notebook open in a browser, in JupyterLab or in Notebook 7, and what a person does with it."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copytree, which
 from time import sleep
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from playwright.sync_api import Browser, ConsoleMessage, Locator, Playwright, Request
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Playwright, Request
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "output/browser"

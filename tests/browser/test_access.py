@@ -1,16 +1,10 @@
 """The widgets for people who use a keyboard or a screen reader, or see little."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.lab import LAB, books, views
-
-if TYPE_CHECKING:
-    from tests.browser.lab import Notebook
+from tests.browser.lab import LAB, Notebook, books, views
 
 pytestmark = pytest.mark.timeout(400)
 ROLES = "button|checkbox|combobox|gridcell|listbox|radio|region|slider|spinbutton|switch|textbox"

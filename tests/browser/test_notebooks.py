@@ -1,15 +1,8 @@
 """Every notebook, read and run in a real browser."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
 
-from tests.browser.lab import BROKEN, LAB, NARROW, NOTEBOOK7, WIDE, books
-
-if TYPE_CHECKING:
-    from tests.browser.lab import Notebook, Theme
+from tests.browser.lab import BROKEN, LAB, NARROW, NOTEBOOK7, WIDE, Notebook, Theme, books
 
 pytestmark = pytest.mark.timeout(400)
 everywhere = books(*LAB, *NOTEBOOK7)

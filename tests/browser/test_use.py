@@ -1,26 +1,18 @@
 """Every widget, used as a person would, with the mouse and with the keyboard."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
 
 import numpy as np
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 import tsnb
-from tests.browser.lab import views
+from tests.browser.lab import Notebook, views
+from tests.kinds import Load
 from tsnb.practice.exercises import questions
 from tsnb.tiny_bert import corpus
 from tsnb.widgets.max_length import MaxLengthChooser
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from playwright.sync_api import Locator
-
-    from tests.browser.lab import Notebook
 
 pytestmark = pytest.mark.timeout(400)
 MOVES = 40
@@ -32,7 +24,7 @@ def figure(view: Locator, label: str) -> Locator:
 
 
 @pytest.fixture
-def expected(load: Callable[..., Any]) -> MaxLengthChooser:
+def expected(load: Load) -> MaxLengthChooser:
     """What the chooser of notebook 02 must say, computed here."""
     model, tokenizer = load()
     lengths = tsnb.token_lengths(tokenizer, corpus.texts(1000))
@@ -137,16 +129,6 @@ def test_the_grid_is_one_stop_of_tab_and_stop_keeps_the_focus(book: Notebook, na
     expect(stops).to_have_count(1)
 
 
-@views("ex-untying-price-try")
-def test_an_exercise_says_not_yet_and_gives_hints(book: Notebook, name: str) -> None:
-    view = book.view(name)
-    expect(view.get_by_role("status")).to_contain_text("Not yet")
-    hint = view.get_by_role("button", name="hint")
-    hint.click()
-    hint.press("Enter")
-    expect(view).to_contain_text("Hint 2")
-
-
 @views("quiz-try")
 def test_a_question_is_explained_when_one_has_chosen(book: Notebook, name: str) -> None:
     view = book.view(name)
@@ -164,44 +146,3 @@ def test_a_question_is_explained_when_one_has_chosen(book: Notebook, name: str) 
     for number in (1, 2, 3):
         group = view.get_by_role("radiogroup", name=re.compile(rf"^{number}\. .+\?$"))
         expect(group.get_by_role("radio")).to_have_count(3)
-
-
-@views("contract-save")
-def test_the_lists_of_the_artefact_viewer(book: Notebook, name: str) -> None:
-    view = book.view(name)
-    parts = view.get_by_role("listbox", name="Parts of the file")
-    members = view.get_by_role("listbox", name="What is in the chosen part")
-    parts.locator("option", has_text="weights").click()
-    expect(members.locator("option:checked")).to_contain_text("word_embeddings.weight")
-    parts.press("ArrowDown")
-    expect(view.locator("pre")).to_contain_text("def forward")
-    members.press("ArrowDown")
-    expect(members).to_be_focused()
-
-
-@views("padding-view")
-def test_the_controls_of_the_padding_view(book: Notebook, name: str) -> None:
-    view = book.view(name)
-    for key in ("Home", "ArrowRight"):
-        view.get_by_role("slider", name="buckets").press(key)
-    size = view.get_by_role("spinbutton", name="batch size")
-    size.fill("16")
-    size.press("Tab")
-    expect(figure(view, "2 buckets, batches of 16")).to_be_visible()
-    view.get_by_role("combobox", name="Runner's max tokens").press("ArrowDown")
-    expect(figure(view, "Runner: sorted by length, up to 1,024 tokens a batch")).to_be_visible()
-    assert book.ask("inKernel", "len(padding_view.report.edges)") == "2"
-
-
-@views("planner")
-def test_the_choices_of_the_planner(book: Notebook, name: str) -> None:
-    view = book.view(name)
-    view.get_by_role("combobox", name="generation").press("ArrowDown")
-    expect(view.locator("pre")).to_contain_text("import torch_neuronx")
-    view.get_by_role("combobox", name="attention").select_option(label="eager")
-    expect(figure(view, "looked through")).to_contain_text("eager attention")
-    finding = view.locator("details").last
-    expect(finding).not_to_have_attribute("open", "")
-    finding.locator("summary").press("Enter")
-    expect(finding).to_have_attribute("open", "")
-    assert book.ask("inKernel", "planner.target") == "'inf2'"

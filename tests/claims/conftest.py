@@ -1,9 +1,10 @@
 """What the claims are measured on: the embedded model and the sentence of the notebooks."""
 
-from __future__ import annotations
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
-
+import nbformat
 import pytest
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
@@ -12,15 +13,24 @@ from tsnb.base.versions import has_flag
 from tsnb.models.load import quiet_transformers
 from tsnb.tiny_bert import FOLDER
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 QUESTION, ANSWER = "Who was Jim Henson ?", "Jim [MASK] was a puppeteer"
 
 
 @pytest.fixture(scope="session")
 def tokenizer() -> Any:
     return AutoTokenizer.from_pretrained(FOLDER, local_files_only=True)
+
+
+@pytest.fixture(scope="session")
+def source() -> Callable[[str, str], str]:
+    """Return the source of a cell, by the number of its notebook and its id."""
+
+    def find(number: str, name: str) -> str:
+        [path] = NOTEBOOKS.glob(f"{number}_*.ipynb")
+        return str(next(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.id == name))
+
+    return find
 
 
 @pytest.fixture

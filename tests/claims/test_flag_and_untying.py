@@ -1,24 +1,23 @@
 """Claims of notebook 01, and of the first pages of 00."""
 
-from __future__ import annotations
-
 import logging
 import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from transformers import AutoModelForMaskedLM
 from transformers.modeling_outputs import ModelOutput
 
 import tsnb
+from tsnb.tiny_bert import FOLDER
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    Load = Callable[..., Any]
-    Inputs = dict[str, torch.Tensor]
+Load = Callable[..., Any]
+Source = Callable[[str, str], str]
+Inputs = dict[str, torch.Tensor]
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -201,3 +200,11 @@ def test_5_keeps_two_weights_that_differ_and_says_so(
     assert "so we will NOT tie them" in str(said)
     assert torch.equal(reloaded(**inputs)[0], model.eval()(**inputs)[0])
     assert not torch.equal(*_ends(reloaded))
+
+
+@pytest.mark.claim("plain-lines-work-on-both")
+def test_the_plain_lines_give_copies_and_a_trace(source: Source, inputs: Inputs) -> None:
+    names: dict[str, Any] = {"AutoModelForMaskedLM": AutoModelForMaskedLM, "FOLDER": FOLDER, "torch": torch}
+    exec(source("01", "five-plain"), names | {"inputs": inputs}, names)
+    assert not _together(names["plain"])
+    assert torch.equal(names["traced_plain"](**inputs)[0], names["plain"](**inputs)[0])

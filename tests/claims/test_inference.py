@@ -1,30 +1,24 @@
 """Claims of notebook 04: what padding costs, what batches gain, and who wins."""
 
-from __future__ import annotations
-
 import re
 import statistics
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nbformat
 import pytest
 
 import tsnb
 from tsnb.inference.answers import answers
-from tsnb.inference.benchmark import read_benchmark
+from tsnb.inference.benchmark import Benchmark, read_benchmark
 from tsnb.inference.costs import cost_of_shapes, first_calls, fit_cost
 from tsnb.lengths.batching import MAX_TOKENS, plan_dynamic
 from tsnb.practice.exercises import inference
 from tsnb.tiny_bert import corpus
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tsnb.inference.benchmark import Benchmark
-
-    Load = Callable[..., Any]
+Load = Callable[..., Any]
 
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::UserWarning")
 

@@ -1,29 +1,29 @@
 """Claims of notebook 02."""
 
-from __future__ import annotations
-
 import inspect
-from typing import TYPE_CHECKING, Any
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from transformers import BertConfig, BertModel, ViTConfig, ViTModel
 
 import tsnb
+from tsnb import subjects
 from tsnb.base.versions import has_flag
 from tsnb.tiny_bert import FOLDER
+from tsnb.tracing import traps
 from tsnb.tracing.compare import DRAWS
 from tsnb.tracing.trace import UnverifiedWarning
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    Load = Callable[..., Any]
-    Inputs = dict[str, torch.Tensor]
+Load = Callable[..., Any]
+Source = Callable[[str, str], str]
+Inputs = dict[str, torch.Tensor]
 
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
-MASKED = 8
+MASKED, BAKED = 8, traps.BakedDropout
 
 
 @pytest.fixture
@@ -158,6 +158,17 @@ def test_eval_on_a_trace_does_not_take_dropout_out(bert: Any, inputs: Inputs) ->
     assert _difference(first, second) > 1e-2
 
 
+@pytest.mark.claim("check-trace-compares-the-traced-inputs")
+@pytest.mark.parametrize(
+    ("trap", "check", "seen"), [(traps.PositionLoop, True, False), (BAKED, True, True), (BAKED, False, False)]
+)
+def test_check_trace_sees_dropout_and_no_other_length(trap: Any, *, check: bool, seen: bool) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.jit.trace(traps.make(trap).train(), torch.arange(7)[None], check_trace=check)
+    assert any("does not match" in str(each.message) for each in caught) is seen
+
+
 class Branching(torch.nn.Module):
     """The notebook's `shrink`, on tensors that are no ids."""
 
@@ -187,3 +198,40 @@ def test_pictures_are_verified_at_the_sizes_of_the_inputs_that_are_given() -> No
     contract = tsnb.trace(model, picture, verify=[others]).contract
     assert contract.length is None
     assert {"pixel_values": (5, 3, 16, 16)} in contract.verified_inputs
+
+
+@pytest.mark.claim("what-trace-compares")
+def test_trace_compares_near_shapes_by_itself_and_refuses_only_what_is_given_to_it() -> None:
+    loop, seven = traps.make(traps.PositionLoop), {"input_ids": torch.arange(7)[None]}
+    assert tsnb.trace(traps.make(traps.BakedDropout), seven).contract.verified == ((1, 3), (1, 7), (1, 14), (2, 7))
+    assert tsnb.trace(loop, seven).contract.verified == ((1, 7), (2, 7))
+    assert tsnb.trace(loop, seven, verify=[(3, 7)]).contract.verified == ((1, 7), (3, 7))
+    for model, verify in ((loop, [(1, 9)]), (_Random().eval(), [])):
+        with pytest.raises(tsnb.TraceError):
+            tsnb.trace(model, seven, verify=verify)
+    with pytest.warns(UnverifiedWarning):
+        assert tsnb.trace(Branching().eval(), {"x": torch.ones(1, 3)}).contract.verified == ()
+
+
+class _Random(torch.nn.Module):
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        return input_ids + torch.rand(())
+
+
+@pytest.mark.claim("ten-plain-lines-say-what-probe-says")
+@pytest.mark.parametrize(
+    ("name", "lengths"), [("bert", [8, 24, 513]), ("int-mask", [3, 7, 9]), ("position-loop", [5, 7, 9])]
+)
+def test_the_plain_lines_give_the_verdicts_of_probe(
+    source: Source, tokenizer: Any, capsys: Any, name: str, lengths: list[int]
+) -> None:
+    bert, subject = subjects.bert(), subjects.SUBJECTS[name]()
+    names = {"torch": torch, "tokenizer": tokenizer, "traced": bert.traced, "model": bert.model}
+    exec(source("02", "shapes-plain"), names)
+    assert capsys.readouterr().out.split() == ["14", "same", "512", "same", "513", "unsupported"]
+    expected = tsnb.probe(subject.traced, subject.model, lengths, [1])
+    for length in lengths:
+        ids = torch.arange(length)[None] % 60
+        every = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "token_type_ids": torch.zeros_like(ids)}
+        inputs = {key: every[key] for key in subject.traced.contract.input_names}
+        assert names["verdict"](subject.traced.module, subject.model, inputs) == expected[1, length].kind

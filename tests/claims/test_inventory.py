@@ -1,7 +1,5 @@
 """Every claim in a notebook has a test, and every test of a claim has a notebook."""
 
-from __future__ import annotations
-
 import ast
 import re
 from pathlib import Path

@@ -1,25 +1,23 @@
 """Claims of notebook 05, and its table of facts against the data of the package."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nbformat
 import pytest
 import torch
+from transformers import GPT2Config, GPT2LMHeadModel
 
 import tsnb
+from tests.kinds import MonkeyPatch
 from tsnb.base.versions import has_flag
 from tsnb.neuron.operators import operators_of
 from tsnb.neuron.targets import TARGETS, facts
 from tsnb.tiny_bert import corpus
 from tsnb.widgets.neuron_planner import NeuronPlanner
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::UserWarning")
 
@@ -143,7 +141,7 @@ def test_a_text_that_is_too_long_is_refused_or_cut(tiny: tuple[Any, Any], bucket
 
 @pytest.mark.claim("short-batches-are-filled")
 def test_six_texts_are_two_graphs_of_four_rows_and_the_last_text_fills_two(
-    tiny: tuple[Any, Any], buckets: tsnb.Runner, monkeypatch: pytest.MonkeyPatch
+    tiny: tuple[Any, Any], buckets: tsnb.Runner, monkeypatch: MonkeyPatch
 ) -> None:
     texts, given = corpus.texts(6, longest=EDGES[0]), []
     traced = buckets.traces[ROWS, EDGES[0]]
@@ -187,6 +185,14 @@ def test_encoder_and_decoder_apart_generate_what_the_model_does() -> None:
     assert torch.equal(names["two_graphs"], expected)
 
 
+@pytest.mark.claim("a-decoder-traces-without-its-cache")
+def test_a_trace_of_a_decoder_returns_logits_alone_at_any_length() -> None:
+    config = GPT2Config(n_layer=1, n_head=2, n_embd=16, vocab_size=50, n_positions=32, bos_token_id=0, eos_token_id=0)
+    ids = torch.arange(8).repeat(2, 1)
+    contract = tsnb.trace(GPT2LMHeadModel(config).eval(), {"input_ids": ids, "attention_mask": ids >= 0}).contract
+    assert (contract.output_names, contract.verified) == (("logits",), ((2, 4), (2, 8), (2, 16), (3, 8)))
+
+
 @pytest.mark.claim("eager-takes-a-finding-away")
 def test_in_the_planner_eager_attention_takes_its_finding_away() -> None:
     planner = NeuronPlanner(lengths=[32])
@@ -195,6 +201,15 @@ def test_in_the_planner_eager_attention_takes_its_finding_away() -> None:
     assert len(before) == 1
     assert before[0] not in planner.plan.report.of("attention")
     assert "eager attention" not in str(planner.plan.report)
+
+
+@pytest.mark.claim("checked-without-an-account")
+def test_what_is_checked_without_an_account_is_run_in_the_notebook() -> None:
+    ran = "\n".join(part.source for part in nbformat.read(NOTEBOOK, as_version=4).cells if part.cell_type == "code")
+    first, _, _ = cell("without-aws").partition("| on Linux")
+    names = re.findall(r"`(tsnb\.[\w.]+)", first)
+    assert len(names) == first.count("\n") - 4 + 2  # lines that are no row; rows with two names
+    assert [name for name in names if name not in ran] == []
 
 
 # Facts that nobody can measure here: their date, and the data that they are from

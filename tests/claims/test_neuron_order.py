@@ -1,7 +1,5 @@
 """Claims of notebook 05 around its exercises."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,15 +1,16 @@
 """Claims of notebook 03: the file, what it carries, what damages it, and who else reads it."""
 
-from __future__ import annotations
-
 import inspect
 import io
 import pickle
+import re
 import subprocess
 import sys
 import warnings
 import zipfile
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,16 +18,15 @@ import transformers
 from transformers import FunnelConfig, FunnelModel
 
 import tsnb
+from tests.kinds import MonkeyPatch
 from tsnb.artifacts.archive import append_digest
+from tsnb.artifacts.save import OtherDeviceWarning
 from tsnb.practice.exercises import stories
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    Load = Callable[..., Any]
-    Inputs = dict[str, torch.Tensor]
-    Saved = tuple[Any, Path]  # a trace, and its file
+Load = Callable[..., Any]
+Inputs = dict[str, torch.Tensor]
+Source = Callable[[str, str], str]
+Saved = tuple[Any, Path]  # a trace, and its file
 
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::UserWarning")
 
@@ -318,3 +318,74 @@ def test_export_ends_with_1_and_no_file_where_trace_and_model_disagree(tmp_path:
     options = ["--head", "encoder", "--max-length", "16", "--verify", "32", "-o", str(tmp_path / "x.pt")]
     assert subprocess.run([*command, *options], check=False, capture_output=True).returncode == 1
     assert not (tmp_path / "x.pt").exists()
+
+
+@pytest.mark.claim("cpp-lines-are-the-loaders")
+def test_the_lines_of_c_that_the_notebook_shows_are_those_of_the_loader(source: Source) -> None:
+    [folder], [shown] = (
+        re.findall(form, source("03", "cpp-intro")) for form in (r"cmake -S (\S+)", r"```cpp\n([^`]+)")
+    )
+    whole = (Path(__file__).parents[2] / folder / "load_traced.cpp").read_text(encoding="utf-8")
+    lines, decisive = ({line.split("//")[0].strip() for line in text.splitlines()} for text in (whole, shown))
+    assert decisive <= lines
+    assert all(call in shown for call in ("torch::jit::load(", "module.forward("))
+
+
+@pytest.mark.claim("a-device-is-recorded")
+def test_a_file_keeps_the_device_of_weights_and_of_what_forward_makes(source: Source, tmp_path: Path) -> None:
+    """A device stands as text in the file, and is changed there: to a GPU that no machine has."""
+    names: dict[str, Any] = {"torch": torch}
+    exec(source("03", "gpu-record"), names)
+    path, gpu, x = tmp_path / "x.pt", tmp_path / "gpu.pt", torch.zeros(1, 3)
+    torch.jit.save(names["made"], path)
+    moved = torch.jit.load(path, map_location="meta")
+    assert {weight.device.type for weight in moved.parameters()} == {"meta"}
+    assert 'device=torch.device("cpu")' in moved.code
+    with pytest.raises(RuntimeError):
+        moved(x.to("meta"))
+    own = tsnb.save(tsnb.trace(names["Positions"]().eval(), {"x": x}), tmp_path / "own.pt")
+    with pytest.warns(OtherDeviceWarning):
+        tsnb.load_traced(own, map_location="meta")
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(gpu, "w") as changed:
+        for name in archive.namelist():
+            changed.writestr(name, archive.read(name).replace(b"X\x03\0\0\0cpu", b"X\x07\0\0\0cuda:99"))
+    with pytest.raises(RuntimeError, match="CUDA"):
+        torch.jit.load(gpu)
+    assert torch.equal(torch.jit.load(gpu, map_location="cpu")(x), names["made"](x))
+
+
+@pytest.mark.claim("half-precision-of-the-whole-model")
+def test_half_the_file_and_the_same_answer(  # noqa: PLR0913, PLR0917, what the cell reads
+    source: Source,
+    masked_lm: Load,
+    inputs: Inputs,
+    tokenizer: Any,
+    capsys: Any,
+    tmp_path: Path,
+    monkeypatch: MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("artefacts").mkdir()
+    names = {"torch": torch, "Path": Path, "inputs": inputs, "tokenizer": tokenizer}
+    exec(source("03", "half"), names | {"model": masked_lm(torchscript=True)})
+    rows = re.findall(r"([\d,]+) bytes, off by (\S+), (\w+)", capsys.readouterr().out)
+    full, half, brain = (int(size.replace(",", "")) for size, _, _ in rows)
+    assert all(0.45 * full < size < 0.6 * full for size in (half, brain))
+    assert 0 <= float(rows[0][1]) < 1e-4 < float(rows[1][1]) < float(rows[2][1]) < 1
+    assert {word for _, _, word in rows} == {"henson"}
+    float32, float16, bfloat16 = (torch.finfo(kind).max for kind in (torch.float32, torch.float16, torch.bfloat16))
+    assert (float16, bfloat16 > 0.99 * float32) == (65_504, True)
+
+
+class Cast(torch.nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.to(self.weight.dtype))
+
+
+@pytest.mark.claim("dtype-comes-before-the-trace")
+def test_half_on_a_trace_leaves_what_python_read() -> None:
+    late = torch.jit.trace(Cast(3, 3), torch.ones(1, 3, dtype=torch.int64)).half()
+    assert late.weight.dtype == torch.float16
+    with pytest.raises(RuntimeError, match="dtype"):
+        late(torch.ones(1, 3, dtype=torch.int64))
+    assert Cast(3, 3).half()(torch.ones(1, 3)).dtype == torch.float16

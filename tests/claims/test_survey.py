@@ -1,7 +1,5 @@
 """Claims of notebook 02 about the survey; a part of its data is measured again in tests/survey."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import pytest

@@ -1,23 +1,20 @@
 """Claims about the versions: deprecation, Python 3.14, transformers 5."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from transformers import BertConfig, BertForMaskedLM
 
 import tsnb
+from tests.kinds import MonkeyPatch
 from tsnb.tiny_bert import FOLDER
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 WAY = """
 import torch
@@ -59,7 +56,7 @@ def test_python_shows_that_they_are_deprecated_only_when_asked(tmp_path: Path) -
 
 
 @pytest.mark.claim("torch-jit-python-3-14")
-def test_on_python_3_14_each_warns_that_it_may_break(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_on_python_3_14_each_warns_that_it_may_break(monkeypatch: MonkeyPatch, tmp_path: Path) -> None:
     """The version is set by hand: this shows torch's own check, not a run on 3.14."""
     traced, path = torch.jit.trace(torch.nn.Identity(), torch.ones(1)), str(tmp_path / "x.pt")
     steps: dict[str, Callable[[], object]] = {

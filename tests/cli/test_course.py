@@ -1,12 +1,10 @@
 """`tsnb course`: what the wheel holds, and a folder where nothing of the reader's is overwritten."""
 
-from __future__ import annotations
-
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
 import jupyterlab.labapp
@@ -14,12 +12,10 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
+from tests.kinds import Capture, MonkeyPatch
 from tsnb.base.errors import ArtifactError
 from tsnb.cli import course
 from tsnb.cli import main as cli
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 ROOT = Path(__file__).parents[2]
 TREE = [*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "notebooks/solutions").glob("*.py")]
@@ -59,7 +55,7 @@ def test_the_wheel_holds_the_course_and_the_licences_and_lays_the_course_out(unp
 
 
 @pytest.fixture
-def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def source(tmp_path: Path, monkeypatch: MonkeyPatch) -> Path:
     """Return a course of two files, in place of the real one."""
     folder = tmp_path / "package/notebooks"
     (folder / "solutions").mkdir(parents=True)
@@ -99,9 +95,7 @@ def test_a_newer_course_replaces_only_what_is_as_it_was_laid(
     assert course.lay_out(folder) == ([], [name] * kept)
 
 
-def test_what_stood_there_before_is_kept_and_said(
-    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_stood_there_before_is_kept_and_said(source: Path, tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / course.FIRST).write_text("another course")
     assert cli.main(["course", str(tmp_path), "--no-lab"]) == 0
     assert f"Kept, as they were changed: {course.FIRST}. Rename one" in capsys.readouterr().out
@@ -119,7 +113,7 @@ def test_a_folder_that_cannot_be_is_one_sentence(source: Path, tmp_path: Path) -
 
 
 def test_jupyterlab_opens_its_first_notebook_and_asks_nobody_for_news(
-    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: Path, tmp_path: Path, monkeypatch: MonkeyPatch
 ) -> None:
     started: list[list[str]] = []
     monkeypatch.setattr(jupyterlab.labapp, "main", started.append)

@@ -1,7 +1,5 @@
 """What `tsnb.doctor` says of this machine, and of machines that are faked to be worse."""
 
-from __future__ import annotations
-
 import json
 import platform
 import sys
@@ -14,6 +12,7 @@ import pytest
 import torch
 
 import tsnb
+from tests.kinds import Capture, MonkeyPatch
 from tsnb.base.machine import MIB
 from tsnb.cli import doctor as checkup
 from tsnb.cli.doctor import CHECKS, Check, Report
@@ -27,7 +26,7 @@ FAKE = Report(
 )
 
 
-def test_this_machine_is_ready(capsys: pytest.CaptureFixture[str]) -> None:
+def test_this_machine_is_ready(capsys: Capture) -> None:
     report = tsnb.doctor()
     assert report.ok
     results = {check.name: check.result for check in report.checks}
@@ -41,7 +40,7 @@ def test_this_machine_is_ready(capsys: pytest.CaptureFixture[str]) -> None:
     assert (out, f"/{len(CHECKS)} [" in err) == ("", True)  # the bar
 
 
-def test_a_check_that_raises_is_a_problem_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_that_raises_is_a_problem_and_the_others_go_on(monkeypatch: MonkeyPatch) -> None:
     def ill() -> checkup.Finding:
         message = "libtorch.so: cannot open"
         raise OSError(message)
@@ -64,7 +63,7 @@ def test_a_check_that_raises_is_a_problem_and_the_others_go_on(monkeypatch: pyte
         ({"transformers": "5.25.0"}, "warning", "transformers 5.25.0 was not tried, only 4.57 to 5.24; what you see "),
     ],
 )
-def test_packages(monkeypatch: pytest.MonkeyPatch, faked: dict[str, str | None], status: str, advice: str) -> None:
+def test_packages(monkeypatch: MonkeyPatch, faked: dict[str, str | None], status: str, advice: str) -> None:
     real = metadata.version
 
     def version(name: str) -> str:
@@ -83,14 +82,14 @@ def test_packages(monkeypatch: pytest.MonkeyPatch, faked: dict[str, str | None],
 @pytest.mark.parametrize(
     ("limit", "available", "status"), [(700, 9000, "ok"), (8000, 300, "warning"), (512, 4000, "problem")]
 )
-def test_memory(monkeypatch: pytest.MonkeyPatch, limit: int, available: int, status: str) -> None:
+def test_memory(monkeypatch: MonkeyPatch, limit: int, available: int, status: str) -> None:
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=available * MIB))
     monkeypatch.setattr(checkup, "memory_limit", lambda: float(limit))
     result = CHECKS["memory"]()
     assert result[:2] == (status, f"{min(limit, available):,} MiB available of {limit:,} MiB")
 
 
-def test_python_threads_and_neuron(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_threads_and_neuron(monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "python_version", lambda: "3.14.0rc1")
     assert CHECKS["Python"]()[0] == "problem"
     monkeypatch.setattr(checkup, "usable_cores", lambda: 0)
@@ -99,7 +98,7 @@ def test_python_threads_and_neuron(monkeypatch: pytest.MonkeyPatch) -> None:
     assert CHECKS["Neuron"]() == ("ok", "torch_neuronx", "")
 
 
-def test_build_tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_build_tools(monkeypatch: MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CXX", "my-compiler -O2")
     for name in ("my-compiler", "ninja"):
@@ -111,7 +110,7 @@ def test_build_tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert (status, result.count(str(tmp_path))) == ("ok", 3)
 
 
-def test_the_kernel_of_another_environment_is_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_kernel_of_another_environment_is_a_warning(monkeypatch: MonkeyPatch, tmp_path: Path) -> None:
     spec = tmp_path / "kernels/python3/kernel.json"
     spec.parent.mkdir(parents=True)
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))  # its kernels come before every other
@@ -122,7 +121,7 @@ def test_the_kernel_of_another_environment_is_a_warning(monkeypatch: pytest.Monk
         assert (f"{sys.executable} -m jupyterlab" in result[2]) is (status == "warning")
 
 
-def test_widgets_without_a_front_end_are_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_widgets_without_a_front_end_are_a_problem(monkeypatch: MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "anywidget").mkdir()
     monkeypatch.setattr(checkup, "jupyter_path", lambda _: [str(tmp_path)])
     assert CHECKS["widgets"]()[:2] == ("problem", "no @jupyter-widgets/jupyterlab-manager")

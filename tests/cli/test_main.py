@@ -1,7 +1,5 @@
 """The command line: exit codes, what goes to stdout and to stderr, and what is imported."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -11,21 +9,18 @@ import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import nbformat
 import psutil
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 
+from tests.cli.test_run import write
+from tests.kinds import Capture, MonkeyPatch, Python
 from tsnb.cli import doctor as checkup
 from tsnb.cli import main as cli
 from tsnb.practice import checks
 from tsnb.practice.record import record
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
+ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "tsnb.cli.main"]
 QUICK = ("bench", "tiny-bert", "--rounds", "1", "--backends", "trace-padded", "runner")
 RIGHT = {"float32": 250_002 * 768 * 4, "float16": 250_002 * 768 * 2}  # of the exercise untying-price
@@ -37,12 +32,6 @@ assert not heavy, heavy
 """
 
 
-def write(path: Path, *sources: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(new_notebook(cells=[new_code_cell(source) for source in sources]), path)
-    return path
-
-
 def tsnb_command(
     *arguments: str | Path, cwd: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
@@ -50,7 +39,7 @@ def tsnb_command(
     return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, cwd=cwd, env=variables, check=False)
 
 
-def misused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+def misused(capsys: Capture, *arguments: str | Path) -> str:
     """Return what stderr says, in one line, of what cannot be done."""
     assert cli.main(list(map(str, arguments))) == 2
     out, err = capsys.readouterr()
@@ -63,14 +52,14 @@ def test_the_command_is_installed_and_tells_its_version() -> None:
     assert tsnb_command("--version").stdout == f"tsnb {version('tsnb')}\n"
 
 
-def test_misuse_is_said_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+def test_misuse_is_said_on_stderr(capsys: Capture) -> None:
     with pytest.raises(SystemExit, match="2"):
         cli.main(["run", "--timeout", "soon"])
     out, err = capsys.readouterr()
     assert (out, "usage: tsnb" in err) == ("", True)
 
 
-def test_nothing_heavy_is_imported_before_it_is_needed(python: Callable[..., str]) -> None:
+def test_nothing_heavy_is_imported_before_it_is_needed(python: Python) -> None:
     codes = [
         "import tsnb.cli.doctor, tsnb; dir(tsnb); assert tsnb.doctor.__name__ == 'doctor'",
         "from tsnb.cli.main import main; main(['progress'])",
@@ -86,7 +75,7 @@ def test_a_plain_terminal_does_not_crash_the_doctor() -> None:
 
 @pytest.mark.parametrize(("status", "code"), [("warning", 0), ("problem", 1)])
 def test_doctor_fails_on_a_problem_only(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], status: checkup.Status, code: int
+    monkeypatch: MonkeyPatch, capsys: Capture, status: checkup.Status, code: int
 ) -> None:
     monkeypatch.setattr(checkup, "CHECKS", {"Python": lambda: (status, "3.11.7", "Some advice.")})
     assert cli.main(["doctor"]) == code
@@ -115,16 +104,8 @@ def test_by_default_the_notebooks_of_the_nearest_folder_run(tmp_path: Path, prog
     assert not progress_file.exists()
 
 
-def test_what_cannot_be_run_is_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    path = write(tmp_path / "notebooks/a.ipynb", "1")
-    (tmp_path / "empty").mkdir()
-    assert "There are no notebooks to run in" in misused(capsys, "run", "empty")
-    (tmp_path / "notes.txt").write_text("no JSON")
-    assert "notes.txt is not a notebook" in misused(capsys, "run", "notes.txt")
-    assert "notes.txt cannot be written" in misused(capsys, "run", path, "--output", "notes.txt")
+def test_what_cannot_be_run_is_one_sentence(tmp_path: Path, capsys: Capture) -> None:
+    assert "There are no notebooks to run in" in misused(capsys, "run", tmp_path)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
@@ -147,7 +128,7 @@ def test_ctrl_c_ends_the_kernels(tmp_path: Path, when: str) -> None:
     assert written == ({"first.html", "summary.md"} if when == "in a cell" else set())
 
 
-def test_bench_prints_a_table_and_writes_csv_and_a_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bench_prints_a_table_and_writes_csv_and_a_figure(tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "own.csv").write_bytes("id;review\n1;who was jim henson ?\n2;a poét\n".encode("cp1252"))
     folder = tmp_path / "made/here"
     arguments = (*QUICK, "--file", tmp_path / "own.csv", "--column", "review", "--output", folder)
@@ -168,23 +149,18 @@ def test_bench_prints_a_table_and_writes_csv_and_a_figure(tmp_path: Path, capsys
         (("--backends", "runer"), "Did you mean runner"),
         (("--batch-size", "0"), "batch_size must be a whole number"),
         (("--file", "nowhere.txt"), "nowhere.txt"),
-        (
-            ("--file", str(Path(__file__).parents[2] / "constraints.txt"), "--encoding", "ansi2"),
-            "encoding called ansi2",
-        ),
+        (("--file", str(ROOT / "constraints.txt"), "--encoding", "ansi2"), "encoding called ansi2"),
     ],
 )
-def test_bench_says_what_is_wrong_in_a_sentence(
-    capsys: pytest.CaptureFixture[str], options: tuple[str, ...], message: str
-) -> None:
+def test_bench_says_what_is_wrong_in_a_sentence(capsys: Capture, options: tuple[str, ...], message: str) -> None:
     assert message in misused(capsys, "bench", "tiny-bert", "--texts", "2", *options)
 
 
-def test_progress_is_shown_exported_and_forgotten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_shown_exported_and_forgotten(tmp_path: Path, capsys: Capture) -> None:
     checks.check("untying-price", RIGHT)
     assert cli.main(["progress", "01"]) == 0
     assert "What would untying cost here?" in capsys.readouterr().out
-    page = tmp_path / "ana.html"
+    page = tmp_path / "ana.md"
     assert cli.main(["progress", "--export", str(page), "--name", "Ana"]) == 0
     assert str(page) in capsys.readouterr().out
     assert "Ana" in page.read_text(encoding="utf-8")

@@ -1,7 +1,5 @@
 """Small notebooks, really run in kernels of their own; most tests look at one run of several."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import json
@@ -9,19 +7,18 @@ import re
 import sys
 from contextlib import redirect_stderr
 from io import StringIO
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import nbformat
 import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from tests.kinds import Capture, MonkeyPatch
 from tsnb.base.errors import ArtifactError
 from tsnb.cli import run as notebooks
 from tsnb.cli.run import NotebookError, Result
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 WORDS = """
@@ -176,7 +173,7 @@ def test_a_kernel_that_dies_where_a_loop_is_running_as_in_a_notebook(tmp_path: P
     assert "DeadKernelError" in (tmp_path / "dead.html").read_text(encoding="utf-8")
 
 
-def test_a_kernel_that_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_that_does_not_start(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     [result] = notebooks.run([write(tmp_path / "a.ipynb", "1")], tmp_path)
     assert str(result.error).startswith("RuntimeError: Kernel died")
@@ -193,7 +190,7 @@ def test_a_kernel_that_does_not_start(tmp_path: Path, monkeypatch: pytest.Monkey
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_runs(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], content: bytes | None, message: str
+    tmp_path: Path, capfd: Capture, content: bytes | None, message: str
 ) -> None:
     good, bad = write(tmp_path / "good.ipynb", "open('ran', 'w').close()"), tmp_path / "bad.ipynb"
     if content is not None:

@@ -1,7 +1,5 @@
 """Figures of costs: what is drawn where."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,9 +1,8 @@
 """The figures that sliders draw: what each bar and area stands for, words and the page's ink."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -15,12 +14,7 @@ from tsnb.figures import bucket_plan, length_histogram, padding_panels, svg
 from tsnb.figures.padding import columns
 from tsnb.figures.style import INK, PAGE_INK
 from tsnb.lengths.lengths import plan_buckets, presets
-from tsnb.lengths.padding import padding_cost
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tsnb.lengths.padding import PaddingReport
+from tsnb.lengths.padding import PaddingReport, padding_cost
 
 RNG = np.random.default_rng(0)
 SOME = [5, 30, 6, 9, 12, 31]

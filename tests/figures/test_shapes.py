@@ -1,7 +1,5 @@
 """The map of shapes and the boxes of two: a colour, a symbol and a word for each."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

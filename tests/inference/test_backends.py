@@ -1,25 +1,20 @@
 """Every backend gives the model's results, text by text, and counts what it computes."""
 
-from __future__ import annotations
-
 import shutil
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 from transformers import DistilBertConfig, DistilBertModel
 
 import tsnb
+from tests.kinds import Load, MonkeyPatch, Traces
 from tsnb.inference import backends, engines
 from tsnb.inference.backends import BACKENDS, BenchmarkConfig, eager_alone
 from tsnb.lengths.batching import plan_dynamic
 from tsnb.models.load import quiet_transformers, seeded
 from tsnb.tiny_bert import corpus
 from tsnb.tracing.outputs import largest_difference
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 LENGTH, SIZE, MAX_TOKENS = 48, 3, 128
 TEXTS = corpus.texts(10, seed=1, longest=LENGTH)
@@ -28,7 +23,7 @@ PADDED = {"eager-padded", "trace-padded"}
 
 
 @pytest.fixture(scope="module")
-def config(load: Callable[..., Any], traced: Callable[..., tsnb.Traced]) -> BenchmarkConfig:
+def config(load: Load, traced: Traces) -> BenchmarkConfig:
     model, tokenizer = load(head="encoder")
     return BenchmarkConfig(model, tokenizer, traced("encoder", LENGTH), LENGTH, SIZE, MAX_TOKENS)
 
@@ -50,11 +45,7 @@ def lengths(expected: list[torch.Tensor]) -> list[int]:
 
 @pytest.mark.parametrize("name", [name for name in BACKENDS if name != "aotinductor"])  # C++ takes half a minute
 def test_the_results_and_the_count(
-    name: str,
-    config: BenchmarkConfig,
-    expected: list[torch.Tensor],
-    lengths: list[int],
-    monkeypatch: pytest.MonkeyPatch,
+    name: str, config: BenchmarkConfig, expected: list[torch.Tensor], lengths: list[int], monkeypatch: MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))  # C++ takes a minute
     exact = BACKENDS[name].exact
@@ -72,9 +63,7 @@ def test_the_results_and_the_count(
     assert outputs.computed == known.get(name, planned)
 
 
-def test_a_pipeline_gives_the_model_nothing_that_it_does_not_take(
-    load: Callable[..., Any], lengths: list[int]
-) -> None:
+def test_a_pipeline_gives_the_model_nothing_that_it_does_not_take(load: Load, lengths: list[int]) -> None:
     """A DistilBERT knows no token types, and the tokenizer of a BERT makes them."""
     tokenizer = load()[1]
     sizes = {"vocab_size": len(tokenizer), "dim": 8, "n_layers": 1, "n_heads": 2, "hidden_dim": 8}
@@ -86,7 +75,7 @@ def test_a_pipeline_gives_the_model_nothing_that_it_does_not_take(
     assert [tuple(tensor.shape) for tensor in outputs.tensors] == [(size, 8) for size in lengths]
 
 
-def test_without_what_they_need_peers_are_left_out(config: BenchmarkConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_what_they_need_peers_are_left_out(config: BenchmarkConfig, monkeypatch: MonkeyPatch) -> None:
     for module in (backends, engines):
         monkeypatch.setattr(module, "find_spec", lambda _: None)
     for name, lacking in (

@@ -1,14 +1,14 @@
 """The benchmark: what is timed, in which order, and what stops it before a time is reported."""
 
-from __future__ import annotations
-
 import csv
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import tsnb
+from tests.kinds import Capture, Load, MonkeyPatch
 from tsnb.figures import benchmark_bars
 from tsnb.inference import benchmark as benchmarking
 from tsnb.inference.backends import BACKENDS, Backend, Outputs
@@ -16,18 +16,14 @@ from tsnb.inference.benchmark import Benchmark, benchmark, read_benchmark
 from tsnb.lengths.lengths import Geometry
 from tsnb.tiny_bert import corpus
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    Encoder = tuple[Any, Any]
+Encoder = tuple[Any, Any]
 
 TEXTS = corpus.texts(6, seed=2, longest=32)
 QUICK = ["trace-padded", "runner"]
 
 
 @pytest.fixture(scope="module")
-def encoder(load: Callable[..., Any]) -> Encoder:
+def encoder(load: Load) -> Encoder:
     model, tokenizer = load(head="encoder")
     return model, tokenizer
 
@@ -38,7 +34,7 @@ def report(encoder: Encoder) -> Benchmark:
     return benchmark(*encoder, iter(TEXTS), backends=names, rounds=3, max_tokens=64, progress=False)
 
 
-def replaced(monkeypatch: pytest.MonkeyPatch, name: str, make: Any) -> None:
+def replaced(monkeypatch: MonkeyPatch, name: str, make: Any) -> None:
     """Put another way to run the model under a backend's name."""
     monkeypatch.setitem(BACKENDS, name, Backend(make, name))
 
@@ -88,7 +84,7 @@ def test_text_page_and_csv_show_the_same(report: Benchmark, tmp_path: Path) -> N
     assert {line["backend"] for line in passes} == {*QUICK, "runner-int8"}
 
 
-def test_a_backend_with_other_results_is_not_timed(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backend_with_other_results_is_not_timed(encoder: Encoder, monkeypatch: MonkeyPatch) -> None:
     passes: list[int] = []
 
     def broken(config: Any) -> Any:
@@ -108,7 +104,7 @@ def test_a_backend_with_other_results_is_not_timed(encoder: Encoder, monkeypatch
 
 
 def test_a_peer_that_is_missing_or_fails_is_left_out_and_named(
-    encoder: Encoder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    encoder: Encoder, monkeypatch: MonkeyPatch, capsys: Capture
 ) -> None:
     def missing(_: Any) -> Any:
         message = "No compiler here."
@@ -127,9 +123,7 @@ def test_a_peer_that_is_missing_or_fails_is_left_out_and_named(
         benchmark(*encoder, TEXTS, backends=["compiled"], progress=False)
 
 
-def test_a_model_that_cannot_run_the_texts_is_said_in_a_sentence(
-    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_that_cannot_run_the_texts_is_said_in_a_sentence(encoder: Encoder, monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setattr(benchmarking, "eager_alone", failing)
     with pytest.raises(tsnb.TraceError, match=r"texts \(RuntimeError: no such operator\)\."):
         benchmark(*encoder, TEXTS, backends=QUICK, progress=False)
@@ -140,7 +134,7 @@ def test_a_text_over_the_limit_is_named(encoder: Encoder) -> None:
         benchmark(*encoder, ["a poet", "puppeteer " * 600], progress=False)
 
 
-def test_a_model_whose_sizes_are_unknown_has_no_limit(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_whose_sizes_are_unknown_has_no_limit(encoder: Encoder, monkeypatch: MonkeyPatch) -> None:
     def unknown(_: Any) -> Any:
         message = "The configuration does not say hidden."
         raise tsnb.InputError(message)
@@ -167,7 +161,7 @@ def test_bad_options(encoder: Encoder, options: Any, message: str) -> None:
         benchmark(*encoder, **{"texts": TEXTS, "backends": QUICK, "progress": False, **options})
 
 
-def test_a_trace_that_takes_its_own_shape_only(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trace_that_takes_its_own_shape_only(encoder: Encoder, monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setattr(benchmarking, "is_dynamic", lambda _: False)
     with pytest.raises(tsnb.TraceError, match="at its traced shape only"):
         benchmark(*encoder, TEXTS, backends=QUICK, progress=False)

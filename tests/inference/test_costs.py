@@ -1,21 +1,14 @@
 """Fits of known curves, the machine's peak, first calls and the cost of shapes."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
 import torch
 
 import tsnb
+from tests.kinds import MonkeyPatch, Traces
 from tsnb.inference import costs
 from tsnb.inference.costs import CostFit, cost_of_shapes, first_calls, fit_cost, matmul_peak
 from tsnb.inference.latency import WARM_UP
 from tsnb.lengths.lengths import Geometry
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 LENGTHS = [8, 16, 32, 64, 128, 256]
 
@@ -52,15 +45,13 @@ def test_the_peak_is_that_of_a_processor_and_draws_no_random_numbers() -> None:
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-def test_of_first_calls_the_quickest_of_several_copies_count(
-    traced: Callable[..., tsnb.Traced], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_first_calls_the_quickest_of_several_copies_count(traced: Traces, monkeypatch: MonkeyPatch) -> None:
     times = iter([9.0, 5.0, 1.0, 8.0, 6.0, 2.0])
     monkeypatch.setattr(costs, "timed", lambda run: (run(), next(times))[1])
     assert first_calls(traced(), (1, 8), calls=3, copies=2) == [8.0, 5.0, 1.0]
 
 
-def test_every_shape_takes_its_turn(traced: Callable[..., tsnb.Traced], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_shape_takes_its_turn(traced: Traces, monkeypatch: MonkeyPatch) -> None:
     turns = iter(range(1000))
     monkeypatch.setattr(costs, "timed", lambda run: (run(), float(next(turns)))[1])
     shapes = [(1, 8), (2, 8), (1, 16)]

@@ -1,25 +1,18 @@
 """Inputs follow the device of a model or trace: on `meta`, where values do not matter, and on a GPU where one is."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
 import tsnb
+from tests.kinds import Load, Traces
 from tsnb.artifacts.save import OtherDeviceWarning
 from tsnb.inference.backends import BACKENDS, BenchmarkConfig
 from tsnb.inference.benchmark import benchmark
 from tsnb.inference.latency import WARM_UP, latency_steps
 from tsnb.tracing.compare import no_warnings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    Load = Callable[..., tuple[Any, Any]]
 
 TEXTS = ["who was jim henson ?", "jim henson was a puppeteer", "a poet"]
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="No GPU here: only a meta device stood for one.")
@@ -45,9 +38,7 @@ def test_inputs_are_made_where_the_model_is(load: Load) -> None:
     assert (runner.device.type, here.device.type, here.contract.device) == ("cpu", "cpu", "cpu")
 
 
-def test_backends_that_run_on_the_cpu_only_are_left_out_elsewhere(
-    load: Load, traced: Callable[..., tsnb.Traced]
-) -> None:
+def test_backends_that_run_on_the_cpu_only_are_left_out_elsewhere(load: Load, traced: Traces) -> None:
     _, tokenizer = load(head="encoder")
     with torch.device("meta"):
         model = type(load(head="encoder")[0])(load(head="encoder")[0].config)
@@ -67,9 +58,7 @@ def test_a_benchmark_in_half_precision_allows_its_roundings() -> None:
     assert "The least time is unknown" in str(report)
 
 
-def test_a_file_is_loaded_onto_the_device_that_it_was_saved_from(
-    traced: Callable[..., tsnb.Traced], tmp_path: Path
-) -> None:
+def test_a_file_is_loaded_onto_the_device_that_it_was_saved_from(traced: Traces, tmp_path: Path) -> None:
     path = tsnb.save(traced(), tmp_path / "bert.pt")
     assert tsnb.load_traced(path, map_location=None).device.type == "cpu"
 

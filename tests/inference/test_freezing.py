@@ -1,20 +1,14 @@
 """Frozen traces: the same numbers, oneDNN's operations, and what is left as it is."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from tests.kinds import MonkeyPatch, Traces
 from tsnb.inference.freezing import freeze
 from tsnb.tracing.outputs import flatten, largest_difference
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import tsnb
 
 ONEDNN = "mkldnn::_linear_pointwise"
 
@@ -29,7 +23,7 @@ def traced_module(module: nn.Module, example: torch.Tensor) -> torch.jit.ScriptM
 
 
 @pytest.mark.parametrize("head", ["encoder", "masked-lm"])
-def test_the_numbers_stay_at_every_shape(traced: Callable[..., tsnb.Traced], head: str) -> None:
+def test_the_numbers_stay_at_every_shape(traced: Traces, head: str) -> None:
     trace = traced(head, 24, 2)
     frozen = freeze(trace.module)
     draw = torch.Generator().manual_seed(0)
@@ -42,9 +36,7 @@ def test_the_numbers_stay_at_every_shape(traced: Callable[..., tsnb.Traced], hea
         assert largest_difference(flatten(expected), flatten(result)) < 1e-4
 
 
-def test_every_linear_layer_is_laid_out_with_its_gelu_and_the_trace_itself_stays(
-    traced: Callable[..., tsnb.Traced],
-) -> None:
+def test_every_linear_layer_is_laid_out_with_its_gelu_and_the_trace_itself_stays(traced: Traces) -> None:
     original = str(traced().module.inlined_graph)
     before, after = kinds(torch.jit.freeze(traced().module)), kinds(freeze(traced().module))
     assert before.count("aten::linear") == after.count(ONEDNN) > 0
@@ -92,7 +84,7 @@ def test_another_dtype_and_a_computed_weight_stay_as_they_are(module: nn.Module,
     assert torch.allclose(frozen(example), module(example))
 
 
-def test_without_onednn_it_is_a_plain_freeze(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_onednn_it_is_a_plain_freeze(monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     frozen = freeze(traced_module(nn.Linear(4, 4), torch.randn(3, 4)))
     assert ONEDNN not in kinds(frozen)

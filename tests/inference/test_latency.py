@@ -1,9 +1,7 @@
 """Latency: what is timed, one run a step, and what is not run at all."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 import pytest
@@ -11,19 +9,17 @@ import torch
 from torch import nn
 
 import tsnb
+from tests.kinds import Load, MonkeyPatch, Traces
 from tsnb.base.errors import InputError
 from tsnb.inference import latency
 from tsnb.inference.latency import WARM_UP, Latency, latency_steps
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def test_a_latency_prints_in_milliseconds() -> None:
     assert str(Latency(0.01234, 0.00081, 5)) == "12.3 ms a batch, median of 5, spread 0.81 ms"
 
 
-def test_each_step_is_one_run_with_the_shape_and_without_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_step_is_one_run_with_the_shape_and_without_gradients(monkeypatch: MonkeyPatch) -> None:
     seen: list[Any] = []
 
     class Model(nn.Module):
@@ -44,7 +40,7 @@ def test_each_step_is_one_run_with_the_shape_and_without_gradients(monkeypatch: 
     assert end.value.value == Latency(3, 2, 5)  # of the runs after the warm-up
 
 
-def test_a_trace_is_run_rather_than_its_model(traced: Callable[..., Any]) -> None:
+def test_a_trace_is_run_rather_than_its_model(traced: Traces) -> None:
     class Broken(nn.Module):
         def forward(self) -> None:
             raise AssertionError
@@ -65,9 +61,7 @@ class Head(nn.Module):
         return logits
 
 
-def test_a_shape_that_may_not_fit_in_memory_is_not_run(
-    monkeypatch: pytest.MonkeyPatch, load: Callable[..., Any]
-) -> None:
+def test_a_shape_that_may_not_fit_in_memory_is_not_run(monkeypatch: MonkeyPatch, load: Load) -> None:
     ids = torch.ones(1, 2, dtype=torch.int64)
     head = tsnb.trace(Head().eval(), {"input_ids": ids})
     table = tsnb.trace(nn.Embedding(100_000, 2).eval(), {"input": ids})

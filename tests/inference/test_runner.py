@@ -1,10 +1,9 @@
 """The Runner: the model's results text by text, in order, whatever the shapes; what it refuses, and how."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -12,18 +11,14 @@ from torch import nn
 from transformers import ConvBertConfig, ConvBertModel
 
 import tsnb
+from tests.kinds import Load, MonkeyPatch, Traces
 from tsnb.inference import runner as inference
 from tsnb.models import load as models
 from tsnb.tiny_bert import corpus
+from tsnb.tracing.inputs import Text
 from tsnb.tracing.trace import UnverifiedWarning
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from tsnb.tracing.inputs import Text
-
-    Traces = Callable[..., tsnb.Traced]
-    Runners = Callable[..., tsnb.Runner]
+Runners = Callable[..., tsnb.Runner]
 
 LENGTH = 24
 TEXTS: list[Text] = [
@@ -60,7 +55,7 @@ def unbuilt(traced: Any, tokenizer: Any, **options: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def runners(load: Callable[..., Any], traced: Traces) -> Runners:
+def runners(load: Load, traced: Traces) -> Runners:
     """Make a Runner of a dynamic trace, or of static ones at several lengths."""
 
     def runner(head: str = "masked-lm", lengths: tuple[int, ...] = (), **options: Any) -> tsnb.Runner:
@@ -73,7 +68,7 @@ def runners(load: Callable[..., Any], traced: Traces) -> Runners:
 @pytest.mark.parametrize("lengths", [(), (32, 128)], ids=["dynamic", "static"])
 @pytest.mark.parametrize("head", get_args(models.Head))
 def test_the_results_equal_the_model_text_by_text(
-    load: Callable[..., Any], runners: Runners, head: str, lengths: tuple[int, ...]
+    load: Load, runners: Runners, head: str, lengths: tuple[int, ...]
 ) -> None:
     model, tokenizer = load(head=head)
     runner = runners(head, lengths)
@@ -163,7 +158,7 @@ def test_a_trace_that_is_not_its_model_is_refused() -> None:
     assert "On other values than those that were traced: runs, and differs" in unbuilt(traced, tokenizer)
 
 
-def test_a_saved_trace_runs_too(runners: Runners, traced: Traces, tmp_path: Any, load: Callable[..., Any]) -> None:
+def test_a_saved_trace_runs_too(runners: Runners, traced: Traces, tmp_path: Any, load: Load) -> None:
     loaded = tsnb.load_traced(tsnb.save(traced("masked-lm", LENGTH, 2), tmp_path / "bert.pt"))
     [again], [before] = tsnb.Runner(loaded, load()[1])(TEXTS[:1]), runners()(TEXTS[:1])
     assert torch.allclose(again["logits"], before["logits"], atol=1e-5)
@@ -177,7 +172,7 @@ def test_rounding_is_not_taken_for_a_difference(dtype: torch.dtype) -> None:
     assert tsnb.Runner(dynamic, tokenizer).dynamic
 
 
-def test_the_work_is_counted(load: Callable[..., Any], runners: Runners) -> None:
+def test_the_work_is_counted(load: Load, runners: Runners) -> None:
     runner, tokenizer = runners(), load()[1]
     runner(TEXTS)
     assert runner.work.real == sum(encode(tokenizer, text)["input_ids"].numel() for text in TEXTS)
@@ -186,9 +181,7 @@ def test_the_work_is_counted(load: Callable[..., Any], runners: Runners) -> None
     assert runner.work.share == 1.0
 
 
-def test_an_iterator_gives_the_same_as_a_list_window_by_window(
-    runners: Runners, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_iterator_gives_the_same_as_a_list_window_by_window(runners: Runners, monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setattr(inference, "WINDOW", 8)
     taken: list[int] = []
 
@@ -220,9 +213,7 @@ def test_a_text_that_cannot_be_run_is_named_by_its_index(runners: Runners, text:
     assert 'df["review"]' in refused(runner, {"id": [1, 2], "review": ["jim", "henson"]})
 
 
-def test_beyond_the_first_window_a_text_is_named_by_its_own_index(
-    runners: Runners, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_beyond_the_first_window_a_text_is_named_by_its_own_index(runners: Runners, monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setattr(inference, "WINDOW", 2)
     message = refused(runners(max_tokens=8), ["jim", "jim", "jim", "jim was a poet in paris and london"])
     assert message.startswith("Text 3 has 10 tokens")
@@ -234,9 +225,7 @@ def test_a_text_over_the_limit_is_cut_only_when_asked(runners: Runners) -> None:
     assert len(result["logits"]) == 512
 
 
-def test_what_is_no_trace_or_tells_too_little_or_is_no_tokenizer_or_no_number(
-    load: Callable[..., Any], traced: Traces
-) -> None:
+def test_what_is_no_trace_or_tells_too_little_or_is_no_tokenizer_or_no_number(load: Load, traced: Traces) -> None:
     model, tokenizer = load()
     unknown = replace(traced(), contract=replace(traced().contract, known=False))
     inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16)
@@ -261,7 +250,7 @@ def test_a_tokenizer_that_makes_other_inputs_or_cannot_pad(traced: Traces) -> No
     assert "takes token_type_ids, which this tokenizer does not make" in message
 
 
-def test_a_model_that_reads_padding_for_all_its_mask(load: Callable[..., Any]) -> None:
+def test_a_model_that_reads_padding_for_all_its_mask(load: Load) -> None:
     """ConvBERT's convolutions mix a token with its neighbours, masked ones too."""
     tokenizer = load()[1]
     sizes = {"hidden_size": 64, "embedding_size": 64, "intermediate_size": 64}

@@ -1,7 +1,5 @@
 """Plans of batches: every text once, nothing over max_tokens, little padding."""
 
-from __future__ import annotations
-
 import random
 
 import pytest

@@ -1,18 +1,13 @@
 """The best buckets: against every choice on small cases, and fast on large ones."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from time import process_time
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from tsnb.lengths.lengths import Geometry, best_ends, flops, plan_buckets
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 GEOMETRIES = [None, Geometry(1, 3, 5), Geometry(12, 768, 3072)]
 

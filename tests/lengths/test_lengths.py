@@ -1,15 +1,14 @@
 """Token lengths, and what a max length cuts and costs."""
 
-from __future__ import annotations
-
 import logging
 import warnings
 from collections import UserDict
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import astuple
 from time import process_time
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,12 +17,10 @@ from torch import nn
 from transformers import BertConfig, BertTokenizer, FunnelConfig, T5Config
 
 import tsnb
+from tests.kinds import Load
 from tsnb import tiny_bert
 from tsnb.lengths.lengths import Geometry, LengthReport, flops, length_report, presets, token_lengths
 from tsnb.tiny_bert import corpus
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 NONE: Any = None
 BERT_BASE = Geometry(12, 768, 3072)
@@ -38,7 +35,7 @@ def configured(**sizes: object) -> Any:
 
 
 @pytest.fixture(scope="module")
-def tokenizer(load: Callable[..., Any]) -> Any:
+def tokenizer(load: Load) -> Any:
     return load()[1]
 
 
@@ -104,7 +101,7 @@ def test_a_table_is_no_column_whatever_it_is_made_of(tokenizer: Any) -> None:
         assert token_lengths(tokenizer, column).tolist() == [6, 4]
 
 
-def test_a_text_that_makes_no_tokens_is_named_everywhere(load: Callable[..., Any]) -> None:
+def test_a_text_that_makes_no_tokens_is_named_everywhere(load: Load) -> None:
     model, tokenizer = load()
     bare = deepcopy(tokenizer)
     bare.backend_tokenizer.post_processor = Sequence([])  # no [CLS], no [SEP]

@@ -1,23 +1,19 @@
 """What padding costs: four plans, counted by hand and by what the Runner really computes."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 
 import tsnb
+from tests.kinds import Load, MonkeyPatch, Traces
 from tsnb.inference import runner as inference
 from tsnb.lengths import padding
 from tsnb.lengths.batching import MAX_TOKENS, WINDOW
 from tsnb.lengths.lengths import Geometry, flops, length_report
 from tsnb.lengths.padding import padding_cost
 from tsnb.tiny_bert import corpus
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SOME = [5, 30, 6, 9, 12, 31]
 RNG = np.random.default_rng(0)
@@ -81,7 +77,7 @@ def test_operations_are_those_of_every_row() -> None:
 
 @pytest.mark.parametrize("window", [WINDOW, 7])
 def test_the_runner_computes_what_is_counted(
-    load: Callable[..., Any], traced: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, window: int
+    load: Load, traced: Traces, monkeypatch: MonkeyPatch, window: int
 ) -> None:
     for module in (inference, padding):
         monkeypatch.setattr(module, "WINDOW", window)

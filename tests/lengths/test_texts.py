@@ -2,21 +2,16 @@
 
 # ruff: noqa: RUF001  the texts are of many languages
 
-from __future__ import annotations
-
 import csv
 import json
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 import tsnb
 from tsnb.lengths.texts import TextsWarning, read_texts
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 BOM = b"\xef\xbb\xbf"
 GOOD = '{"text": "one"}\n\n'
@@ -43,18 +38,10 @@ FILES: list[tuple[str, str | bytes, list[str] | str]] = [  # what is read, or ho
     ("a.csv", EXPORT.encode("utf-32"), EXPORTED),
     ("a.txt", BOM + b"one\n" + BOM + b"two\r\n\x1a", ["one", "two"]),
     ("a.csv", b"id,text\n" + BOM + b'1,"one"\n2,two\r\n\x1a\x1a', ["one", "two"]),
-    (
-        "a.txt",
-        BOM + b"one\n\xff",
-        'a.txt, line 2: the byte 0xff is no utf-8. Save it as UTF-8 (in Excel, "CSV UTF-8"), or',
-    ),
+    ("a.txt", BOM + b"one\n\xff", 'a.txt, line 2: the byte 0xff is no utf-8. Save it as UTF-8 (in Excel, "CSV UTF-8"'),
     ("a.csv", "text\nna\u00efve €\n".encode() + b"\xe9", "a.csv, line 3: the byte 0xe9 is no utf-8."),
     ("a.txt", b"\r\none\r\n\0two", "a.txt, line 3: here is a zero byte. Take it out"),
-    (
-        "a.txt",
-        "one".encode("utf-16-le"),
-        'a.txt, line 1: here is a zero byte. Take it out, data.replace(b"\\0", b""), ',
-    ),
+    ("a.txt", "one".encode("utf-16-le"), 'a.txt, line 1: here is a zero byte. Take it out, data.replace(b"\\0", b"")'),
     # separators and headers
     ("a.csv", EXPORT, EXPORTED),
     ("a.csv", f"sep=;\r\n{EXPORT}", EXPORTED),
@@ -66,21 +53,13 @@ FILES: list[tuple[str, str | bytes, list[str] | str]] = [  # what is read, or ho
     ("a.csv", "id;text;;\n1;one;;\n2;two\n", ["one", "two"]),
     ("a.csv", "Text,id\none,1\n", "a.csv, line 1: nothing here is called text. Did you mean Text?"),
     ("a.csv", "sep=;\nid;body\n1;one\n", "a.csv, line 2: nothing here is called text. Known: body, id."),
-    (
-        "a.csv",
-        "id:text\n1:one\n",
-        "a.csv, line 1: nothing here is called text. There is one column, id:text. If another",
-    ),
+    ("a.csv", "id:text\n1:one\n", "a.csv, line 1: nothing here is called text. There is one column, id:text. If"),
     ("a.csv", "text,id, text\none,1,two\n", "a.csv, line 1: more than one column is called text. Rename all but one."),
     # quotation marks
     ("a.csv", f'id,text\n1,"{PRICE}"\n2,"say ""hi"""\n3,5" wide\n', [PRICE, 'say "hi"', '5" wide']),
     ("a.csv", 'id, text\n1, "one, two"\n2, three\n', ["one, two", "three"]),
     ("a.csv", '"a;b","text"\n1,", ""x"" "\n2, y\n', [', "x" ', " y"]),
-    (
-        "a.csv",
-        "id,text\n1,one\n\n2\n",
-        "a.csv, line 4: this row's number of fields is 1, the header's 2. Mend the row;",
-    ),
+    ("a.csv", "id,text\n1,one\n\n2\n", "a.csv, line 4: this row's number of fields is 1, the header's 2. Mend the"),
     ("a.csv", "text\nhello, world\n", "a.csv, line 2: this row's number of fields is 2, the header's 1."),
     ("a.csv", 'text\none\n"two\nthree\n', "a.csv, line 3: the row cannot be read as CSV (unexpected end"),
     ("a.csv", 'id,text\n1,"say \\"hi\\""\n', "a.csv, line 2: the row cannot be read as CSV ("),
@@ -96,11 +75,7 @@ FILES: list[tuple[str, str | bytes, list[str] | str]] = [  # what is read, or ho
     ("a.json", '[{"text": "one", "of": {"text": 1}},\r\n {"text": "a\\u0000b"}]\n', ["one", "a\0b"]),
     ("a.json", json.dumps(["one", "", LONG], indent=1), ["one", LONG]),
     ("a.json", '{"text": "one"}\n{"text": "two"}', ["one", "two"]),
-    (
-        "a.jsonl",
-        GOOD + '{"text": ',
-        "a.jsonl, line 3: this cannot be read as JSON (Expecting value). Expected objects",
-    ),
+    ("a.jsonl", GOOD + '{"text": ', "a.jsonl, line 3: this cannot be read as JSON (Expecting value). Expected"),
     ("a.jsonl", GOOD + "[" * 100_000, "a.jsonl, line 3: this cannot be read as JSON (RecursionError)."),
     ("a.json", '[{"text": "one"},\n', "a.json, line 2: this cannot be read as JSON (Expecting value)."),
     ("a.jsonl", GOOD + '{"text": "a", "text": "b"}', "a.jsonl, line 3: this cannot be read as JSON (an object holds"),

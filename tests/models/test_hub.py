@@ -4,8 +4,6 @@ It serves the embedded model as `someone/tiny` by the addresses and headers that
 0.36 and 2.4 use. What it cannot show: tokens, the storage behind large files.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import json
@@ -13,9 +11,11 @@ import os
 import shutil
 import socket
 import threading
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import ClassVar
 from unittest.mock import Mock
 from urllib.parse import urlsplit
 
@@ -24,13 +24,9 @@ import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 import tsnb
+from tests.kinds import MonkeyPatch, Python
 from tsnb import tiny_bert
 from tsnb.models import hub
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
-    from pathlib import Path
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MODEL = "/api/models/someone/tiny"
@@ -171,7 +167,7 @@ def unknown() -> AbstractContextManager[str]:
 
 
 @pytest.fixture
-def fetch(python: Callable[..., str], tmp_path: Path) -> Callable[..., str]:
+def fetch(python: Python, tmp_path: Path) -> Callable[..., str]:
     """Fetch a model from a stand-in, or from an address, to a cache of the test's own; return what is printed."""
 
     def fetched(hub: type[Stand] | str = Stand, name: str = "someone/tiny", *limit: int) -> str:
@@ -181,7 +177,7 @@ def fetch(python: Callable[..., str], tmp_path: Path) -> Callable[..., str]:
     return fetched
 
 
-def test_a_hub_model_is_downloaded_and_then_needs_no_hub(python: Callable[..., str], tmp_path: Path) -> None:
+def test_a_hub_model_is_downloaded_and_then_needs_no_hub(python: Python, tmp_path: Path) -> None:
     with served(Stand) as endpoint:
         assert python(LOAD, HF_ENDPOINT=endpoint, HF_HOME=tmp_path) == "someone/tiny henson\n"
     assert python(LOAD, HF_ENDPOINT=NO_HUB, HF_HOME=tmp_path) == "someone/tiny henson\n"
@@ -207,7 +203,7 @@ def test_no_way_to_the_hub_is_said_within_seconds(
     assert float(printed.split()[0]) < 10
 
 
-def test_where_the_hub_is_switched_off(python: Callable[..., str], tmp_path: Path) -> None:
+def test_where_the_hub_is_switched_off(python: Python, tmp_path: Path) -> None:
     printed = python(FETCH, "someone/tiny", HF_HUB_OFFLINE=1, HF_HOME=tmp_path)
     assert "the hub cannot be reached" in printed
     assert "HF_HUB_OFFLINE" in printed
@@ -238,9 +234,7 @@ def test_what_else_stands_in_the_way(fetch: Callable[..., str], arguments: tuple
         (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), "the hub cannot be reached: Connection"),
     ],
 )
-def test_a_download_that_ends_early_tells_the_cause(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, why: str
-) -> None:
+def test_a_download_that_ends_early_tells_the_cause(monkeypatch: MonkeyPatch, error: Exception, why: str) -> None:
     monkeypatch.setattr(hub, "_files", lambda _: ["config.json", "model.safetensors"])
     monkeypatch.setattr(huggingface_hub, "snapshot_download", Mock(side_effect=[LocalEntryNotFoundError(""), error]))
     with pytest.raises(tsnb.ModelError, match=why):

@@ -1,8 +1,6 @@
-from __future__ import annotations
-
 import re
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import torch
@@ -10,10 +8,8 @@ from torch import nn
 from transformers import CLIPConfig, CLIPModel, T5Config, T5ForConditionalGeneration
 
 import tsnb
+from tests.kinds import Load
 from tsnb.models.tying import TiedPair, TyingReport
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 WORDS, OUT = "bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight"
 BIASES = ("cls.predictions.bias", "cls.predictions.decoder.bias")
@@ -39,16 +35,14 @@ def pairs(model: nn.Module) -> list[tuple[str, str, bool]]:
 
 
 @pytest.mark.parametrize("torchscript", [False, True])
-def test_bert_is_tied_unless_the_flag_is_set_and_the_biases_always_are(
-    load: Callable[..., Any], *, torchscript: bool
-) -> None:
+def test_bert_is_tied_unless_the_flag_is_set_and_the_biases_always_are(load: Load, *, torchscript: bool) -> None:
     model, _ = load(torchscript=torchscript)
     address = model.get_parameter(WORDS).data_ptr()
     assert (model.get_parameter(OUT).data_ptr() == address) is not torchscript
     assert set(pairs(model)) == {(WORDS, OUT, not torchscript), (*BIASES, True)}
 
 
-def test_untie_does_to_bert_what_the_flag_does_and_changes_no_output(load: Callable[..., Any]) -> None:
+def test_untie_does_to_bert_what_the_flag_does_and_changes_no_output(load: Load) -> None:
     model, tokenizer = tsnb.load("tiny-bert")
     inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16)
     assert tsnb.untie(tsnb.untie(model)) is model
@@ -69,7 +63,7 @@ def test_untie_does_to_a_translator_what_the_flag_does() -> None:
     assert set(pairs(model)) == set(pairs(translator(torchscript=True)))
 
 
-def test_a_model_without_a_language_head_has_nothing_to_tie(load: Callable[..., Any]) -> None:
+def test_a_model_without_a_language_head_has_nothing_to_tie(load: Load) -> None:
     report = tsnb.tying(load(head="question-answering")[0])
     assert report.pairs == ()
     assert str(report).startswith("No weights are shared")
@@ -89,7 +83,7 @@ def test_a_model_that_cannot_name_its_embeddings() -> None:
     assert pairs(CLIPModel(CLIPConfig(text_config=part, vision_config=part))) == []
 
 
-def test_a_model_and_its_untied_copy_show_their_names_bytes_and_addresses(load: Callable[..., Any]) -> None:
+def test_a_model_and_its_untied_copy_show_their_names_bytes_and_addresses(load: Load) -> None:
     model = load()[0]
     reports = [tsnb.tying(shown) for shown in (model, tsnb.untie(deepcopy(model)))]
     assert f"tied   {WORDS} = {OUT} (318,976 bytes, held once)" in str(reports[0]).splitlines()

@@ -6,8 +6,6 @@ show that tsnb makes the documented call and treats such a graph rightly, not th
 accepts a model. Put them into a folder with `install`, and give `environment` to a fresh Python.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,27 +1,23 @@
 """The documented call, against stand-ins in a process of its own; and one shape, on the CPU."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 import tsnb
+from tests.kinds import Load, MonkeyPatch, Python, Traces
 from tests.neuron.stand_ins import THIRD, TRACING, WORKING, environment, install
 from tsnb.neuron.targets import STAND_IN, find_target
 from tsnb.tracing.outputs import relative_difference
 from tsnb.tracing.traced import quiet_jit
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    Outcome = dict[str, Any]
-    Traces = Callable[..., tsnb.Traced]
+Outcome = dict[str, Any]
 
 FAILING = "def trace(*arguments, **options):\n    raise ValueError('boom')"
 LATE = """
@@ -118,7 +114,7 @@ print("tsnb" in sys.modules)
 
 
 @pytest.fixture(scope="module")
-def outcomes(python: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
+def outcomes(python: Python, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     """Make every conversion, in one fresh Python that finds one machine's packages at a time."""
     root = tmp_path_factory.mktemp("machines")
     for machine, (source, options) in MACHINES.items():
@@ -130,7 +126,7 @@ def outcomes(python: Callable[..., str], tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture
-def tiny(load: Callable[..., Any]) -> tuple[Any, dict[str, torch.Tensor]]:
+def tiny(load: Load) -> tuple[Any, dict[str, torch.Tensor]]:
     model, tokenizer = load()
     return model, tsnb.dummy_inputs(tokenizer, model, max_length=16)
 
@@ -209,9 +205,7 @@ def test_inf1_is_refused_with_the_call_that_writes_its_program(tiny: Any) -> Non
     assert "torch_neuron.trace" in eval(call)
 
 
-def test_what_is_no_model_no_input_or_in_training_mode_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_no_model_no_input_or_in_training_mode_is_refused(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
     nothing: Any = 5
     with pytest.raises(tsnb.InputError, match=r"Expected a torch\.nn\.Module"):
         tsnb.neuron.convert(nothing, {"input": torch.zeros(1, 2)})
@@ -223,7 +217,7 @@ def test_what_is_no_model_no_input_or_in_training_mode_is_refused(
         tsnb.neuron.convert(nn.Linear(2, 2), {"input": torch.zeros(1, 2)})
 
 
-def test_small_berts_in_bfloat16_stay_within_what_is_to_be_expected_of_inf1(load: Callable[..., Any]) -> None:
+def test_small_berts_in_bfloat16_stay_within_what_is_to_be_expected_of_inf1(load: Load) -> None:
     for name in ("tiny-bert", "bert-mini"):
         model, tokenizer = load(name)
         inputs = tsnb.dummy_inputs(tokenizer, model, max_length=32)
@@ -263,9 +257,7 @@ def test_another_shape_or_dtype_of_one_input_is_refused_by_name_and_by_graph(fix
             fixed.module(*mixed.values())
 
 
-def test_saved_it_still_refuses_with_tsnb_and_without(
-    fixed: tsnb.Traced, python: Callable[..., str], tmp_path: Path
-) -> None:
+def test_saved_it_still_refuses_with_tsnb_and_without(fixed: tsnb.Traced, python: Python, tmp_path: Path) -> None:
     path = tsnb.save(fixed, tmp_path / "fixed.pt")
     loaded = tsnb.load_traced(path)
     assert loaded.contract == fixed.contract

@@ -1,23 +1,19 @@
 """What is said of each state of the two packages, against stand-ins in a process of its own."""
 
-from __future__ import annotations
-
 import json
 import platform
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import torch
 
 import tsnb
+from tests.kinds import MonkeyPatch, Python
 from tests.neuron.stand_ins import BEGIN, THIRD, TRACING, environment, install
 from tsnb.neuron.detection import STATES, Detection
 from tsnb.neuron.targets import TARGETS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 INF1, INF2 = TARGETS
 DETECT = (
@@ -49,7 +45,7 @@ PACKAGES: dict[str, tuple[str, dict[str, bool], str, str]] = {
 
 
 @pytest.fixture(scope="module")
-def results(python: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Any:
+def results(python: Python, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Detect in one fresh Python, with one folder of packages after the other on its path."""
     root = tmp_path_factory.mktemp("packages")
     for name, (source, options, *_) in PACKAGES.items():
@@ -67,7 +63,7 @@ def test_the_state_of_a_package_which_is_not_imported_here(name: str, results: A
     assert results[1] == []
 
 
-def test_here_both_are_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_here_both_are_absent(monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "neuron", torch.nn, raising=False)  # an attribute of torch proves nothing
     detections = tsnb.neuron.detect()
     assert [(one.target.name, one.state) for one in detections] == [("inf1", "absent"), ("inf2", "absent")]

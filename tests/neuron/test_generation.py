@@ -1,33 +1,27 @@
 """Two fixed-shape traces generate what the whole model generates, token by token."""
 
-from __future__ import annotations
-
 import copy
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from transformers import GenerationConfig, MarianConfig, MarianMTModel
 
 import tsnb
+from tests.kinds import Load
 from tsnb.neuron.generation import TracedSeq2Seq, trace_seq2seq
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 PAD, END, VOCABULARY = 39, 0, 40
 SOURCE, LONGEST = 9, 12
+PARTS = ("encoder", "decoder")
 GEOMETRY = {
     "vocab_size": VOCABULARY,
     "d_model": 16,
-    "encoder_layers": 1,
-    "decoder_layers": 1,
-    "encoder_attention_heads": 2,
-    "decoder_attention_heads": 2,
-    "encoder_ffn_dim": 16,
-    "decoder_ffn_dim": 16,
+    **{f"{part}_layers": 1 for part in PARTS},
+    **{f"{part}_attention_heads": 2 for part in PARTS},
+    **{f"{part}_ffn_dim": 16 for part in PARTS},
     "max_position_embeddings": 32,
     "pad_token_id": PAD,
     "decoder_start_token_id": PAD,
@@ -171,7 +165,7 @@ def test_what_the_traces_do_not_take_is_refused_by_name(inputs: Any, sentence: s
     [
         (IDS, LONGEST, "are missing: attention_mask"),
         (source() | SHORT_MASK, LONGEST, r"of one shape, batch × length.* got \(1, 9\) and \(1, 4\)"),
-        (source(), 2.5, "at least 2; got 2.5"),
+        (source(), 2.5, "max_length must be .*; got 2.5"),
         (source(), 33, "33 tokens are over the position limit"),
         (source(1, 40), 5, "40 tokens are over the position limit"),
     ],
@@ -181,7 +175,7 @@ def test_what_cannot_be_traced_is_refused_by_name(inputs: Any, longest: Any, sen
         trace_seq2seq(marian(0), inputs, longest)
 
 
-def test_another_model_or_one_in_training_mode_is_refused(load: Callable[..., Any]) -> None:
+def test_another_model_or_one_in_training_mode_is_refused(load: Load) -> None:
     for model in (load()[0], torch.nn.Linear(2, 2)):
         with pytest.raises(tsnb.InputError, match=f"Expected a MarianMTModel; got {type(model).__name__}"):
             trace_seq2seq(model, source())

@@ -1,7 +1,5 @@
 """The operators of a graph, AWS's list for Inf1, and the two generations."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import pytest

@@ -1,35 +1,24 @@
 """A plan against the functions that it is made of."""
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 
 import tsnb
+from tests.kinds import Load
 from tsnb.lengths.lengths import length_report, token_lengths
 from tsnb.neuron import plan
 from tsnb.neuron.detection import detect_one
 from tsnb.neuron.targets import facts, find_target
 from tsnb.tiny_bert import corpus
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 LENGTHS = [*range(1, 31)]
 
 
-@pytest.fixture(scope="module")
-def own(load: Callable[..., Any]) -> tuple[tsnb.Traced, Any]:
-    """Return a trace of the reader's own, and its model."""
-    model, tokenizer = load()
-    return tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16)), model
-
-
-def test_by_default_it_is_the_embedded_model_for_inf1(load: Callable[..., Any]) -> None:
+def test_by_default_it_is_the_embedded_model_for_inf1(load: Load) -> None:
     plain = plan(lengths=LENGTHS)
     model, tokenizer = load(head="question-answering")
     traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=32))
@@ -57,7 +46,7 @@ def test_lengths_to_compile_are_planned_after_the_cut() -> None:
     assert dict(cut.figures)["texts that are cut"] == "14 of 30"
 
 
-def test_without_lengths_they_are_those_of_the_generated_texts(load: Callable[..., Any]) -> None:
+def test_without_lengths_they_are_those_of_the_generated_texts(load: Load) -> None:
     lengths = token_lengths(load()[1], corpus.texts(1000))
     assert plan(buckets=2) == plan(lengths=lengths, buckets=2)
 
@@ -103,6 +92,6 @@ def test_a_choice_that_is_none_is_refused(choices: dict[str, Any], sentence: str
         plan(**{"lengths": LENGTHS} | choices)
 
 
-def test_another_model_is_refused(own: tuple[tsnb.Traced, Any], load: Callable[..., Any]) -> None:
+def test_another_model_is_refused(own: tuple[tsnb.Traced, Any], load: Load) -> None:
     with pytest.raises(tsnb.TraceError, match="not made from this"):
         plan(own[0], load(head="encoder")[0], lengths=LENGTHS)

@@ -1,23 +1,19 @@
 """The self-test: it cannot run here and says why; against stand-ins it runs through."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from tests.kinds import Python
 from tests.neuron.stand_ins import BEGIN, environment, install
 from tsnb.neuron.selftest import CANNOT, FAILED, PASSED
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 MAIN = BEGIN + "from tsnb.neuron import selftest\nprint(selftest.main())"
 
 
 @pytest.fixture
-def report(python: Callable[..., str], tmp_path: Path) -> Callable[..., list[str]]:
+def report(python: Python, tmp_path: Path) -> Callable[..., list[str]]:
     """Run the self-test in a fresh Python that finds what was put into the folder."""
     return lambda **variables: python(MAIN, tmp_path, **environment(tmp_path) | variables).splitlines()
 

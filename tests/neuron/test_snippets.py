@@ -1,24 +1,20 @@
 """The printed programs run: plain ones here, Neuron's against stand-ins in a fresh Python."""
 
-from __future__ import annotations
-
 import ast
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import tsnb
+from tests.kinds import Load, Python
 from tests.neuron.stand_ins import environment, install
 from tsnb.models.load import CLASSES
 from tsnb.neuron.snippets import analyze_code, code
 from tsnb.neuron.targets import TARGETS
 from tsnb.tiny_bert import FOLDER
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 NAMES = ["input_ids", "attention_mask", "token_type_ids"]
@@ -37,7 +33,7 @@ print(json.dumps(calls))
 
 
 @pytest.mark.parametrize("head", ["", "masked-lm"])
-def test_plain_torch(head: str, load: Callable[..., Any], tmp_path: Path, monkeypatch: Any) -> None:
+def test_plain_torch(head: str, load: Load, tmp_path: Path, monkeypatch: Any) -> None:
     model, tokenizer = load(torchscript=True)
     inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16)
     monkeypatch.chdir(tmp_path)
@@ -49,7 +45,7 @@ def test_plain_torch(head: str, load: Callable[..., Any], tmp_path: Path, monkey
     assert torch.allclose(torch.jit.load("model.pt")(*inputs.values())[0], expected, atol=1e-4)
 
 
-def test_neuron_s_programs_make_the_documented_calls(python: Callable[..., str], tmp_path: Path) -> None:
+def test_neuron_s_programs_make_the_documented_calls(python: Python, tmp_path: Path) -> None:
     for target in TARGETS:
         install(tmp_path, target.package, device=True)
     compared = code(NAMES, "inf1", length=16).replace('"/dev"', repr(str(tmp_path / "dev")))

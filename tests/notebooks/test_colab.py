@@ -1,20 +1,18 @@
 """The first cell of each notebook: nothing elsewhere; on Colab, which is faked, tsnb beside what is there."""
 
-from __future__ import annotations
-
 import re
 import socket
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nbformat
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.kinds import MonkeyPatch
 
 ROOT = Path(__file__).parents[2]
 FIRST = {
@@ -27,7 +25,7 @@ BESIDE = [f"{name}=={version(name)}" for name in ("torch", "transformers")]
 
 
 @pytest.fixture
-def colab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[str]]:
+def colab(monkeypatch: MonkeyPatch, tmp_path: Path) -> Callable[..., list[str]]:
     """Run the cell on a fake of Colab; return what pip was told, and whether other widgets were allowed."""
 
     def run(*, network: bool, code: int = 0) -> list[str]:
@@ -62,7 +60,7 @@ def test_it_is_the_same_in_every_notebook_and_names_the_repository_of_the_badges
     assert f"mybinder.org/v2/gh/{owner}/tsnb/" in readme
 
 
-def test_elsewhere_it_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_elsewhere_it_does_nothing(monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "socket", None)
     names: dict[str, object] = {}
     exec(CELL, names)

@@ -1,19 +1,15 @@
 """The machinery of the exercises: judging, hints, the record's events, the panel, the page for the team."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.kinds import MonkeyPatch, Python
 from tsnb import checks
 from tsnb.base.errors import ExerciseError, TsnbError
 from tsnb.practice.exercises import exercises
 from tsnb.practice.record import record
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 RIGHT = {"float32": 250_002 * 768 * 4, "float16": 250_002 * 768 * 2}
 
@@ -75,7 +71,7 @@ def test_what_an_answer_does_is_shown(answer: Any, kind: str, text: str) -> None
     assert events() == [("shares-storage", kind, "")]
 
 
-def test_ctrl_c_stops_an_endless_loop_and_the_kernel_goes_on(python: Callable[..., str]) -> None:
+def test_ctrl_c_stops_an_endless_loop_and_the_kernel_goes_on(python: Python) -> None:
     code = """
 import _thread, threading
 from tsnb import checks
@@ -116,7 +112,7 @@ def test_feedback_is_whole_and_escaped() -> None:
     assert "checks.hint" not in str(checks.check("untying-price", RIGHT))
 
 
-def test_a_note_about_the_record_is_shown_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_note_about_the_record_is_shown_once(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("TSNB_PROGRESS", str(tmp_path / "file" / "progress.jsonl"))
     first, second = (checks.check("untying-price", RIGHT) for _ in range(2))
@@ -141,7 +137,7 @@ def test_export_writes_a_page_and_never_over_one(tmp_path: Path) -> None:
     with pytest.raises(ExerciseError, match="is there already"):
         checks.export(path)
     assert "Ana" in path.read_text(encoding="utf-8")
-    for name, why in (("progress.pdf", "neither"), ("no such folder/progress.md", "cannot be")):
+    for name, why in (("progress.pdf", "does not end in .md"), ("no such folder/progress.md", "cannot be")):
         with pytest.raises(TsnbError, match=why):
             checks.export(tmp_path / name, replace=True)
     assert list(tmp_path.iterdir()) == [path]

@@ -1,16 +1,12 @@
 """How far a reader is: counting, the table, and the page for the team."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+from tsnb.practice.exercises import exercises
 from tsnb.practice.progress import progress_in
 from tsnb.practice.record import Record, record
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -42,17 +38,14 @@ def test_the_table_of_one_notebook(events: Record) -> None:
     assert str(progress_in(events, "01")).split() == expected.split()
     shown = progress_in(events)._repr_html_()
     assert (shown.count("✓ solved"), shown.count("… begun")) == (2, 1)
-    assert "2 of 22 exercises solved" in shown
+    assert f"2 of {len(exercises())} exercises solved" in shown
 
 
 def test_the_page_says_what_was_shown_and_asks_for_nothing(events: Record) -> None:
     events.add("safe-order", "mistake")
     events.add("safe-order", "done")
     today = events.events()[1].at[:10]
-    page = progress_in(events).page(".md", "Ana")
+    page = progress_in(events).page("Ana")
     assert f"| ✓ solved | 2 |  | {today} |" in page
     assert "Ana · 1 of" in page
     assert "torch 2." in page
-    html = progress_in(events).page(".html", "<script>alert('Ana')</script>")
-    assert "&lt;script&gt;" in html
-    assert not {"<script", "src=", "href="} & {*html.replace("=", "= ").split()}

@@ -1,7 +1,5 @@
 """The record: several kernels at once, damage, folders that cannot be written, forgetting."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -11,6 +9,7 @@ from unittest.mock import Mock
 import pytest
 
 from tests.artifacts.test_archive import without_rights
+from tests.kinds import MonkeyPatch
 from tsnb.practice.record import Record, record
 
 WRITER = """
@@ -112,7 +111,7 @@ def test_a_file_of_something_else_is_left_as_it_is(path: Path, content: bytes) -
     ],
 )
 def test_where_no_record_can_be_kept_one_line_says_so_and_the_exercises_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, home: str | None, why: str
+    tmp_path: Path, monkeypatch: MonkeyPatch, file: str, home: str | None, why: str
 ) -> None:
     for folder, mode in (("closed", 0o000), ("fixed", 0o555)):
         (tmp_path / folder).mkdir(mode=mode)
@@ -137,7 +136,7 @@ def test_where_no_record_can_be_kept_one_line_says_so_and_the_exercises_go_on(
     assert {path.name for path in tmp_path.iterdir()} == {"closed", "file", "fixed", "pipe"}
 
 
-def test_a_file_that_can_only_be_read_keeps_its_events(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_can_only_be_read_keeps_its_events(path: Path, monkeypatch: MonkeyPatch) -> None:
     Record(path).add("one", "done")
     events = Record(path)
     with monkeypatch.context() as patch:
@@ -148,7 +147,7 @@ def test_a_file_that_can_only_be_read_keeps_its_events(path: Path, monkeypatch: 
     assert names(Record(path)) == ["one"]
 
 
-def test_the_variable_names_the_file(progress_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variable_names_the_file(progress_file: Path, monkeypatch: MonkeyPatch) -> None:
     assert record().path == progress_file
     monkeypatch.setenv("TSNB_PROGRESS", "~/elsewhere.jsonl")
     assert record().path == Path.home() / "elsewhere.jsonl"

@@ -1,9 +1,7 @@
 """A part of the survey, made and judged again, is what the data says; and the data keeps what was promised."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +9,6 @@ import tsnb
 from tools.survey.__main__ import LINES, start
 from tools.survey.judge import REFUSED, TRACED, UNMADE, faults
 from tsnb.tracing.survey import Row
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CLASSES = 25  # of each line
 ROWS = tsnb.survey().rows

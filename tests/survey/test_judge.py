@@ -1,13 +1,12 @@
 """The survey's judge finds what is wrong: traces that bake something in, random models, false words."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
 import torch
 
 import tsnb
+from tests.kinds import MonkeyPatch
 from tools.survey.factories import OWN, Candidate, Shape
 from tools.survey.judge import FALSELY, RAW, REFUSED, TRACED, faults, judge_model
 from tsnb.tracing import traps
@@ -73,7 +72,7 @@ def test_a_random_model_is_refused_with_a_true_word_and_never_the_same() -> None
     ],
 )
 def test_what_tsnb_must_not_say_is_a_fault(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, outcome: str, fault: str
+    monkeypatch: MonkeyPatch, error: Exception, outcome: str, fault: str
 ) -> None:
     def fails(*_: object) -> None:
         raise error
@@ -85,7 +84,7 @@ def test_what_tsnb_must_not_say_is_a_fault(
 
 @pytest.mark.parametrize("model", [Branches(1, 1), Noise(1, 1)])
 def test_a_trace_that_comes_without_a_word_is_compared_in_plain_torch(
-    monkeypatch: pytest.MonkeyPatch, model: torch.nn.Module
+    monkeypatch: MonkeyPatch, model: torch.nn.Module
 ) -> None:
     def silent(model: Any, inputs: Any) -> tsnb.Traced:
         module = torch.jit.trace(model, example_kwarg_inputs=inputs, check_trace=False)
@@ -93,9 +92,8 @@ def test_a_trace_that_comes_without_a_word_is_compared_in_plain_torch(
         return tsnb.Traced(module, tsnb.Contract(("input_ids",), ("output_0",), input_axes=axes))
 
     monkeypatch.setattr(tsnb, "trace", silent)
-    assert faults(judge_model(ANY, model.eval(), draw, unsteady=float(isinstance(model, Noise)))) == [
-        "wrong without a word"
-    ]
+    row = judge_model(ANY, model.eval(), draw, unsteady=float(isinstance(model, Noise)))
+    assert faults(row) == ["wrong without a word"]
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,14 @@
 """The grammar's pairs and texts: held-out names, known words, lengths like those of real traffic."""
 
-from __future__ import annotations
-
 import random
 from functools import cache
 from statistics import fmean, median, quantiles
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.kinds import Load
 from tsnb import InputError, tiny_bert
 from tsnb.tiny_bert import corpus
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SEED_TEXTS = ("Who was Jim Henson ?", "Jim Henson was a puppeteer")
 PIECES = "[CLS] who was jim henson ? [SEP] jim henson was a puppet ##eer [SEP]"
@@ -28,7 +23,7 @@ def lengths(texts: list[str]) -> list[int]:
     return [corpus.pieces(text) + corpus.SPECIAL_TOKENS for text in texts]
 
 
-def test_the_seeds_sentence_makes_the_seeds_pieces(load: Callable[..., Any]) -> None:
+def test_the_seeds_sentence_makes_the_seeds_pieces(load: Load) -> None:
     tokenizer = load()[1]
     assert tokenizer.convert_ids_to_tokens(tokenizer(*SEED_TEXTS)["input_ids"]) == PIECES.split()
 
@@ -52,7 +47,7 @@ def test_pairs_name_one_person_held_out_only_when_asked_for(*, unseen: bool) -> 
             assert "{" not in text
 
 
-def test_every_word_is_known_and_only_the_words_under_pieces_are_cut(load: Callable[..., Any]) -> None:
+def test_every_word_is_known_and_only_the_words_under_pieces_are_cut(load: Load) -> None:
     tokenizer, words = load()[1], corpus.grammar()
     pieces = {word: tokenizer.tokenize(word) for name in corpus.LISTS for word in words[name]}
     assert {word: parts for word, parts in pieces.items() if len(parts) > 1} == words["pieces"]

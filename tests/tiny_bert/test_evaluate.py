@@ -1,22 +1,15 @@
 """What the committed model and heads can do, and that the card says what is measured."""
 
-from __future__ import annotations
-
 import sys
-from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 import tsnb
+from tests.kinds import Capture, Load, MonkeyPatch
 from tools.tiny_bert import evaluate, heads, train
 from tsnb.tiny_bert import FOLDER
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Load = Callable[..., Any]
 
 
 def test_a_model_that_was_not_trained_would_fail(load: Load) -> None:
@@ -28,9 +21,7 @@ def test_a_model_that_was_not_trained_would_fail(load: Load) -> None:
         assert evaluate.solved(head, heads.build_model(head, 0).eval(), tokenizer, examples=100) < 0.7
 
 
-def test_the_card_says_what_is_measured(
-    load: Load, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_card_says_what_is_measured(load: Load, capsys: Capture, monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["evaluate"])
     evaluate.main()
     card = (FOLDER / "README.md").read_text(encoding="utf-8")

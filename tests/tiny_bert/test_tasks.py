@@ -1,18 +1,14 @@
 """The labelled examples: what the labels say is what the texts say, and so do the tensors made of them."""
 
-from __future__ import annotations
-
 import random
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from tests.kinds import Load
 from tools.tiny_bert import tasks
 from tsnb.tiny_bert import corpus
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 WORDS = corpus.grammar()
 DRAW: dict[str, Any] = {"asked": tasks.asked, "paired": tasks.paired, "tagged": tasks.tagged}
@@ -23,29 +19,8 @@ def drawn(name: str, count: int = 200, *, unseen: bool = False) -> list[Any]:
     return [DRAW[name](rng, room, unseen=unseen) for room in (9, 20, 100) for _ in range(count)]
 
 
-def read(template: str, text: str) -> dict[str, str] | None:
-    """Return the words of a text in the blanks of a template, if it is one."""
-    if len(template.split()) != len(text.split()):
-        return None
-    pairs = list(zip(template.split(), text.split(), strict=True))
-    blanks = {part[1:-1]: word for part, word in pairs if part[0] == "{"}
-    fits = all(part[0] == "{" or part == word for part, word in pairs)
-    return blanks if fits and all(word in WORDS[blank] for blank, word in blanks.items()) else None
-
-
-def answers(question: str, text: str) -> list[str]:
-    """Return every answer that a sentence of a text gives to a question."""
-    sentences = [f"{part.strip()} ." for part in text.split(" .") if part.strip()]
-    return [
-        fact["answer"].format(**words)
-        for sentence in sentences
-        for fact in WORDS["fact"]
-        if (words := read(fact["told"], sentence)) and fact["asked"].format(**words) == question
-    ]
-
-
 @pytest.mark.parametrize("name", DRAW)
-def test_examples_repeat_keep_to_their_room_and_hold_names_out(name: str, load: Callable[..., Any]) -> None:
+def test_examples_repeat_keep_to_their_room_and_hold_names_out(name: str, load: Load) -> None:
     assert drawn(name, 20) == drawn(name, 20)
     rooms = [corpus.pieces(DRAW[name](random.Random(seed), 20).text) for seed in range(200)]
     assert 16 <= max(rooms) <= 20
@@ -57,26 +32,3 @@ def test_examples_repeat_keep_to_their_room_and_hold_names_out(name: str, load: 
         names = {pair for pair in pairs if pair[0] in WORDS["first"] and pair[1] in WORDS["last"]}
         assert len(names) > 100
         assert {corpus.held_out(*pair) for pair in names} == {unseen}
-
-
-def test_the_answer_is_what_one_sentence_says() -> None:
-    for example in drawn("asked"):
-        assert answers(example.question, example.text) == [example.text[example.start : example.end]]
-
-
-def test_half_of_the_questions_are_answered_by_a_sentence() -> None:
-    examples = drawn("paired", 1000)
-    assert all(bool(answers(pair.question, pair.text)) == bool(pair.label) for pair in examples)
-    assert sum(pair.label for pair in examples) / len(examples) == pytest.approx(0.5, abs=0.03)
-
-
-def test_each_word_has_the_tag_of_its_blank() -> None:
-    lists = {
-        "person": {*WORDS["first"], *WORDS["last"]},
-        "job": {*WORDS["job"]},
-        "place": {*WORDS["city"], *WORDS["place"]},
-    }
-    for example in drawn("tagged", 1000):
-        for word, tag in zip(example.text.split(), example.tags, strict=True):
-            name = tasks.TAGS[tag]
-            assert word in lists[name] if name in lists else not any(word in held for held in lists.values())

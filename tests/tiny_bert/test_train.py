@@ -1,21 +1,17 @@
 """The scripts that trained the embedded model and its heads: they learn, repeat, and write files."""
 
-from __future__ import annotations
-
 import json
 import random
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.kinds import Python
 from tools.tiny_bert import heads, train
 from tsnb.tiny_bert import FOLDER, corpus
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 WEIGHTS = "model.safetensors"
 
@@ -79,7 +75,7 @@ def test_pieces_are_hidden_at_their_rate(kind: float, rate: float) -> None:
     assert set(labels[~hidden].tolist()) == {train.IGNORED}
 
 
-def test_what_the_scripts_write_is_like_what_was_committed(python: Callable[..., str], tmp_path: Path) -> None:
+def test_what_the_scripts_write_is_like_what_was_committed(python: Python, tmp_path: Path) -> None:
     for script in ("train", "heads"):
         command = f"import runpy; runpy.run_module('tools.tiny_bert.{script}', run_name='__main__')"
         python(command, "--steps", 1, "--output", tmp_path)

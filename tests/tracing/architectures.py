@@ -1,16 +1,12 @@
 """Tiny models of many architectures, by name, with random weights from a seed."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import transformers
 
 from tsnb.models.load import quiet_transformers
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 VOCABULARY, POSITIONS = 99, 64
 VOCAB: dict[str, Any] = {"vocab_size": VOCABULARY, "max_position_embeddings": POSITIONS}

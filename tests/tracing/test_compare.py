@@ -1,8 +1,7 @@
-from __future__ import annotations
-
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import torch
@@ -15,9 +14,6 @@ from tsnb.tracing.contract import Contract
 from tsnb.tracing.traced import quiet_jit
 from tsnb.tracing.traps import BakedDropout
 from tsnb.tracing.traps import make as make_trap
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 INF = float("inf")
 X = Contract(("x",), dtypes={"x": "float32"}, input_axes={"x": ("batch", "length")})

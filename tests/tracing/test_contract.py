@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 from dataclasses import fields, replace
 from typing import Any
@@ -75,10 +73,6 @@ def test_a_contract_is_validated_when_it_is_read(change: dict[str, Any], message
 def test_json_that_is_no_contract(text: str) -> None:
     with pytest.raises(ValueError, match=r"Expecting value|no JSON object"):
         Contract.from_json(text)
-
-
-def test_verified_shapes_are_added_once_and_sorted() -> None:
-    assert FULL.with_verified([(4, 8), (1, 8)]).verified == ((1, 8), (2, 16), (4, 8))
 
 
 def test_it_prints_a_line_a_field() -> None:

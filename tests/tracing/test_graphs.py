@@ -1,7 +1,5 @@
 """Which operations of a trace are tied to a device: what is found, and what an accelerator says."""
 
-from __future__ import annotations
-
 import linecache
 from collections.abc import Callable
 from typing import Any

@@ -1,6 +1,4 @@
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import torch
@@ -8,23 +6,15 @@ from torch import nn
 from transformers import AutoModel, BartConfig, CLIPTextConfig, GPT2Config, PretrainedConfig
 
 import tsnb
+from tests.kinds import Load
 from tests.tracing.architectures import make
 from tsnb.tracing.inputs import EXAMPLE, in_forward_order, max_positions
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 NEEDED = 14  # tokens that the example makes
 TABLE = 12  # positions of a small model
+ONE_HEAD = {"num_attention_heads": 1, "intermediate_size": 8}
 LIMITED = [
-    CLIPTextConfig(
-        vocab_size=9,
-        max_position_embeddings=TABLE,
-        hidden_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=1,
-        intermediate_size=8,
-    ),
+    CLIPTextConfig(vocab_size=9, max_position_embeddings=TABLE, hidden_size=8, num_hidden_layers=1, **ONE_HEAD),
     BartConfig(vocab_size=9, max_position_embeddings=TABLE, d_model=16, encoder_layers=1, decoder_layers=1),
     GPT2Config(vocab_size=9, n_positions=TABLE, n_embd=8, n_layer=1, n_head=1),
 ]
@@ -39,7 +29,7 @@ class Named(nn.Module):
 
 
 @pytest.fixture(scope="session")
-def tiny(load: Callable[..., Any]) -> Tiny:
+def tiny(load: Load) -> Tiny:
     """Give what `dummy_inputs` takes first: the tokenizer, then the model."""
     model, tokenizer = load()
     return tokenizer, model

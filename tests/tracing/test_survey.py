@@ -1,7 +1,5 @@
 """Looking a class up in the survey: by family, by class, by a part of a name; and a name that is not there."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,28 +1,24 @@
 """The artefact viewer: its content without a browser, and lists that follow it."""
 
-from __future__ import annotations
-
 import zipfile
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from torch import nn
 
 import tsnb
+from tests.kinds import Load, Traces
 from tsnb.artifacts.archive import EXTRA, MEMBER, TOKENIZER
 from tsnb.practice.exercises.stories import blank
 from tsnb.tracing.traced import quiet_jit
 from tsnb.widgets.artifact_viewer import PARTS, SHOWN, ArtifactViewer
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
 CONTRACT = EXTRA + MEMBER
 
 
 @pytest.fixture
-def path(traced: Callable[..., tsnb.Traced], load: Callable[..., Any], tmp_path: Path) -> Path:
+def path(traced: Traces, load: Load, tmp_path: Path) -> Path:
     return tsnb.save(traced(), tmp_path / "bert.pt", load()[1])
 
 
@@ -106,9 +102,7 @@ def test_what_was_changed_is_found_and_marked(path: Path, part: str) -> None:
     assert [name for name, line in viewer.parts[part].items() if "✗" in line] == [member]
 
 
-def test_a_file_that_has_changed_since_is_not_read(
-    viewer: ArtifactViewer, path: Path, traced: Callable[..., tsnb.Traced]
-) -> None:
+def test_a_file_that_has_changed_since_is_not_read(viewer: ArtifactViewer, path: Path, traced: Traces) -> None:
     tsnb.save(traced(), path)
     viewer.part_list.value = "code"
     assert "changed or deleted since" in viewer.detail.value

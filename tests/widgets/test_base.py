@@ -1,20 +1,13 @@
 """What every view does: text and a picture beside the widget, controls that say what they are."""
 
-from __future__ import annotations
-
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Generator
 
-from ipywidgets import HTML, IntSlider
+from ipywidgets import HTML, IntSlider, Widget
 
+from tests.kinds import MonkeyPatch, Python
 from tsnb.widgets import base
 from tsnb.widgets.event_loop import Steps
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
-    import pytest
-    from ipywidgets import Widget
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -44,9 +37,7 @@ def test_a_view_brings_its_html_parts_and_its_text() -> None:
     assert bundle["text/plain"] == repr(view) == str(view) == "count: 3"
 
 
-def test_what_is_kept_of_a_view_has_the_steps_that_fit_and_closed_it_takes_none(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_what_is_kept_of_a_view_has_the_steps_that_fit_and_closed_it_takes_none(monkeypatch: MonkeyPatch) -> None:
     """Cells of "Run All" follow each other, and the kernel's loop stands still meanwhile."""
 
     async def cell(most: int) -> int:
@@ -67,6 +58,6 @@ def test_figures_are_escaped() -> None:
     assert ("a &lt; b" in html, "1 &amp; 2" in html) == (True, True)
 
 
-def test_importing_the_widgets_imports_no_ipywidgets(python: Callable[..., str]) -> None:
+def test_importing_the_widgets_imports_no_ipywidgets(python: Python) -> None:
     code = "import sys, tsnb.widgets; print('ipywidgets' in sys.modules)"
     assert python(code) == "False\n"

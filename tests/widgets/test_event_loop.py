@@ -1,17 +1,14 @@
 """Steps on an event loop: what goes on between them, what replaces them, and what ends them."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator
+from typing import Any
 
 from ipywidgets import IntSlider
 
+from tests.kinds import Until
 from tsnb.widgets.event_loop import Steps, handle_on_loop
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
 
 
 class Work:
@@ -45,7 +42,7 @@ def test_on_a_loop_the_cell_ends_first_and_others_run_between_the_steps() -> Non
     assert notes.index("a0") < notes.index("other", notes.index("a0")) < notes.index("a8")
 
 
-def test_a_newer_start_replaces_what_runs_and_what_waits(until: Callable[..., Any]) -> None:
+def test_a_newer_start_replaces_what_runs_and_what_waits(until: Until) -> None:
     async def cell() -> list[Any]:
         work = Work()
         work.steps.start(work.count("runs", 9**9))
@@ -58,7 +55,7 @@ def test_a_newer_start_replaces_what_runs_and_what_waits(until: Callable[..., An
     assert [note for note in asyncio.run(cell()) if "runs" not in note] == ["new0", "new ends"]
 
 
-def test_an_error_in_a_step_is_passed_on_and_the_next_work_runs(until: Callable[..., Any]) -> None:
+def test_an_error_in_a_step_is_passed_on_and_the_next_work_runs(until: Until) -> None:
     async def cell() -> None:
         work = Work()
         work.steps.start(1 / number for number in (1, 0, 2))
@@ -90,7 +87,7 @@ def test_finish_takes_what_can_be_begun_in_its_time_and_nothing_runs_after_close
     assert asyncio.run(cell())[-4:] == ["long ends", "short0", "short1", "short ends"]
 
 
-def test_what_a_subshell_sends_or_starts_runs_where_the_cells_run(until: Callable[..., Any]) -> None:
+def test_what_a_subshell_sends_or_starts_runs_where_the_cells_run(until: Until) -> None:
     """JupyterLab sends what a hand does with a widget to a thread beside that of the cells."""
     threads: list[threading.Thread] = []
 

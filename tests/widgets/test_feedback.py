@@ -1,7 +1,5 @@
 """The view of a feedback, with its button for hints, and the progress panel."""
 
-from __future__ import annotations
-
 import pytest
 
 from tsnb import checks
@@ -20,7 +18,7 @@ def test_a_feedback_shows_as_widget_html_and_text(feedback: checks.Feedback) -> 
     bundle = feedback._repr_mimebundle_()
     assert set(bundle) == {WIDGET, "text/html", "text/plain"}
     assert bundle["text/plain"] == str(feedback)
-    assert bundle["text/html"] == feedback._repr_html_()
+    assert bundle["text/html"].startswith(feedback._repr_html_())
     view = checks.check("untying-price", RIGHT)._view()
     assert view.button not in view.children  # where it is right, no hint is needed
 

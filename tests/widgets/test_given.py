@@ -1,17 +1,13 @@
 """What is no trace or no model is named in one sentence, before anything runs."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 
 import tsnb
 from tsnb.widgets import MaxLengthChooser, NeuronPlanner, ShapeErrorExplorer
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 LINEAR = torch.nn.Linear(2, 3).eval()
 TRACED: Any = tsnb.trace(LINEAR, {"input": torch.zeros(1, 2)})

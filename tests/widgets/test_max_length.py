@@ -1,24 +1,20 @@
 """The max-length chooser: its choices, its controls, and what it measures."""
 
-from __future__ import annotations
-
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from tests.kinds import Load, MonkeyPatch, Traces, Until
 from tsnb.base.errors import InputError
 from tsnb.inference.latency import Latency
 from tsnb.lengths.lengths import length_report, plan_buckets
+from tsnb.tracing.contract import Shape
 from tsnb.widgets import max_length
 from tsnb.widgets.max_length import MaxLengthChooser
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
-    from tsnb.tracing.contract import Shape
 
 LENGTHS = [*range(1, 101)]
 
@@ -40,7 +36,7 @@ class Meter:
 
 
 @pytest.fixture
-def meter(monkeypatch: pytest.MonkeyPatch) -> Meter:
+def meter(monkeypatch: MonkeyPatch) -> Meter:
     meter = Meter()
     monkeypatch.setattr(max_length, "latency_steps", meter)
     return meter
@@ -109,7 +105,7 @@ def test_a_latency_is_of_the_batch_size_and_the_length_and_measured_once(
 
 
 def test_on_a_loop_a_choice_waits_for_nothing_and_only_the_last_is_measured(
-    meter: Meter, until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    meter: Meter, until: Until, monkeypatch: MonkeyPatch
 ) -> None:
     monkeypatch.setattr(max_length, "REST", 0.01)
 
@@ -137,7 +133,7 @@ def test_an_error_is_shown_and_tried_again(chooser: MaxLengthChooser, meter: Met
 
 
 def test_a_model_is_measured_in_steps_and_the_reader_notices_nothing(
-    load: Callable[..., Any], until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    load: Load, until: Until, monkeypatch: MonkeyPatch
 ) -> None:
     monkeypatch.setattr(max_length, "REST", 0)
 
@@ -169,7 +165,7 @@ def test_the_value_is_one_in_slider_and_chooser(chooser: MaxLengthChooser) -> No
     assert seen == [40, 50]
 
 
-def test_the_limit_is_the_models_unless_it_is_given(load: Callable[..., Any], traced: Callable[..., Any]) -> None:
+def test_the_limit_is_the_models_unless_it_is_given(load: Load, traced: Traces) -> None:
     chooser = MaxLengthChooser([4], traced=traced(), batch_size=1)
     assert chooser.controls["value"].max == 512
     assert isinstance(chooser.latency, Latency)

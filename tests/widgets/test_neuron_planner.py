@@ -1,9 +1,7 @@
 """The Neuron planner: choices in, the plan of `tsnb.neuron.plan` out."""
 
-from __future__ import annotations
-
 import html
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import torch
@@ -12,22 +10,12 @@ import tsnb
 from tsnb.base.errors import InputError, NeuronError
 from tsnb.widgets.neuron_planner import NeuronPlanner
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 LENGTHS = [*range(1, 31)]
 
 
 @pytest.fixture
 def view() -> NeuronPlanner:
     return NeuronPlanner(lengths=LENGTHS)
-
-
-@pytest.fixture(scope="module")
-def own(load: Callable[..., Any]) -> tuple[tsnb.Traced, Any]:
-    """Return a trace of the reader's own, and its model."""
-    model, tokenizer = load()
-    return tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16)), model
 
 
 def test_it_begins_with_the_plan_of_what_is_chosen(view: NeuronPlanner) -> None:

@@ -1,7 +1,5 @@
 """The padding-cost view: its state, and controls that follow it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

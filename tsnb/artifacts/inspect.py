@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from tsnb.artifacts.archive import EXTRA, MEMBER, TOKENIZER, Archive, Digest, digest, read
 from tsnb.base.errors import ArtifactError
+from tsnb.tracing.traced import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -179,8 +180,8 @@ def inspect(path: str | Path) -> Artifact:
     archive = read(path)
     if archive.format != "torchscript":
         raise ArtifactError(
-            f"{path} is no TorchScript file, but one of tsnb.export (to={archive.format!r}). "
-            "tsnb.load_traced(path) loads it; its .contract says the rest."
+            f"{path} is not a TorchScript file but another: {KINDS[archive.format]}. tsnb.load_traced(path) loads it, "
+            "and its .contract says the rest."
         )
     weights = tuple(weight for folder in PICKLES for weight in _weights(archive, folder))
     contract = None

@@ -60,13 +60,13 @@ def read_program(archive: Archive, names: tuple[str, ...], device: str | torch.d
     device
         `None` for the one that it was recorded on.
     """
-    import torch
-    from torch.export.passes import move_to_device_pass
-
     content = archive.path.read_bytes()
     if archive.format == "aotinductor":
         return from_package(content)
     if archive.format == "export":
+        import torch
+        from torch.export.passes import move_to_device_pass
+
         program = torch.export.load(BytesIO(content))
         return from_program(program if device is None else move_to_device_pass(program, device))
     if archive.members:

@@ -7,14 +7,11 @@ import platform
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tsnb.base.errors import ArtifactError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 DAY = 86_400  # seconds, after which a temporary folder is nobody's any more
 BOOT = Path("/proc/sys/kernel/random/boot_id")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import math
 import os
 import platform
@@ -14,6 +15,17 @@ import psutil
 
 CGROUP = Path("/sys/fs/cgroup")
 MIB = 2**20
+
+
+def return_memory() -> None:
+    """Give freed memory back to the system, which the C library of Linux would keep: 50 MiB after a small model.
+
+    >>> return_memory()
+    """
+    gc.collect()  # a trace is in circles of references
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library, such as musl
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def _numbers(path: Path) -> list[float]:
@@ -88,13 +100,3 @@ def processor_name() -> str:
         lines = []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, "") or platform.processor() or platform.machine()
-
-
-def return_memory() -> None:
-    """Give memory that was freed back to the system, which C's library on Linux would keep for later.
-
-    >>> return_memory()
-    """
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):  # another C library
-            ctypes.CDLL("libc.so.6").malloc_trim(0)

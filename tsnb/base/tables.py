@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Iterable, Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    Rows = Sequence[Sequence[str]]
+Rows = Sequence[Sequence[str]]
 
 CELL = "padding: 2px 1.2em 2px 0; text-align: left; vertical-align: top"  # of a table of words
 WIDTH = 76  # characters of a cell of output on a page 800 pixels wide

@@ -6,13 +6,13 @@ import json
 import os
 import platform
 import sys
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from html import escape
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import psutil
 from jupyter_client.kernelspec import KernelSpecManager
@@ -26,9 +26,7 @@ from tsnb.artifacts.neuron import PACKAGES
 from tsnb.base.machine import MIB, memory_limit, usable_cores
 from tsnb.base.tables import CELL, wrapped
 from tsnb.base.versions import describe_line, untried
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tsnb.neuron.detection import installed
 
 Status = Literal["ok", "warning", "problem"]
 Finding = tuple[Status, str, str]  # status, result, advice
@@ -89,17 +87,14 @@ class Report:
         home = json.dumps(str(Path.home()))[1:-1]  # as JSON writes its backslashes
         return json.dumps(report, indent=2, ensure_ascii=False).replace(home, "~")
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         width = max((len(check.name) for check in self.checks), default=0)
         lines = []
         for check in self.checks:
             begin, indent = f"{SYMBOLS[check.status]} {check.name:{width}}  ", " " * (width + 4)
             lines.append(wrapped(begin + check.result, indent))
-            if check.advice:
-                lines.append(wrapped(indent + check.advice, indent))
+            lines += [wrapped(indent + check.advice, indent)] * bool(check.advice)
         return "\n".join([*lines, "", self._verdict()])
-
-    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         rows = ""
@@ -153,27 +148,24 @@ def doctor(*, progress: bool = True) -> Report:
     return Report(tuple(checks))
 
 
+def _judged(fits: bool, result: str, advice: str, otherwise: Status = "warning") -> Finding:  # noqa: FBT001
+    return ("ok", result, "") if fits else (otherwise, result, advice)
+
+
 def _python() -> Finding:
     version, allowed = platform.python_version(), metadata.metadata("tsnb")["Requires-Python"]
-    result = f"{version} on {platform.platform()}"
-    if SpecifierSet(allowed).contains(version, prereleases=True):
-        return "ok", result, ""
-    return ("problem", result, f"Make a new environment with Python {allowed}: torch.jit does not support 3.14.")
+    fits = SpecifierSet(allowed).contains(version, prereleases=True)
+    advice = f"Make a new environment with Python {allowed}: torch.jit does not support 3.14."
+    return _judged(fits, f"{version} on {platform.platform()}", advice, "problem")
 
 
 def _packages() -> Finding:
     """Compare what is installed with the ranges of tsnb, and with what was tried."""
     requirements = map(Requirement, metadata.requires("tsnb") or ())
     ranges = {needed.name: needed for needed in requirements if needed.marker is None}  # no extras
-    versions: dict[str, str] = {}
-    for name in ranges:
-        with suppress(metadata.PackageNotFoundError):
-            versions[name] = metadata.version(name)
-    off = [
-        needed
-        for name, needed in ranges.items()
-        if name not in versions or not needed.specifier.contains(versions[name], prereleases=True)
-    ]
+    versions = installed(*ranges)
+    ok = {name for name in versions if ranges[name].specifier.contains(versions[name], prereleases=True)}
+    off = [ranges[name] for name in ranges if name not in ok]
     if off:
         result = ", ".join(f"{needed.name} {versions.get(needed.name, 'not installed')}" for needed in off)
         needs = " ".join(f'"{needed}"' for needed in off)
@@ -184,22 +176,13 @@ def _packages() -> Finding:
     return "warning" if beyond else "ok", f"{first} and {len(ranges) - 2} more, each in its range", beyond
 
 
-def _line() -> Finding:
-    """Say which line of transformers this is; both are fine."""
-    return "ok", describe_line(), ""
-
-
 def _widgets() -> Finding:
     """Look for what draws widgets in the page, which Jupyter loads when it starts."""
     folders = jupyter_path("labextensions")
     missing = [name for name in FRONT_ENDS if not any(Path(folder, name).is_dir() for folder in folders)]
-    if not missing:
-        return "ok", ", ".join(FRONT_ENDS), ""
-    advice = (
-        f"Load the page anew after {sys.executable} -m pip install --force-reinstall --no-deps "
-        "jupyterlab_widgets anywidget"
-    )
-    return "problem", f"no {', '.join(missing)}", advice
+    install = f"{sys.executable} -m pip install --force-reinstall --no-deps jupyterlab_widgets anywidget"
+    result = f"no {', '.join(missing)}" if missing else ", ".join(FRONT_ENDS)
+    return _judged(not missing, result, f"Load the page anew after {install}", "problem")
 
 
 def _kernel() -> Finding:
@@ -207,30 +190,25 @@ def _kernel() -> Finding:
     program = str(KernelSpecManager().get_kernel_spec("python3").argv[0])
     if not Path(program).is_absolute():
         program = sys.executable  # a kernelspec without a folder starts the Python that Jupyter runs in
-    if os.path.realpath(Path(program).parent) == os.path.realpath(Path(sys.executable).parent):
-        return "ok", program, ""
+    same = os.path.realpath(Path(program).parent) == os.path.realpath(Path(sys.executable).parent)
     advice = f"Notebooks may lack packages there; start Jupyter with {sys.executable} -m jupyterlab."
-    return "warning", program, advice
+    return _judged(same, program, advice)
 
 
 def _memory() -> Finding:
     limit = memory_limit()
     available = min(psutil.virtual_memory().available / MIB, limit)
     result = f"{available:,.0f} MiB available of {limit:,.0f} MiB"
-    if available >= NEEDED_MIB:
-        return "ok", result, ""
     if limit < NEEDED_MIB:
         return "problem", result, f"Give the container or the machine more memory: {NEEDED_MIB} MiB or more."
     advice = f"A notebook needs up to {NEEDED_MIB} MiB: shut down other kernels and programs first."
-    return "warning", result, advice
+    return _judged(available >= NEEDED_MIB, result, advice)
 
 
 def _build_tools() -> Finding:
     paths = tools()
     result = ", ".join(path or f"no {name}" for name, path in paths.items())
-    if all(paths.values()):
-        return "ok", result, ""
-    return "warning", result, HOW_TO_INSTALL
+    return _judged(all(paths.values()), result, HOW_TO_INSTALL)
 
 
 def _neuron() -> Finding:
@@ -243,14 +221,9 @@ def _threads() -> Finding:
     import torch
 
     threads, cores = torch.get_num_threads(), usable_cores()
+    calls = f"torch.set_num_threads({cores}), or set OMP_NUM_THREADS={cores} before you start Jupyter."
     result = f"torch starts {threads}, this process may use {cores} cores"
-    if threads <= cores:
-        return "ok", result, ""
-    advice = (
-        f"More threads than cores wait for each other. Call torch.set_num_threads({cores}), or set "
-        f"OMP_NUM_THREADS={cores} before you start Jupyter."
-    )
-    return "warning", result, advice
+    return _judged(threads <= cores, result, f"More threads than cores wait for each other. Call {calls}")
 
 
 def _model() -> Finding:
@@ -263,7 +236,7 @@ def _model() -> Finding:
 CHECKS: dict[str, Callable[[], Finding]] = {  # quick ones first; those after Neuron import torch
     "Python": _python,
     "packages": _packages,
-    "transformers": _line,
+    "transformers": lambda: ("ok", describe_line(), ""),  # both lines are fine
     "widgets": _widgets,
     "kernel": _kernel,
     "memory": _memory,

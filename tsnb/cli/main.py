@@ -7,10 +7,11 @@ import io
 import shlex
 import sys
 import warnings
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from tsnb.base.errors import TraceError, TsnbError
 from tsnb.base.machine import respect_quota
@@ -18,10 +19,7 @@ from tsnb.inference.backends import BACKENDS, QUICK
 from tsnb.lengths.texts import TextsWarning, read_texts
 from tsnb.models.load import CheckpointWarning, Head
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    Options = argparse.Namespace
+Options = argparse.Namespace
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130  # 130 is 128 + SIGINT, as a shell reports it
 
@@ -77,9 +75,8 @@ def course(options: Options) -> int:
     written, kept = lay_out(options.folder)
     sys.stdout.write(f"The course is in {options.folder}; files written: {len(written)}.\n")
     if kept:
-        sys.stdout.write(
-            f"Kept, as they were changed: {', '.join(kept)}. Rename one to have the course's own again.\n"
-        )
+        names = ", ".join(kept)
+        sys.stdout.write(f"Kept, as they were changed: {names}. Rename one to have the course's own again.\n")
     if not options.no_lab:
         from jupyterlab.labapp import main as lab
 
@@ -139,18 +136,10 @@ def export(options: Options) -> int:
     """Write a model's trace to a file, unless it cannot be traced, or trace and model disagree."""
     from tsnb.artifacts.export import export as write
 
-    rows = options.batch_size
+    shapes = [(options.batch_size if batch is None else batch, length) for batch, length in options.verify]
+    chosen = {name: getattr(options, name) for name in ("max_length", "batch_size", "untie", "pad_token")}
     try:
-        exported = write(
-            options.model,
-            options.output,
-            options.head,
-            max_length=options.max_length,
-            batch_size=rows,
-            verify=[(rows if batch is None else batch, length) for batch, length in options.verify],
-            untie=options.untie,
-            pad_token=options.pad_token,
-        )
+        exported = write(options.model, options.output, options.head, verify=shapes, **chosen)
     except TraceError as error:
         sys.stderr.write(f"{error} No file was written.\n")
         return FAILED
@@ -198,7 +187,7 @@ def find_notebooks(start: Path) -> Path | None:
     return None
 
 
-def _parser() -> argparse.ArgumentParser:  # noqa: PLR0915, an option a line
+def _parser() -> argparse.ArgumentParser:
     about = "A course on TorchScript: check the machine, run the notebooks, export a model, measure."
     parser = argparse.ArgumentParser(prog="tsnb", description=about)
     parser.add_argument("--version", action="version", version=f"tsnb {version('tsnb')}")
@@ -213,14 +202,12 @@ def _parser() -> argparse.ArgumentParser:  # noqa: PLR0915, an option a line
     add("--json", action="store_true", help="print JSON, for an issue")
 
     add = command(course, "lay notebooks and solutions into a folder and open them in JupyterLab").add_argument
-    kept = "where to; it may hold other files, and what you changed there is kept"
-    add("folder", metavar="FOLDER", type=Path, help=kept)
+    add("folder", metavar="FOLDER", type=Path, help="where to; other files there, and what you changed, are kept")
     add("--no-lab", action="store_true", help="do not open JupyterLab")
     add("--lab", default="", metavar="OPTIONS", help="options for JupyterLab, as in --lab=--no-browser")
 
     add = command(run, "run notebooks in fresh kernels and say what they took").add_argument
-    which = "notebooks or folders of them (default: the nearest course, or else the package's own)"
-    add("notebooks", nargs="*", type=Path, help=which)
+    add("notebooks", nargs="*", type=Path, help="notebooks or folders (default: the nearest course, or tsnb's own)")
     add("--output", type=Path, metavar="DIR", help="a folder for HTML, one file a notebook, and summary.md")
     add("--timeout", type=int, default=120, metavar="S", help="seconds that a cell may take (default: 120)")
 
@@ -245,21 +232,19 @@ def _parser() -> argparse.ArgumentParser:  # noqa: PLR0915, an option a line
     add = command(export, about).add_argument
     add("model", metavar="MODEL", help="tiny-bert, bert-mini, a folder, or a hub id")
     add("-o", "--output", required=True, metavar="FILE", help="the .pt file to write, or to replace")
-    heads = f"{', '.join(get_args(Head))} (default: masked-lm)"
-    add("--head", default="masked-lm", metavar="HEAD", help=heads)
+    add("--head", default="masked-lm", metavar="HEAD", help=f"{', '.join(get_args(Head))} (default: masked-lm)")
     add("--max-length", type=int, default=128, help="length of the traced inputs in tokens (default: 128)")
     add("--batch-size", type=int, default=1, help="rows of the traced inputs (default: 1)")
     shapes = "shapes at which trace and model must agree: a length such as 64, or rows and length as 2x64"
     add("--verify", type=shape, nargs="+", action="extend", default=[], help=shapes)
     add("--untie", action="store_true", help="have tied weights twice, as the torchscript flag does")
-    which = "the token to pad with, for a tokenizer without one, such as <|endoftext|>"
-    add("--pad-token", metavar="TOKEN", help=which)
+    add("--pad-token", metavar="TOKEN", help="pads, for a tokenizer without such a token, as <|endoftext|>")
 
     sub = command(progress, "show which exercises are solved, from the record on this machine")
     add, either = sub.add_argument, sub.add_mutually_exclusive_group().add_argument
     add("notebook", nargs="?", metavar="NN", help="one notebook, such as 01 (default: the course)")
     either("--reset", action="store_true", help="forget attempts and hints; there is no way back")
-    either("--export", type=Path, metavar="FILE", help="write one page for the team: a .md or .html file")
+    either("--export", type=Path, metavar="FILE", help="write one page for the team: a .md file")
     add("--name", default="", metavar="NAME", help="whose page it is")
     add("--replace", action="store_true", help="the page may replace an older one")
     return parser

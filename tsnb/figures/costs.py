@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -60,11 +60,8 @@ def warm_up_curve(seconds: Sequence[float]) -> Figure:
 
     Taught in notebook 04.
     """
-    figure, axes = new_figure(6.0, 2.6)
     calls = range(1, len(seconds) + 1)
-    axes.plot(calls, [1000 * taken for taken in seconds], "o-", color=BLUE)
-    axes.set(xticks=calls, ylim=(0, None), xlabel="call", ylabel="milliseconds")
-    return figure
+    return _curve(calls, seconds, xticks=calls, xlabel="call", ylabel="milliseconds")
 
 
 def cost_by_length(measured: Mapping[int, float], fit: CostFit) -> Figure:
@@ -104,10 +101,15 @@ def cost_by_batch(measured: Mapping[int, float], length: int) -> Figure:
 
     Taught in notebook 04.
     """
+    each, label = [taken / size for size, taken in measured.items()], f"texts in a batch, each of {length} tokens"
+    figure = _curve(list(measured), each, xlabel=label, ylabel="milliseconds a text")
+    figure.axes[0].set_xscale("log", base=2)
+    figure.axes[0].set_xticks(list(measured), [str(size) for size in measured])
+    return figure
+
+
+def _curve(sizes: Sequence[int], seconds: Sequence[float], **labels: Any) -> Figure:
     figure, axes = new_figure(6.0, 2.6)
-    each = [1000 * taken / size for size, taken in measured.items()]
-    axes.plot(list(measured), each, "o-", color=BLUE)
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(list(measured), [str(size) for size in measured])
-    axes.set(ylim=(0, None), xlabel=f"texts in a batch, each of {length} tokens", ylabel="milliseconds a text")
+    axes.plot(sizes, [1000 * taken for taken in seconds], "o-", color=BLUE)
+    axes.set(ylim=(0, None), **labels)
     return figure

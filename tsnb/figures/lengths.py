@@ -6,6 +6,8 @@ Texts are placed by an estimate of their width; none is measured, so that a slid
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import count
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 MOST_BINS = 64
 AXIS = 438  # points across, of the histogram's axis
 ROW = 12  # points, of labels above a figure
-NAMES = {"longest": "longest", "limit": "model limit"}
+NAMES = {"limit": "model limit"}
 
 
 def length_histogram(lengths: Lengths, max_length: int, presets: Mapping[str, int] | None = None) -> Figure:
@@ -77,22 +79,17 @@ def _mark_lengths(axes: Axes, max_length: int, presets: Mapping[str, int]) -> in
     axes.axvline(max_length + 0.5, color=INK, lw=1.5)
     ticks = [length for length in presets.values() if length <= right]
     axes.plot(ticks, [1.0] * len(ticks), "v", ms=5, color=GREY, transform=over, clip_on=False)
-    names: dict[int, list[str]] = {}
-    for name, length in presets.items():
-        names.setdefault(length, []).append(NAMES.get(name, name))
     taken: defaultdict[int, list[tuple[float, float]]] = defaultdict(list)  # spans of each row
-    for place, length in enumerate([max_length, *sorted(names)]):
-        name = ", ".join(names[length]) if place else "max length"
-        label = f"{name} {length:,}{' →' if length > right else ''}"
+    for name, length in [("max length", max_length), *sorted(presets.items(), key=itemgetter(1))]:
+        label = f"{NAMES.get(name, name)} {length:,}{' →' if length > right else ''}"
         half = min(len(label) * LETTER / AXIS / 2, 0.5) * right
         centre = min(max(length, half), right - half)
         start, end = centre - half, centre + half
-        row = 0
-        while any(start < other_end and other_start < end for other_start, other_end in taken[row]):
-            row += 1
+        row = next(row for row in count() if all(end <= first or last <= start for first, last in taken[row]))
         taken[row].append((start, end))
-        style: dict[str, Any] = {"ha": "center", "fontsize": 9, "weight": "normal" if place else "bold", "color": INK}
-        axes.annotate(label, (centre, 1), (0, 5 + ROW * row), xycoords=over, textcoords="offset points", **style)
+        style: dict[str, Any] = {"weight": "bold" if length == max_length else "normal", "fontsize": 9, "color": INK}
+        place, above = (centre, 1), (0, 5 + ROW * row)
+        axes.annotate(label, place, above, xycoords=over, textcoords="offset points", ha="center", **style)
     return len(taken)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.patches import Rectangle, StepPatch
 
 from tsnb.base.palette import BLUE, GREY
-from tsnb.figures.style import HATCHED, INK, LETTER, new_figure
+from tsnb.figures.style import HATCHED, INK, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,12 +64,24 @@ def padding_panels(report: PaddingReport) -> Figure:
     longest = max(plan.tokens_ratio for plan in report.plans.values())
     for place, (panel, plan) in enumerate(zip(shown, report.plans.values(), strict=True)):
         foot = HEAD + ROW * place + BELOW
-        _panel(axes, foot, panel, ACROSS / most, PANEL / tallest)
-        _bar(axes, foot, plan, LONGEST / longest)
+        edges = LEFT + ACROSS / most * np.arange(len(panel[0]) + 1)
+        real, padded = (foot - PANEL / tallest * tokens for tokens in panel)
+        axes.add_artist(StepPatch(padded, edges, baseline=foot, fill=True, **HATCHED, fc=GREY))
+        axes.add_artist(StepPatch(real, edges, baseline=foot, fill=True, fc=BLUE, ec="none"))
+        axes.add_artist(StepPatch(padded, edges, baseline=foot, fill=False, ec=INK, lw=0.5))  # around the batches
+        top, ratio, scale = foot - BAR, f"{plan.tokens_ratio:.2f}", LONGEST / longest
+        _box(axes, (BARS, top), scale, BAR)
+        _box(axes, (BARS + scale, top), scale * (plan.tokens_ratio - 1), BAR, padding=True)
+        _write(axes, BARS, top - 5, ratio, weight="bold", fontsize=BIG)
+        share = f"{plan.padding_share:.1%} padding"
+        _write(axes, BARS + BIG * (0.7 * len(ratio) + 0.3), top - 5, share, fontsize=9)
         _write(axes, LEFT, foot - PANEL - 5, plan.label, weight="bold")
         label = f"{tallest:,}" if tallest < 10_000 else f"{tallest // 1000}k"  # noqa: PLR2004, five signs fit
         _write(axes, LEFT - 4, foot - PANEL + 6, label, ha="right", fontsize=8)
-    _legend(axes)
+    for name, left in (("text", LEFT), ("padding", LEFT + 60)):  # what filled and hatched areas are
+        _box(axes, (left, 9), 18, 10, padding=name == "padding")
+        _write(axes, left + 24, 18, name)
+    _write(axes, BARS, 31, "tokens computed\nfor each real one")
     texts, drawn = len(report.lengths), len(shown[0][0])  # the first plan has a row a text
     caption = "A column is a row of a batch: a text and its padding, as high as the tokens it is padded to."
     if drawn < texts:
@@ -105,35 +117,6 @@ def _spread(count: int, share: float) -> Numbers:
     """Return the indices of a share of things, evenly spread."""
     shown = max(round(count * share), 1)
     return ((np.arange(shown) + 0.5) * count / shown).astype(np.int64)
-
-
-def _panel(axes: Axes, foot: float, shown: tuple[Numbers, Numbers], across: float, up: float) -> None:
-    """Draw a plan's rows as columns: padding, the text over it, and an outline of the batches."""
-    edges = LEFT + across * np.arange(len(shown[0]) + 1)
-    real, padded = (foot - up * tokens for tokens in shown)
-    axes.add_artist(StepPatch(padded, edges, baseline=foot, fill=True, **HATCHED, fc=GREY))
-    axes.add_artist(StepPatch(real, edges, baseline=foot, fill=True, fc=BLUE, ec="none"))
-    axes.add_artist(StepPatch(padded, edges, baseline=foot, fill=False, ec=INK, lw=0.5))
-
-
-def _bar(axes: Axes, foot: float, plan: PlanCost, scale: float) -> None:
-    """Draw what is computed for each real token as a bar, with the number above it."""
-    top, ratio = foot - BAR, f"{plan.tokens_ratio:.2f}"
-    _box(axes, (BARS, top), scale, BAR)
-    _box(axes, (BARS + scale, top), scale * (plan.tokens_ratio - 1), BAR, padding=True)
-    _write(axes, BARS, top - 5, ratio, weight="bold", fontsize=BIG)
-    beside = BARS + BIG * (0.7 * len(ratio) + 0.3)
-    _write(axes, beside, top - 5, f"{plan.padding_share:.1%} padding", fontsize=9)
-
-
-def _legend(axes: Axes) -> None:
-    """Say what filled and hatched areas are, and what the bars are, above the first plan."""
-    left = LEFT
-    for name in ("text", "padding"):
-        _box(axes, (left, 9), 18, 10, padding=name == "padding")
-        _write(axes, left + 24, 18, name)
-        left += 24 + round(LETTER * len(name)) + 14
-    _write(axes, BARS, 31, "tokens computed\nfor each real one")
 
 
 def _box(axes: Axes, corner: tuple[float, float], width: float, height: float, *, padding: bool = False) -> None:

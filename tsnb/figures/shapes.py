@@ -12,7 +12,6 @@ from tsnb.figures.style import INK, new_figure
 from tsnb.tracing.survey import LEGEND
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from tsnb.tracing.compare import Kind
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 COLOURS: dict[Kind, str] = {"same": GREEN, "raises": VERMILION, "wrong": ORANGE, "unsupported": GREY}
 GRAVITY = {"·": GREY, "✓": GREEN, "!": BLUE, "✗": VERMILION, "~": ORANGE, "≠": ORANGE}  # the graver comes later
 FAMILIES_ABREAST, LONGEST_NAME = 5, 22
-MOST_LINES = 64  # positions beyond which a box shows no lines between them
 
 
 def shape_map(verdicts: ShapeMap) -> Figure:
@@ -104,30 +102,19 @@ def shape_boxes(traced: Shape, shape: Shape, axis: Literal["batch", "length"] | 
     largest = max(traced[0], shape[0]), max(traced[1], shape[1])
     start = 0.0
     for (batch, length), name in ((traced, "traced"), (shape, "given")):
-        _box(axes, start, (batch, length), largest, axis)
+        width, height = length / largest[1], 0.9 * batch / largest[0]
+        axes.add_patch(Rectangle((start, 0), width, height, fc=(BLUE, 0.25), ec=INK, lw=1))
+        if axis == "length":
+            axes.plot([start, start + width], [height, height], color=VERMILION, lw=4)
+            axes.text(start + width / 2, height + 0.06, f"↔ {length}", ha="center", va="top", color=INK)
+        if axis == "batch":
+            axes.plot([start, start], [0, height], color=VERMILION, lw=4)
+            axes.text(start - 0.02, height / 2, f"↕ {batch}", ha="right", va="center", color=INK)
         axes.text(start, -0.16, f"{name}: {batch} × {length}", va="bottom", ha="left", color=INK)
-        start += length / largest[1] + 0.3
+        start += width + 0.3
     axes.set(xlim=(-0.12, max(start - 0.2, 1.75)), ylim=(1.3, -0.4))
     axes.set_axis_off()
     return figure
-
-
-def _box(axes: Axes, start: float, shape: Shape, largest: Shape, axis: str | None) -> None:
-    """Draw one box with its rows and positions, and mark a side with its size."""
-    batch, length = shape
-    width, height = length / largest[1], 0.9 * batch / largest[0]
-    axes.add_patch(Rectangle((start, 0), width, height, fc=(BLUE, 0.25), ec=INK, lw=1))
-    if max(shape) <= MOST_LINES:
-        columns = [start + width * place / length for place in range(1, length)]
-        rows = [height * place / batch for place in range(1, batch)]
-        axes.vlines(columns, 0, height, color=INK, lw=0.4, alpha=0.6)
-        axes.hlines(rows, start, start + width, color=INK, lw=0.4, alpha=0.6)
-    if axis == "length":
-        axes.plot([start, start + width], [height, height], color=VERMILION, lw=4)
-        axes.text(start + width / 2, height + 0.06, f"↔ {length}", ha="center", va="top", color=INK)
-    if axis == "batch":
-        axes.plot([start, start], [0, height], color=VERMILION, lw=4)
-        axes.text(start - 0.02, height / 2, f"↕ {batch}", ha="right", va="center", color=INK)
 
 
 def difference_bar(difference: float, tolerance: float) -> Figure:

@@ -13,13 +13,14 @@ from tsnb.base.errors import InputError
 from tsnb.base.machine import return_memory
 from tsnb.inference.freezing import freeze
 from tsnb.inference.latency import WARM_UP, timed
-from tsnb.lengths.lengths import DELAY, Geometry
+from tsnb.tracing.probe import SHOW_AFTER
 from tsnb.tracing.samples import sample_inputs
 from tsnb.tracing.traced import Traced, quiet_jit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tsnb.lengths.lengths import Geometry
     from tsnb.tracing.contract import Shape
 
 ROWS = 512  # of the matrices that are multiplied: tokens of a batch
@@ -210,7 +211,7 @@ def cost_of_shapes(traced: Traced, shapes: Sequence[Shape], *, rounds: int = 5, 
     inputs = [
         sample_inputs(traced.contract, traced.module, shape, padded=False, example=traced.example) for shape in shapes
     ]
-    turns = tqdm(range(WARM_UP + rounds), unit="round", delay=DELAY, leave=False, disable=not progress)
+    turns = tqdm(range(WARM_UP + rounds), unit="round", delay=SHOW_AFTER, leave=False, disable=not progress)
     rounds_of_all = [[timed(partial(frozen, **tensors)) for tensors in inputs] for _ in turns]
     del frozen, inputs
     return_memory()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tsnb.base.errors import InputError
 from tsnb.base.tables import as_text
 from tsnb.tracing.inputs import Text, check_token_count, checked_text, checked_texts, is_positive_int, positive_int
+from tsnb.tracing.probe import SHOW_AFTER
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 Lengths = Sequence[int] | NDArray[np.int64]
 BATCH = 1000  # texts that are tokenized at once
 LONGEST = 2**31  # max lengths beyond it say that there is none: `model_max_length` is 10**30 then
-DELAY = 2  # seconds before a progress bar appears
 CONFIGURED = {  # what Transformers configurations call the sizes of an encoder layer
     "layers": ("num_hidden_layers", "n_layers", "num_layers", "encoder_layers"),
     "hidden": ("hidden_size", "dim", "d_model"),
@@ -164,7 +164,7 @@ def token_lengths(
     texts = checked_texts(texts)
     total = len(texts) if isinstance(texts, Sized) else None
     numbered, lengths = enumerate(texts), list[int]()
-    with tqdm(total=total, unit="text", delay=DELAY, disable=not progress) as bar:
+    with tqdm(total=total, unit="text", delay=SHOW_AFTER, disable=not progress) as bar:
         while batch := [checked_text(index, text) for index, text in islice(numbered, BATCH)]:
             rows = tokenizer(batch, truncation=False, padding=False, return_attention_mask=False, verbose=False)
             for row in rows["input_ids"]:

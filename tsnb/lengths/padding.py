@@ -5,8 +5,9 @@ Taught in notebook 04.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -14,10 +15,6 @@ from tsnb.base.tables import TableReport, listed
 from tsnb.lengths.batching import MAX_TOKENS, WINDOW, Batch, check_max_tokens, plan_dynamic, plan_static
 from tsnb.lengths.lengths import Geometry, Lengths, checked, checked_max_length, flops, plan_buckets
 from tsnb.tracing.inputs import positive_int
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
 
 PlanName = Literal["max", "arrival", "buckets", "sorted"]
 STEP = 8  # the longest text, rounded up to a multiple of it, is what texts are padded to at first

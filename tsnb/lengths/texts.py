@@ -7,18 +7,16 @@ import json
 import re
 import warnings
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
+from collections.abc import Iterable, Iterator
 from io import StringIO
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tsnb.base.errors import InputError, suggest
 from tsnb.tracing.inputs import is_unicode
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    Values = Iterable[tuple[int, object]]  # each with its line; a value is to be a text
+Values = Iterable[tuple[int, object]]  # each with its line; a value is to be a text
 
 WIDTH = 40  # characters of a value that a sentence shows
 BYTE_ORDER_MARKS = {

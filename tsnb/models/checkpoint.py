@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tsnb.base.errors import ModelError
+from tsnb.models.hub import WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 # what DataParallel, torch.compile, FSDP, activation checkpointing and DeepSpeed put into names
 WRAPPERS = re.compile(r"(?<![^.])(module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|_forward_module)\.")
-FORMATS = ("model.safetensors", "pytorch_model.bin")  # in the order in which transformers looks for them
 
 
 def fits(model: PreTrainedModel, missing: Collection[str]) -> bool:
@@ -33,10 +33,10 @@ def read_weights(folder: Path) -> dict[str, Any]:
     import torch
     from transformers.modeling_utils import load_state_dict
 
-    candidates = (folder / f"{name}{ending}" for name in FORMATS for ending in ("", ".index.json"))
+    candidates = (folder / f"{name}{ending}" for name in WEIGHTS for ending in ("", ".index.json"))
     path = next(filter(type(folder).is_file, candidates), None)
     if path is None:
-        raise FileNotFoundError(f"there is neither {' nor '.join(FORMATS)}, nor an index of their shards")
+        raise FileNotFoundError(f"there is neither {' nor '.join(WEIGHTS)}, nor an index of their shards")
     shards = json.loads(path.read_bytes())["weight_map"].values() if path.suffix == ".json" else [path.name]
     content: dict[str, Any] = {}
     for shard in sorted(set(shards)):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import shlex
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,10 +22,7 @@ from tsnb.tracing.outputs import flatten, relative_difference, run
 from tsnb.tracing.trace import trace
 from tsnb.tracing.traced import Traced, checked_module, quiet_jit
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    Tensors = Mapping[str, torch.Tensor]
+Tensors = Mapping[str, torch.Tensor]
 
 REFUSAL = "Stand-in for a Neuron graph, on the CPU"
 
@@ -76,10 +74,8 @@ def convert(
         raise NeuronError(f"This graph is {what}. The compiler needs the model itself.")
     ordered = in_forward_order(checked_module(model), checked_tensors(inputs))
     if target == "inf1":
-        raise NeuronError(
-            "The packages for Inf1 need a Python and a torch that are too old for tsnb: "
-            f'tsnb.neuron.code({list(ordered)}, "inf1") writes the program to run there.'
-        )
+        program = f'tsnb.neuron.code({list(ordered)}, "inf1") writes the program to run there.'
+        raise NeuronError(f"The packages for Inf1 need a Python and a torch that are too old for tsnb: {program}")
     detection = detect_one(generation)
     if not detection.can_convert:
         raise NeuronError(f"The model cannot be converted for {target} here. {detection}")
@@ -98,23 +94,15 @@ def convert(
         compiled = package.trace(ByPosition(model, tuple(ordered)).eval(), tuple(ordered.values()), **options)
         outputs = flatten(compiled(*ordered.values())) if ready else []
     except Exception as error:  # whatever a compiler or a runtime raises
-        raise NeuronError(
-            f"{generation.package} could not compile it, or not run it: {error} If that names an operator, "
-            "partitioner_config=torch_neuronx.PartitionerConfig() leaves it to the CPU."
-        ) from error
+        todo = "If that names an operator, partitioner_config=torch_neuronx.PartitionerConfig() leaves it to the CPU."
+        raise NeuronError(f"{generation.package} could not compile it, or not run it: {error} {todo}") from error
     if ready:
         with torch.no_grad():
             part = relative_difference(list(run(model, ordered).values()), outputs)
         check_difference(part, generation.tolerance if tolerance is None else tolerance)
-    contract = replace(
-        plain,
-        fixed_shape=True,
-        target=target,
-        versions={**plain.versions, **installed(*generation.install)},
-        verified=((plain.batch_size or 1, plain.length),) if ready and plain.length else (),
-        verified_inputs=(),
-    )
-    return Traced(compiled, contract)
+    verified = ((plain.batch_size or 1, plain.length),) if ready and plain.length else ()
+    plain = replace(plain, versions={**plain.versions, **installed(*generation.install)}, verified_inputs=())
+    return Traced(compiled, replace(plain, fixed_shape=True, target=target, verified=verified))
 
 
 def check_difference(part: float, allowed: float) -> str:
@@ -124,10 +112,8 @@ def check_difference(part: float, allowed: float) -> str:
     'off by 0.002 of the largest output, 0.01 allowed'
     """
     if not part <= allowed:
-        raise NeuronError(
-            f"The compiled graph differs from the model by {part:.2g} of its largest output; {allowed} is "
-            "allowed. Look at the compiler's casting options, or give a tolerance."
-        )
+        why = f"differs from the model by {part:.2g} of its largest output; {allowed} is allowed"
+        raise NeuronError(f"The compiled graph {why}. Look at the compiler's casting options, or give a tolerance.")
     return f"off by {part:.2g} of the largest output, {allowed} allowed"
 
 
@@ -190,10 +176,8 @@ def fixed_shape(traced: Traced) -> Traced:
     for name in names:
         sizes, dtype = list(resolve(contract.input_axes[name], *shape)), contract.dtypes[name]
         message = f"{REFUSAL}: the input {name} must have the shape {sizes} and be {dtype}."
-        source += [
-            f"    if list({name}.shape) != {sizes} or {name}.dtype != torch.{dtype}:",
-            f"        raise ValueError({message!r})",
-        ]
+        source.append(f"    if list({name}.shape) != {sizes} or {name}.dtype != torch.{dtype}:")
+        source.append(f"        raise ValueError({message!r})")
     source.append(f"    return self.inner({', '.join(names)})\n")
 
     stand_in = type("StandIn", (nn.Module,), {})()  # of a new class, because `define` adds to the class
@@ -202,12 +186,5 @@ def fixed_shape(traced: Traced) -> Traced:
         guarded = jit.script(stand_in.eval())
         guarded.define("\n".join(source))
         frozen = jit.freeze(guarded)
-    return Traced(
-        frozen,
-        replace(
-            contract,
-            fixed_shape=True,
-            target=STAND_IN,
-            verified=tuple(each for each in contract.verified if each == shape),
-        ),
-    )
+    verified = tuple(each for each in contract.verified if each == shape)
+    return Traced(frozen, replace(contract, fixed_shape=True, target=STAND_IN, verified=verified))

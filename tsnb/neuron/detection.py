@@ -8,7 +8,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -24,29 +24,7 @@ import importlib, sys
 package = importlib.import_module(sys.argv[1])
 print("\\ntsnb:", callable(getattr(package, "trace", None)))
 """
-NO_SDK = "Works: tracing, shapes, tsnb.neuron.preflight and fixed_shape, which need no SDK."
-HOST = "on a Linux host with {install} from AWS's own pip repository, or a Deep Learning AMI of SDK {sdk}"
-AGAIN = "Next: install {install} of SDK {sdk} or older, in an environment of its own."
-STATES: dict[State, tuple[str, str, str]] = {  # what is here, what works, what to do next
-    "absent": ("{package} is not installed here.", NO_SDK, f"Next: convert {HOST} or older."),
-    "broken": ("{package} is installed, but its import fails: {detail}", NO_SDK, AGAIN),
-    "no-trace": ("{package} has no function trace; TorchNeuron, of that name, has none.", NO_SDK, AGAIN),
-    "no-compiler": (
-        "{package} is installed, its compiler {compiler} is not.",
-        "Works: what needs no SDK. Files converted elsewhere run where there is a device ({runs_on}).",
-        "Next: install {install}.",
-    ),
-    "no-device": (
-        "{package} and its compiler are here, a Neuron device is not (no /dev/neuron*).",
-        "Works: converting and saving. Running what was converted does not.",
-        "Next: convert here, copy the file, and run it on an instance with the device ({runs_on}).",
-    ),
-    "ready": (
-        "{package}, its compiler and a Neuron device (/dev/neuron*, of either generation) are here.",
-        "Works: converting, saving, loading and running.",
-        "Next: python -m tsnb.neuron.selftest shows whether they work together.",
-    ),
-}
+STATES: dict[State, dict[str, str]] = facts()["state"]  # what is here, what works, what to do next
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,16 +56,14 @@ class Detection:
     def lines(self) -> tuple[str, ...]:
         """What is here, what works, what to do next, which versions fit, where to compile, and until when."""
         need, known = self.target, facts()
-        here, works, todo = STATES[self.state]
-        if need.name == "inf1":
-            works, todo = NO_SDK, f"Next: run the program of tsnb.neuron.code(names, 'inf1') {HOST} or older."
+        texts = STATES[self.state] | (known["inf1"] if need.name == "inf1" else {})
         values = vars(need) | {"install": " ".join(need.install), "detail": self.detail}
         python, torch = platform.python_version(), installed("torch").get("torch", "-")
         fits = {True: "fits", False: "does not fit"}
         python_fits = fits[sys.version_info.minor in need.python]
         torch_fits = fits[f"{torch.partition('+')[0]}.".startswith(f"{need.torch}.")]
         return (
-            *(text.format(**values) for text in (here, works, todo)),
+            *(texts[key].format(**values) for key in ("here", "works", "next")),
             f"Needs Python {need.pythons}; here Python {python} {python_fits}.",
             f"Needs torch {need.torch}; here torch {torch} {torch_fits}.",
             f"As of {known['as_of']} (SDK {known['sdk']}): {need.status}",
@@ -148,8 +124,8 @@ def installed(*distributions: str) -> dict[str, str]:
     """Return the versions of those distributions that are installed, by their pip names."""
     versions = {}
     for name in (distribution.partition("[")[0] for distribution in distributions):
-        with suppress(PackageNotFoundError):
-            versions[name] = version(name)
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
     return versions
 
 
@@ -158,13 +134,8 @@ def _traces(package: str) -> tuple[bool, str]:
     if package in sys.modules:
         return callable(getattr(sys.modules[package], "trace", None)), ""
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-    done = subprocess.run(  # noqa: S603, this Python and a name from facts.toml
-        [sys.executable, "-c", PROBE, package],
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command, env = [sys.executable, "-c", PROBE, package], os.environ | {"PYTHONPATH": path}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)  # noqa: S603, ours
     _, reached, answer = done.stdout.rpartition("tsnb: ")
     if done.returncode or not reached:
         last = done.stderr.strip().rpartition("\n")[2]

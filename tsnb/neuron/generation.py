@@ -15,7 +15,7 @@ from torch import nn
 from transformers import ForcedEOSTokenLogitsProcessor, LogitsProcessorList, NoBadWordsLogitsProcessor
 
 from tsnb.base.errors import InputError
-from tsnb.tracing.inputs import checked_tensors, in_forward_order, is_positive_int
+from tsnb.tracing.inputs import checked_tensors, in_forward_order, positive_int
 from tsnb.tracing.trace import trace
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from transformers import GenerationConfig, MarianMTModel
 
     from tsnb.tracing.traced import Traced
-
-LEAST = 2  # tokens of the shortest text: the start and one more
 
 
 class Encoder(nn.Module):
@@ -76,14 +74,9 @@ class DecoderStep(nn.Module):
         attention_mask
             The encoder's, int64 `(batch, source length)`.
         """
-        decoded = self.decoder(
-            decoder_input_ids,
-            encoder_hidden_states=encoder_hidden_states,
-            encoder_attention_mask=attention_mask,
-            use_cache=False,
-            return_dict=False,
-        )
-        current = (decoded[0] * step_mask.unsqueeze(-1)).sum(1)
+        encoded = {"encoder_hidden_states": encoder_hidden_states, "encoder_attention_mask": attention_mask}
+        decoded, *_ = self.decoder(decoder_input_ids, **encoded, use_cache=False, return_dict=False)
+        current = (decoded * step_mask.unsqueeze(-1)).sum(1)
         return self.output(current) + self.bias  # type: ignore[no-any-return]
 
 
@@ -132,12 +125,11 @@ class TracedSeq2Seq:
         expected = self.encoder.contract.batch_size, self.encoder.contract.length
         for name, tensor in checked_tensors(named).items():
             if tuple(tensor.shape) != expected:
-                raise InputError(
-                    f"The input {name} has the shape {tuple(tensor.shape)}; the trace takes {expected}. "
-                    f'Pad and cut to it: padding="max_length", max_length={expected[1]}, truncation=True.'
-                )
+                why = f"The input {name} has the shape {tuple(tensor.shape)}; the trace takes {expected}."
+                todo = f'padding="max_length", max_length={expected[1]}, truncation=True'
+                raise InputError(f"{why} Pad and cut to it: {todo}.")
         (hidden,) = self.encoder(**named).values()
-        longest, config = self.decoder.contract.length or LEAST, self.config
+        longest, config = self.decoder.contract.length or 1, self.config
         inputs = _first_step(config, hidden, attention_mask, longest)
         rules = LogitsProcessorList()  # what Marian's configurations ask for beyond the largest score
         if config.bad_words_ids:
@@ -212,13 +204,9 @@ def trace_seq2seq(
     ordered = in_forward_order(encoder, checked_tensors(inputs))
     ids, mask = ordered.values()
     if ids.ndim != 2 or mask.shape != ids.shape:  # noqa: PLR2004
-        raise InputError(
-            "Expected input_ids and attention_mask of one shape, batch × length, as tokenizers make them; "
-            f"got {tuple(ids.shape)} and {tuple(mask.shape)}."
-        )
-    if not is_positive_int(max_length) or max_length < LEAST:
-        raise InputError(f"max_length must be a whole number of at least {LEAST}; got {max_length}.")
-    longest = max(ids.shape[-1], max_length)
+        shapes = f"{tuple(ids.shape)} and {tuple(mask.shape)}"
+        raise InputError(f"Expected input_ids and attention_mask of one shape, batch × length; got {shapes}.")
+    longest = max(ids.shape[-1], positive_int("max_length", max_length))
     if longest > limit:
         raise InputError(f"{longest} tokens are over the position limit of the model, which is {limit}.")
     first = trace(encoder, ordered)
@@ -236,9 +224,5 @@ def _first_step(
     ids[:, 0] = config.decoder_start_token_id
     step_mask = torch.zeros_like(ids)
     step_mask[:, 0] = 1
-    return {
-        "decoder_input_ids": ids,
-        "step_mask": step_mask,
-        "encoder_hidden_states": hidden,
-        "attention_mask": attention_mask,
-    }
+    text = {"decoder_input_ids": ids, "step_mask": step_mask}
+    return {**text, "encoder_hidden_states": hidden, "attention_mask": attention_mask}

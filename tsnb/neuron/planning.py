@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tsnb.base.errors import InputError, suggest
+from tsnb.base.errors import InputError
 from tsnb.base.tables import listed
 from tsnb.lengths.lengths import LengthReport, Lengths, checked, length_report, plan_buckets, presets, token_lengths
 from tsnb.models.load import CLASSES, EMBEDDED, MINI, NewWeightsWarning, load
@@ -189,17 +189,10 @@ def plan(  # noqa: PLR0913, a plan has as many choices
         words += "" if max_length == contract.length else f"; trace it again for {max_length}"
         options |= {"attention": "", "head": head if target == "inf1" else ""}
     edges = plan_buckets(np.minimum(counts, max_length), buckets) if buckets != 1 else [max_length]
-    return Plan(
-        traced=words,
-        task=task,
-        max_length=max_length,
-        report=report,
-        edges=tuple(edges),
-        costs=length_report(counts, max_length, buckets=edges),
-        plain=code(report.input_names, **options),
-        code=code(report.input_names, target, device=detection.state == "ready", **options),
-        detection=detection,
-    )
+    costs = length_report(counts, max_length, buckets=edges)
+    plain = code(report.input_names, **options)
+    program = code(report.input_names, target, device=detection.state == "ready", **options)
+    return Plan(words, task, max_length, report, tuple(edges), costs, plain, program, detection)
 
 
 def max_lengths(lengths: Lengths | None = None, limit: int | None = LIMIT) -> tuple[int, ...]:
@@ -217,8 +210,7 @@ def max_lengths(lengths: Lengths | None = None, limit: int | None = LIMIT) -> tu
 def _embedded(subject: str, task: str, target: str, attention: Any, length: int) -> Preflight:
     """Return the preflight of an embedded model; what is kept is small."""
     if subject not in (EMBEDDED, MINI):
-        near = suggest(str(subject), (EMBEDDED, MINI))
-        raise InputError(f"There is no embedded model called {subject}. {near} Trace your own model.")
+        raise InputError(f"There is no embedded model called {subject}, only {EMBEDDED} and {MINI}. Trace your own.")
     with warnings.catch_warnings():  # a pooler may be new: the graph is what counts here
         warnings.simplefilter("ignore", NewWeightsWarning)
         head: Any = task if task in CLASSES else "encoder"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tsnb.base.errors import NeuronError, suggest
+from tsnb.base.errors import InputError, NeuronError, suggest
 from tsnb.inference.runner import is_dynamic
 from tsnb.models.tying import tying
 from tsnb.neuron.operators import Operators, is_compiled, operators_of, weights
@@ -13,6 +13,7 @@ from tsnb.neuron.report import Finding, Preflight
 from tsnb.neuron.snippets import analyze_code
 from tsnb.neuron.targets import STAND_IN, SUITED, Target, facts, find_target, source
 from tsnb.tracing.compare import compare
+from tsnb.tracing.exported import Program
 from tsnb.tracing.inputs import parameters
 from tsnb.tracing.probe import check_belongs
 from tsnb.tracing.traced import Traced, check_eval, checked_traced
@@ -85,27 +86,23 @@ def preflight(
         check_eval(model)
         check_belongs(traced, model)
     operators, (count, stored) = operators_of(traced.module, target), weights(traced.module)
-    return Preflight(
-        target=generation,
-        input_names=traced.contract.input_names,
-        findings=(
-            *_graph(traced),
-            *(_inf1_operators if target == "inf1" else _inf2_operators)(traced, operators),
-            *_inputs(traced, model, generation),
-            *_weights(traced.module if model is None else model, count, stored, generation),
-            *_flow(traced, model),
-            *_fit(model, task, generation),
-        ),
-        operators=operators,
-        weights=count,
-        buckets=generation.buckets(count),
-        analyze=analyze_code(traced.contract.input_names, target),
+    findings = (
+        *_graph(traced),
+        *(_inf1_operators if target == "inf1" else _inf2_operators)(traced, operators),
+        *_inputs(traced, model, generation),
+        *_weights(traced.module if model is None else model, count, stored, generation),
+        *_flow(traced, model),
+        *_fit(model, task, generation),
     )
+    names, buckets = traced.contract.input_names, generation.buckets(count)
+    return Preflight(generation, names, findings, operators, count, buckets)
 
 
 def check_plain(traced: Traced) -> None:
     """Raise an InputError where something is no trace, and a NeuronError where it is compiled already."""
-    if checked_traced(traced).contract.target == STAND_IN:
+    if isinstance(checked_traced(traced).module, Program):
+        raise InputError("Neuron's checks read TorchScript, and this is what tsnb.export made. Give tsnb.trace's.")
+    if traced.contract.target == STAND_IN:
         raise NeuronError("This is a stand-in that fixed_shape made. Give the trace it was made from.")
     if is_compiled(traced.module):
         raise NeuronError("This graph is compiled for Neuron already. Give a plain trace of the model.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tsnb.base.palette import GREEN, ORANGE, VERMILION
 from tsnb.base.tables import wrapped
+from tsnb.neuron.snippets import analyze_code
 
 if TYPE_CHECKING:
     from tsnb.neuron.operators import Operators
@@ -19,7 +20,6 @@ Kind = Literal["ok", "attention", "blocker"]
 SYMBOLS: dict[Kind, str] = {"ok": "✓", "attention": "!", "blocker": "✗"}
 COLOURS: dict[Kind, str] = {"ok": GREEN, "attention": ORANGE, "blocker": VERMILION}
 TEXT = "line-height: 1.4; overflow-wrap: anywhere"
-LINK = "color: var(--jp-content-link-color, #1976d2); text-decoration: underline"
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,7 @@ class Finding:
         todo = f"<div>→ {escape(self.todo)}</div>" if self.todo else ""
         place = escape(self.source)
         if self.source.startswith("https://"):
-            last = place.rsplit("/", 1)[-1]
-            place = f"<a href='{place}' target='_blank' rel='noopener' style='{LINK}'>{last}</a>"
+            place = f"<a href='{place}' target='_blank' rel='noopener'>{place.rsplit('/', 1)[-1]}</a>"
         border = f"border-left: 4px solid {COLOURS[self.kind]}; padding-left: 8px; margin: 4px 0"
         return (
             f"<details{'' if self.kind == 'ok' else ' open'} style='{border}; {TEXT}'><summary style='display: "
@@ -84,8 +83,6 @@ class Preflight:
         Number of weights, tied ones once.
     buckets
         About how many lengths fit on a NeuronCore; `None` where AWS gives no rule.
-    analyze
-        The program that asks the installed compiler.
     """
 
     target: Target
@@ -94,7 +91,11 @@ class Preflight:
     operators: Operators
     weights: int
     buckets: int | None
-    analyze: str
+
+    @property
+    def analyze(self) -> str:
+        """The program that asks the installed compiler which operators it takes; see `tsnb.neuron.analyze_code`."""
+        return analyze_code(self.input_names, self.target.name)
 
     @property
     def ok(self) -> bool:

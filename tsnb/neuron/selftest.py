@@ -12,6 +12,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -30,6 +31,7 @@ from tsnb.tracing.outputs import relative_difference
 PASSED, FAILED, CANNOT = 0, 1, 2
 LENGTHS = (32, 64)
 INF2 = find_target("inf2")
+_print = partial(print, flush=True)  # a line at once, as soon as it is so
 RELOAD = "import sys; from tsnb.neuron.selftest import run_texts; print(run_texts(sys.argv[1]))"
 
 
@@ -77,11 +79,6 @@ def run_texts(folder: str) -> str:
             logits = model(**tokenizer(text, return_tensors="pt")).logits[0]
         parts.append(relative_difference([logits], [result["logits"]]))
     return check_difference(max(parts), INF2.tolerance)
-
-
-def _print(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from tsnb.base.errors import NeuronError, suggest
 from tsnb.models.load import CLASSES
 from tsnb.neuron.targets import data, find_target
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 WITHOUT_DEVICE = ', compiler_args="--target inf2", cpu_backend=True'
 

@@ -131,8 +131,6 @@ def find_target(name: str) -> Target:
     """
     known = {item.name: item for item in TARGETS}
     if str(name) not in known:
-        raise NeuronError(
-            f"There is no Neuron target called {name} that traces. {suggest(str(name), known)} Trn1 takes "
-            "what inf2 takes; Trn2 and Trn3 compile with torch.compile and do not trace."
-        )
+        others = "Trn1 takes what inf2 takes; Trn2 and Trn3 compile with torch.compile and do not trace."
+        raise NeuronError(f"There is no Neuron target called {name} that traces. {suggest(str(name), known)} {others}")
     return known[name]

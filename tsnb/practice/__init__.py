@@ -1,6 +1,6 @@
 """Exercises that check themselves, the record of what a reader solved, and quizzes.
 
-Every notebook from 01 to 05 has some. Begin with `checks`, which is all that notebooks call and tells how to
+Every notebook from 01 to 06 has some. Begin with `checks`, which is all that notebooks call and tells how to
 write an exercise; then `exercises/base.py`, and a notebook's functions and texts beside it.
 """
 

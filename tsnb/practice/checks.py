@@ -34,7 +34,6 @@ with `checks.quiz("03")` under a heading, and with its recap.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,25 +109,20 @@ class Feedback:
         solution = exercise(self.exercise).solution
         return f'Stuck? `checks.hint("{self.exercise}")` gives a hint. The solution: `%load {solution}`'
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return "\n".join(filter(None, (self.head, self.text, self.note, self.foot)))
 
-    __repr__ = __str__
-
-    def _box(self) -> str:
-        """Return head and text as HTML, with a bar at the left."""
-        texts = "".join(f"<div>{marked(text)}</div>" for text in (self.text, self.note) if text)
-        style = f"border-left: 5px solid {HEADS[self.kind][2]}; padding: 2px 0 2px 12px; max-width: 60em"
-        return f"<div role='status' style='{style}'><strong>{escape(self.head)}</strong>{texts}</div>"
-
     def _repr_html_(self) -> str:
-        return self._box() + (f"<p>{marked(self.foot)}</p>" if self.foot else "")
+        """Return head, text and foot as HTML, with a bar at the left."""
+        style = f"border-left: 5px solid {HEADS[self.kind][2]}; padding: 2px 0 2px 12px; max-width: 60em"
+        texts = "".join(f"<div>{marked(text)}</div>" for text in (self.text, self.note, self.foot) if text)
+        return f"<div role='status' style='{style}'><strong>{marked(self.head)}</strong>{texts}</div>"
 
     def _view(self) -> FeedbackView:
         from tsnb.widgets.feedback import FeedbackView
 
         more = None if self.done else lambda: hint(self.exercise)._repr_html_()
-        return FeedbackView(str(self), self._box(), self._repr_html_(), more)
+        return FeedbackView(str(self), self._repr_html_(), more)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         """Return the view with its button, and text and HTML for where there are no widgets."""
@@ -184,10 +178,8 @@ class Hint:
 
     texts: tuple[str, ...]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return "\n".join(self.texts)
-
-    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         return "".join(f"<p>{marked(text)}</p>" for text in self.texts)
@@ -210,15 +202,12 @@ def hint(name: str) -> Hint:
     """
     known, events = exercise(name), record()
     taken = events.hints(name)
-    numbers = range(1, min(taken + 1, HINTS) + 1)
-    texts = [f"Hint {n}: {known.sentence(f'hint-{n}')}" for n in numbers]
+    texts = [f"Hint {n}: {known.sentence(f'hint-{n}')}" for n in range(1, min(taken + 1, HINTS) + 1)]
     if taken < HINTS:
         events.add(name, HINT)
     else:
-        texts.append(
-            f"The solution: `%load {known.solution}` in a cell of its own. Run that cell twice: the first "
-            "run fetches the code, the second runs it."
-        )
+        load = f"`%load {known.solution}` in a cell of its own"
+        texts.append(f"The solution: {load}. Run that cell twice: first it fetches the code, then it runs it.")
     return Hint(tuple(texts))
 
 
@@ -306,12 +295,12 @@ def reset(notebook: str | None = None) -> str:
 
 
 def export(path: str | Path, name: str = "", *, replace: bool = False) -> str:
-    """Write how far the reader is as one page, in Markdown (`.md`) or HTML (`.html`).
+    """Write how far the reader is as one page in Markdown.
 
     Parameters
     ----------
     path
-        The file.
+        The file, which ends in `.md`.
     name
         Whose page it is; it is written nowhere else.
     replace
@@ -330,13 +319,11 @@ def export(path: str | Path, name: str = "", *, replace: bool = False) -> str:
         It cannot be written. Nothing is changed then either.
     """
     path = Path(path).expanduser()
-    if path.suffix not in {".md", ".html"}:
-        raise ExerciseError(f"{path} ends in neither .md nor .html. Name a file such as progress.md or progress.html.")
+    if path.suffix != ".md":
+        raise ExerciseError(f"{path} does not end in .md. Name a file such as progress.md.")
     if path.exists() and not replace:
-        raise ExerciseError(
-            f"{path} is there already. Name another file, or say that it may be replaced: replace=True, or --replace."
-        )
-    write_text(path, progress_in(record()).page(path.suffix, name))
+        raise ExerciseError(f"{path} is there already. Name another file, or allow it: replace=True, or --replace.")
+    write_text(path, progress_in(record()).page(name))
     return f"Written: {path}"
 
 

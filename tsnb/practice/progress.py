@@ -1,24 +1,20 @@
-"""How far a reader is with each exercise: one table, as text, as HTML and as a page for the team."""
+"""How far a reader is with each exercise: one table, as text, as HTML and as a page in Markdown for the team."""
 
 from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from html import escape
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from tsnb.base.tables import as_html, as_markdown, as_text
+from tsnb.base.tables import TableReport, as_markdown
 from tsnb.practice.exercises import exercises
 from tsnb.practice.record import HINT
 
 if TYPE_CHECKING:
     from tsnb.practice.exercises.base import Exercise
     from tsnb.practice.record import Record
-
-TITLE = "TorchScript, hands on: exercises solved"
-STYLE = "body { font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto } th { text-align: left }"
 
 
 @dataclass
@@ -51,7 +47,7 @@ class Standing:
 
 
 @dataclass(frozen=True, repr=False)
-class Progress:
+class Progress(TableReport):
     """How far a reader is; prints as text, and shows as a table in a notebook.
 
     Attributes
@@ -71,34 +67,23 @@ class Progress:
         solved = sum(bool(standing.solved) for standing in self.standings)
         return f"{solved} of {len(self.standings)} exercises solved"
 
-    def __str__(self) -> str:
-        return "\n".join(filter(None, (as_text(self._rows()), self.total, self.note)))
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return as_html(self._rows(), filter(None, (self.total, self.note)))
-
-    def page(self, suffix: str, name: str = "") -> str:
-        """Return a page for the team, `.md` or `.html`; `name` is the reader's, if it is to be there."""
-        versions = ", ".join(f"{package} {version(package)}" for package in ("tsnb", "torch", "transformers"))
-        about = " · ".join(filter(None, (name, self.total, datetime.now(UTC).date().isoformat())))
-        foot = (
-            f"Made from the record on the reader's own machine, with {versions}, Python "
-            f"{platform.python_version()}. Nothing was sent anywhere."
-        )
-        rows = self._rows(skill=True)
-        if suffix == ".md":
-            return f"# {TITLE}\n\n{about}\n\n{as_markdown(rows)}\n\n{foot}\n"
-        return (
-            f"<!DOCTYPE html>\n<html><head><meta charset='utf-8'><title>{TITLE}</title><style>{STYLE}</style>"
-            f"</head><body><h1>{TITLE}</h1><p>{escape(about)}</p>{as_html(rows, [foot])}</body></html>\n"
-        )
-
-    def _rows(self, *, skill: bool = False) -> list[list[str]]:
+    def table(self, *, skill: bool = False) -> list[list[str]]:
+        """Return the table; with `skill`, it says what each exercise shows."""
         first = "exercise, and what it shows" if skill else "exercise"
         head = [first, "state", "attempts", "hints", "solved on"]
         return [head, *(standing.row(skill=skill) for standing in self.standings)]
+
+    def notes(self) -> list[str]:
+        """Return how many are solved, and the note if there is one."""
+        return [self.total, *filter(None, [self.note])]
+
+    def page(self, name: str = "") -> str:
+        """Return a page for the team in Markdown; `name` is the reader's, if it is to be there."""
+        versions = ", ".join(f"{package} {version(package)}" for package in ("tsnb", "torch", "transformers"))
+        about = " · ".join(filter(None, (name, self.total, datetime.now(UTC).date().isoformat())))
+        made = f"Made on the reader's own machine, with {versions}, Python {platform.python_version()}."
+        parts = "# TorchScript, hands on: exercises solved", about, as_markdown(self.table(skill=True))
+        return "\n\n".join([*parts, f"{made} Nothing was sent anywhere.\n"])
 
 
 def progress_in(record: Record, notebook: str | None = None) -> Progress:

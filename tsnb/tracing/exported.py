@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import re
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -17,6 +18,7 @@ from tsnb.base.silent import silently
 from tsnb.tracing.compare import no_warnings
 from tsnb.tracing.inputs import checked_tensors
 from tsnb.tracing.outputs import named, traceable
+from tsnb.tracing.probe import SHOW_AFTER
 from tsnb.tracing.recording import masks_without_vmap
 from tsnb.tracing.trace import Recording, recorded
 
@@ -36,7 +38,6 @@ Format = Literal["export", "aotinductor", "onnx"]
 ONNX = ("onnx", "onnxscript", "onnxruntime")  # what writes a file, and what runs it
 CONSTANT = re.compile(r"marked L\['(\w+)'\]\.size\(\)\[(\d+)\] as dynamic but your code specialized it .*?\((\d+)\)")
 PLACE = re.compile(r'The following call raised this error:\s+File "([^"]+)", line (\d+), in \w+\s+(.+)')
-SLOW = 2.0  # seconds until a bar appears
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,8 @@ def _record(model: nn.Module, example: Tensors, contract: Contract, *, to: Forma
     view = traceable(model, named)
     with quiet(), masks_without_vmap():
         try:
-            program = torch.export.export(view, (), dict(example), dynamic_shapes=free if dynamic else None)
+            with redirect_stderr(StringIO()):  # pages, where it refuses
+                program = torch.export.export(view, (), dict(example), dynamic_shapes=free if dynamic else None)
         except Exception as error:  # torch says in many kinds of errors what it refuses
             raise TraceError(
                 f"torch.export refuses the {type(model).__name__}: {refusal(error)} tsnb.trace records what runs, "
@@ -173,7 +175,7 @@ def compile_program(program: ExportedProgram) -> Program:
     from torch._inductor import aoti_compile_and_package
     from tqdm.auto import tqdm
 
-    with tempfile.TemporaryDirectory() as folder, tqdm(desc="AOTInductor compiles", total=1, delay=SLOW) as bar:
+    with tempfile.TemporaryDirectory() as folder, tqdm(desc="AOTInductor compiles", total=1, delay=SHOW_AFTER) as bar:
         path = Path(folder, "model.pt2")
         aoti_compile_and_package(program, package_path=str(path))
         bar.update()
@@ -234,13 +236,15 @@ def refusal(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__
     place = PLACE.search(text)
     where = " It comes from {}, line {}: {} .".format(*place.groups()) if place else ""
-    constants = [
-        f"dimension {dimension} of {name} was to be dynamic, and the model's code makes it the constant {size}"
-        for name, dimension, size in CONSTANT.findall(text)
-    ]
-    if constants:
-        way = "An example of size 1 does it too. With dynamic=False the shape of the example alone is recorded."
-        return f"{'; '.join(constants)}, as int(…) or a loop over it does. {way}{where}"
+    if constants := CONSTANT.findall(text):
+        names, dimensions, sizes = zip(*constants, strict=True)
+        return (
+            f"dimension {dimensions[0]} of {' and of '.join(names)} was to be dynamic, and the model's code makes it "
+            f"the constant {sizes[0]}, as int(…) or a loop over it does; an example of size 1 does it too. "
+            f"With dynamic=False the shape of the example alone is recorded.{where}"
+        )
+    if "0/1 specialized" in text:
+        return "a dimension of size 1 is recorded as a constant. Give an example of two rows, and of two tokens."
     if "data-dependent" in text:
         return (
             f"a decision of Python depends on values in a tensor, which a program for all inputs cannot know.{where}"
@@ -263,7 +267,7 @@ def _ranges(program: ExportedProgram, contract: Contract) -> dict[str, tuple[int
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Within the block torch logs nothing and warns of nothing: a refusal prints pages."""
+    """Within the block torch logs nothing and warns of nothing."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

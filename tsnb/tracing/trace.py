@@ -190,7 +190,9 @@ def _verified(contract: Contract, verdicts: Mapping[Shape, Verdict], given: list
 
 
 def neighbours(contract: Contract) -> list[Shape]:
-    """Return shapes near the traced one: a row more and one fewer, and where there is a length, half and twice of it.
+    """Return shapes near the traced one: a row more, and where there is a length, half and twice of it.
+
+    A program of `torch.export` is tried with one row too, which it says it was not recorded for.
 
     >>> neighbours(Contract(("input_ids",), batch_size=1, length=16, max_positions=24))
     [(1, 8), (1, 24), (2, 16)]
@@ -201,7 +203,9 @@ def neighbours(contract: Contract) -> list[Shape]:
     if length is None:
         return [(batch + 1, 0)]
     longest = min(2 * length, contract.max_positions or 2 * length)
-    shapes = {(batch + 1, length), (max(1, batch - 1), length), (batch, max(1, length // 2)), (batch, longest)}
+    shapes = {(batch + 1, length), (batch, max(1, length // 2)), (batch, longest)} | (
+        {(1, length)} if contract.ranges else set()
+    )
     return sorted(shapes - {(batch, length)})
 
 

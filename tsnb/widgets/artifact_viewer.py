@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from html import escape
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from ipywidgets import HTML, Box, Layout, Select, Stack, VBox
 from traitlets import Unicode, validate
@@ -12,12 +14,8 @@ from traitlets import Unicode, validate
 from tsnb.artifacts.archive import EXTRA, MEMBER, TOKENIZER
 from tsnb.artifacts.inspect import DIGESTS, inspect
 from tsnb.base.errors import ArtifactError
-from tsnb.base.palette import GREEN, GREY, ORANGE, VERMILION
+from tsnb.base.palette import GREY
 from tsnb.widgets.base import MONO, View
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
 PARTS = {  # its title, and what it is
     "contract": ("contract", "What a caller must know; tsnb.load_traced returns it as the trace's contract."),
@@ -26,28 +24,18 @@ PARTS = {  # its title, and what it is
     "tokenizer": ("tokenizer", "One of the tokenizer's own files; tsnb.load_tokenizer reads them."),
     "rest": ("everything else", "Neither weights nor code."),
 }
-MARKS = {
-    "matches": ("✓", GREEN),
-    "differs": ("✗", VERMILION),
-    "absent": ("–", GREY),  # noqa: RUF001
-    "newer": ("?", ORANGE),
-}
-BAR = 8  # characters that the longest bar takes
+MARKS = {"matches": "✓", "differs": "✗", "absent": "–", "newer": "?"}  # noqa: RUF001
 LONGEST = 42  # characters of a name in the list; the end of a path tells more than its beginning
 SHOWN = 50_000  # characters of a text that are shown
 SMALL = f"{MONO}; font-size: 12px; line-height: 1.4"
-EDGE = f"1px solid var(--jp-border-color1, {GREY})"
-BOX = f"border: {EDGE}; max-height: 32em; overflow: auto; margin: 0; padding: 8px; white-space: pre; {SMALL}"
-LISTS = "tsnb-members"  # bars and sizes stand below each other in a font of one width only
-NARROW = "min-width: 0"  # a long line must not widen its box
-STYLE = f"<style>.{LISTS} select {{ {SMALL}; {NARROW} }} .{LISTS} .widget-html-content {{ {NARROW} }}</style>"
+BOX = f"border: 1px solid {GREY}; max-height: 32em; overflow: auto; margin: 0; padding: 8px; white-space: pre; {SMALL}"
 HALF = {"flex": "1 1 30em", "min_width": "0"}  # side by side where the page is wide enough
 
 
 class ArtifactViewer(View):
     r"""Show what a file of TorchScript holds, part by part, without running or unpickling it.
 
-    The list of parts stands above the list of what is in the chosen part, sizes as bars; beside
+    The list of parts stands above the list of what is in the chosen part, the largest first; beside
     them is what the chosen one holds. A file that was damaged or changed is shown too, and says so
     at the top. When the file changes on the disk, make another viewer. Prints as `tsnb.inspect`.
 
@@ -64,9 +52,9 @@ class ArtifactViewer(View):
     artifact
         What `tsnb.inspect` shows of the file, which is neither run nor unpickled.
     parts
-        For each of `PARTS` its members, the largest first, each with a line: bytes, bar, and name.
+        For each of `PARTS` its members, the largest first, each with a line: bytes and name.
     part_lines
-        A line for each of `PARTS`: bytes, bar, and how many members it has.
+        A line for each of `PARTS`: bytes, and how many members it has.
     damaged
         The first member that differs from its checksum in the archive, looked for where the digest
         does not match; empty where there is none.
@@ -86,8 +74,8 @@ class ArtifactViewer(View):
     'extra/tsnb_contract.json'
     >>> viewer.chosen = "data/0"
     >>> print(*viewer.parts["weights"].values(), sep="\n")
-    24 ━━━━━━━━   3 × 2  weight
-    12 ━━━━       3  bias
+    24   3 × 2  weight
+    12   3  bias
 
     Taught in notebook 03.
     """
@@ -103,16 +91,15 @@ class ArtifactViewer(View):
         self.chosen = self.first("contract")
         self.head = HTML(self._summary())
         words = "Parts of the file, with the bytes that each takes"
-        self.part_list = _select(zip(self.part_lines, PARTS, strict=True), words)
+        self.part_list = _select([*zip(self.part_lines, PARTS, strict=True)], words)
         words = "What is in the chosen part, the largest first: bytes and name"
-        self.member_lists = Stack(
-            [_select(((line, member) for member, line in self.parts[part].items()), words) for part in PARTS]
-        )  # a list for each part, so that no list's lines ever change
+        lists = ([(line, member) for member, line in members.items()] for members in self.parts.values())
+        self.member_lists = Stack([_select(options, words) for options in lists])  # no list's lines ever change
         self.detail = HTML(layout=Layout(**HALF))
-        lists = VBox([self.part_list, self.member_lists], layout=Layout(**HALF, grid_gap="4px"))
+        left = VBox([self.part_list, self.member_lists], layout=Layout(**HALF, grid_gap="4px"))
         layout = Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="8px 16px")
-        body = Box([lists, self.detail], layout=layout)
-        body.add_class(LISTS)
+        body = Box([left, self.detail], layout=layout)
+        body.add_class("tsnb-members")  # which access.css knows
         super().__init__(self.head, body)
         self.observe(self._draw, "chosen")
         self._draw()
@@ -132,8 +119,8 @@ class ArtifactViewer(View):
             "code": {name: _short(name.removeprefix("code/")) for name in self.artifact.code},
             "tokenizer": {name: _short(name.removeprefix(TOKENIZER)) for name in self.artifact.tokenizer},
         }
-        others = sorted(sizes.keys() - {member for members in names.values() for member in members})
-        names["rest"] = {name: _short(name) for name in others}
+        sorted_out = {member for members in names.values() for member in members}
+        names["rest"] = {name: _short(name) for name in sorted(sizes.keys() - sorted_out)}
         self.parts, totals = dict[str, dict[str, str]](), []
         for part, members in names.items():
             ordered = sorted(members, key=lambda member: -sizes[member])
@@ -145,16 +132,14 @@ class ArtifactViewer(View):
 
     def _summary(self) -> str:
         """Return the file, its digest's state and what is damaged as HTML, a line each."""
-        artifact, (symbol, colour) = self.artifact, MARKS[self.artifact.digest]
-        lines = [
-            f"<b>{escape(str(artifact.path))}, {artifact.size:,} bytes</b>",
-            f"<b style='color: {colour}'>{symbol}</b> {DIGESTS[artifact.digest]}",
-        ]
+        artifact, digest = self.artifact, self.artifact.digest
+        lines = [f"<b>{escape(str(artifact.path))}, {artifact.size:,} bytes</b>"]
+        lines.append(f"<b>{MARKS[digest]}</b> {DIGESTS[digest]}")
         if self.damaged:
             names = [self.damaged, *(weight.name for weight in artifact.storages.get(self.damaged, ()))]
             lines.append(f"The first member that does not fit its checksum: {escape(' = '.join(names))}")
         divs = "".join(f"<div>{line}</div>" for line in lines)
-        return f"{STYLE}<div style='line-height: 1.5; overflow-wrap: anywhere'>{divs}</div>"
+        return f"<div style='line-height: 1.5; overflow-wrap: anywhere'>{divs}</div>"
 
     @validate("chosen")  # type: ignore[untyped-decorator]
     def _in_the_file(self, proposal: Any) -> str:
@@ -228,11 +213,9 @@ class ArtifactViewer(View):
         self.member_lists.children[index].value = None if self.chosen == part else self.chosen
         heading, note, text = map(escape, self.content())
         region = f"tabindex='0' role='region' aria-label='Content of {heading}'"  # the Tab key reaches it
-        self.detail.value = (
-            f"<div style='line-height: 1.4; overflow-wrap: anywhere'><b>{heading}</b>"
-            f"<p style='margin: 4px 0'>{note}</p></div>"
-            + (f"<pre style='{BOX}' {region}>{text}</pre>" if text else "")
-        )
+        box = f"<pre style='{BOX}' {region}>{text}</pre>" if text else ""
+        style = "line-height: 1.4; overflow-wrap: anywhere"
+        self.detail.value = f"<div style='{style}'><b>{heading}</b><p style='margin: 4px 0'>{note}</p></div>{box}"
 
     def _choose_part(self, change: Any) -> None:
         if change["new"] != self.part:
@@ -243,9 +226,8 @@ class ArtifactViewer(View):
             self.chosen = change["new"]
 
 
-def _select(lines: Iterable[tuple[str, str]], words: str) -> Select:
+def _select(options: list[tuple[str, str]], words: str) -> Select:
     """Return a list as wide as its place, where arrow keys move; one without lines is not shown."""
-    options = list(lines)
     rows = max(2, min(14, len(options)))  # a browser shows a list of one line as a menu
     layout = Layout(width="calc(100% - 4px)", display="" if options else "none")  # ipywidgets' own margins
     return Select(options=options, value=None, rows=rows, tooltip=words, layout=layout)
@@ -262,12 +244,6 @@ def _sizes(shape: tuple[int, ...]) -> str:
 
 
 def _lines(rows: Sequence[tuple[int, bool, str]]) -> list[str]:
-    """Return bytes, a bar to scale, ✗ where it is damaged, and a name, a line each."""
-    largest = max((size for size, _, _ in rows), default=0) or 1
-    width = len(f"{largest:,}")
-    halves = [round(2 * BAR * size / largest) for size, _, _ in rows]
-    bars = ["━" * (half // 2) + "╸" * (half % 2) for half in halves]
-    return [
-        f"{size:>{width},} {bar:<{BAR}} {'✗' if damaged else ' '} {name}"
-        for (size, damaged, name), bar in zip(rows, bars, strict=True)
-    ]
+    """Return bytes, ✗ where it is damaged, and a name, a line each."""
+    width = len(f"{max((size for size, _, _ in rows), default=0):,}")
+    return [f"{size:>{width},} {'✗' if damaged else ' '} {name}" for size, damaged, name in rows]

@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
-from ipywidgets import HTML, BoundedIntText, Box, Button, Dropdown, Layout, VBox
-from traitlets import Bool, TraitType, link, observe
+from ipywidgets import HTML, BoundedIntText, Box, Dropdown, Layout, VBox
+from traitlets import TraitType, link
 
 from tsnb.base.errors import InputError
 from tsnb.tracing.inputs import is_positive_int
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 LABELS = {"description_width": "initial"}  # a `style` that never cuts a label
 GRID = "display: grid; grid-template-columns: repeat(auto-fill, minmax(15em, 1fr)); gap: 0.6em 1.5em"
 MONO = "font-family: var(--jp-code-font-family, monospace)"  # a page without JupyterLab has its own
-LIVE, RESTING = "tsnb-live", "tsnb-resting"  # classes that access.js knows
+LIVE = "tsnb-live"  # a class that access.js knows
 PLAIN = "float: none; width: auto; margin: 0; padding: 0"  # JupyterLab puts dt beside dd
 SHOW_WITHIN = 4.0  # seconds of the steps that are left which a view takes before it is shown
 
@@ -75,26 +75,6 @@ class Access(anywidget.AnyWidget):
 
     _esm = Path(__file__).parent / "access.js"
     _css = Path(__file__).parent / "access.css"
-
-
-class RestingButton(Button):  # type: ignore[misc]  # ipywidgets is not typed
-    """A button that does nothing while it rests; a disabled one would lose the keyboard's focus.
-
-    >>> button = RestingButton(resting=True)
-    >>> button.on_click(print)
-    >>> button.click()
-    """
-
-    resting = Bool(default_value=False)
-
-    @observe("resting")  # type: ignore[untyped-decorator]
-    def _look(self, change: Any) -> None:
-        (self.add_class if change.new else self.remove_class)(RESTING)
-
-    def click(self) -> None:
-        """Call what `on_click` was given, unless the button rests."""
-        if not self.resting:
-            super().click()
 
 
 class View(VBox):  # type: ignore[misc]  # ipywidgets is not typed

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from ipywidgets import HTML, Button, Layout
 
 from tsnb.widgets.base import View, live_region, row
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class FeedbackView(View):
@@ -18,31 +15,25 @@ class FeedbackView(View):
     Parameters
     ----------
     text, page
-        The feedback, as text and as HTML, for where there is no front end for widgets.
-    box
-        The feedback as HTML, without the commands that the button stands for.
+        The feedback, as text and as HTML.
     hint
         Returns the hints as HTML, one more at each call; none where no hint is needed.
 
     Examples
     --------
-    >>> view = FeedbackView("Look again", "<p>Look again</p>", "<p>Look again</p>", lambda: "Hint 1")
+    >>> view = FeedbackView("Look again", "<p>Look again</p>", lambda: "Hint 1")
     >>> view.button.click()
     >>> view.hints.value
     'Hint 1'
     """
 
-    def __init__(self, text: str, box: str, page: str, hint: Callable[[], str] | None = None) -> None:
-        self.text, self.page, self.hints = text, page, live_region()
+    def __init__(self, text: str, page: str, hint: Callable[[], str] | None = None) -> None:
+        self.text, self.hints = text, live_region()
         tooltip = "Show a hint; the second click shows another"
         self.button = Button(description="Hint", tooltip=tooltip, layout=Layout(width="max-content"))
-        super().__init__(HTML(box), *((row(self.button), self.hints) if hint else ()))
+        super().__init__(HTML(page), *((row(self.button), self.hints) if hint else ()))
         if hint:
             self.button.on_click(lambda _: self.hints.set_trait("value", hint()))
-
-    def html(self) -> str:
-        """Return the feedback for where there is no button."""
-        return self.page
 
     def __repr__(self) -> str:
         return self.text

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 MOST_ROWS, MOST_BUCKETS = 64, 8
 MULTIPLE = 8  # the first max length is rounded up to a multiple of it, which hardware likes
 REST = 0.3  # seconds without another choice until a latency is measured
-CHOSEN, OTHER = "●", "○"  # before a preset, equally wide
 
 
 class MaxLengthChooser(View):
@@ -159,7 +158,11 @@ class MaxLengthChooser(View):
         ]
         if self.buckets > 1:
             pairs.append(("bucket edges", listed(self.edges)))
-        pairs.append(("latency at max length", self._latency()))
+        note = str(self.latency or ("not measured yet" if self.measured else "no model given"))
+        if isinstance(self.latency, Exception):
+            *_, last = ("", *note.strip().splitlines())
+            note = f"not measured: {last or type(self.latency).__name__}"
+        pairs.append(("latency at max length", note))
         if isinstance(self.latency, Latency):
             rate = self.batch_size / self.latency.median
             pairs.append(("throughput at max length", f"{rate:,.0f} texts a second"))
@@ -170,15 +173,6 @@ class MaxLengthChooser(View):
 
     def _fit(self) -> str:
         return _share(self.report.texts - self.report.cut_texts, self.report.texts)
-
-    def _latency(self) -> str:
-        """Return the latency in words, or why there is none."""
-        if isinstance(self.latency, Latency):
-            return str(self.latency)
-        if self.latency is None:
-            return "not measured yet" if self.measured else "no model given"
-        *_, last = ("", *str(self.latency).strip().splitlines())
-        return f"not measured: {last or type(self.latency).__name__}"
 
     def _measure(self, _: object = None) -> None:
         """Show the latency if it is known, or have it measured when no other choice follows."""
@@ -199,14 +193,10 @@ class MaxLengthChooser(View):
         self.edges = plan_buckets(cut, self.buckets, geometry=self.geometry) if several else [self.value]
         self.report = length_report(self.lengths, self.value, buckets=self.edges, geometry=self.geometry)
         for name, button in self.buttons.items():
-            length = self.presets[name]
-            label = "model limit" if name == "limit" else name
-            button.description = f"{CHOSEN if length == self.value else OTHER} {label} {length:,}"
-        self.picture.value = svg(
-            length_histogram(self.lengths, self.value, self.presets),
-            "Histogram of the texts' lengths in tokens, with a line at the max length, "
-            f"{self.value:,}. It keeps {self._fit()} whole.",
-        )
+            length, label = self.presets[name], "model limit" if name == "limit" else name
+            button.description = f"{'●' if length == self.value else '○'} {label} {length:,}"
+        words = f"Histogram of the lengths in tokens. A line at {self.value:,} keeps {self._fit()} texts whole."
+        self.picture.value = svg(length_histogram(self.lengths, self.value, self.presets), words)
         bars = f"Bars of the tokens that are computed for the texts padded to each of {listed(self.edges)}."
         self.plan.value = svg(bucket_plan(cut, self.edges), bars) if several else ""
         self._draw_numbers()

@@ -30,8 +30,6 @@ CONTROLS = {  # the label and the tooltip of each choice
     "value": ("max length", "Tokens that longer texts are cut to; the presets come from the texts' lengths"),
     "buckets": ("buckets", "How many lengths to compile; 1 pads every text to the max length"),
 }
-TINTS = {"+": "rgba(0, 158, 115, 0.25)", "-": "rgba(213, 94, 0, 0.25)"}
-HANGING = "padding-left: 6ch; text-indent: -6ch"  # what a narrow page breaks off is set in
 TEXT = "line-height: 1.4; white-space: pre-wrap; overflow-wrap: anywhere"
 CODE = f"{MONO}; margin: 0; padding: 4px 0; color: inherit; background: none; {TEXT}"
 
@@ -144,17 +142,11 @@ class NeuronPlanner(View):
         self.controls["attention"].disabled = self.subject == YOURS
         self.numbers.value = figures(planned.figures)
         findings, code, install = planned.sections.values()
-        lines = (
-            f"<div style='{HANGING}; background: {TINTS.get(line[0], 'none')}'>{escape(line) or ' '}</div>"
-            for line in code
-        )
         bodies = (
             "".join(finding._repr_html_() for finding in findings),
-            f"<pre style='{CODE}'>{''.join(lines)}</pre>",
-            "".join(f"<div style='{TEXT}'>{escape(line)}</div>" for line in install),
+            "".join([f"<pre style='{CODE}'>", escape("\n".join(code)), "</pre>"]),
+            "".join([f"<div style='{TEXT}'>", escape("\n".join(install)), "</div>"]),
         )
-        self.sections.value = "".join(
-            f"<div style='margin-top: 8px'><b>{escape(heading)}</b>{body}</div>"
-            for heading, body in zip(planned.sections, bodies, strict=True)
-        )
+        parts = zip(map(escape, planned.sections), bodies, strict=True)
+        self.sections.value = "".join(f"<p><b>{heading}</b></p>{body}" for heading, body in parts)
         self._announce("")

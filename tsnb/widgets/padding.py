@@ -103,22 +103,18 @@ class PaddingCostView(View):
         first = max(LEAST, 1 << (int(self.lengths.max()) - 1).bit_length())
         max_tokens = max(MAX_TOKENS, first) if max_tokens is None else positive_int("max_tokens", max_tokens)
         check_max_tokens(np.minimum(self.lengths, max_length).tolist(), max_tokens)
-        most = max(longest, COMMON, max_length)  # where texts are longer than a batch, they stay cut to it
-        self.top = {
-            "max_length": most if max_tokens >= self.lengths.max() else max_tokens,
-            "batch_size": MOST_ROWS,
-            "buckets": MOST_BUCKETS,
-        }
+        # where texts are longer than a batch, they stay cut to it
+        most = max(longest, COMMON, max_length) if max_tokens >= self.lengths.max() else max_tokens
+        self.top = {"max_length": most, "batch_size": MOST_ROWS, "buckets": MOST_BUCKETS}
         self.options = {"max_tokens": sorted({max_tokens, *(first << power for power in range(POWERS))})}
         self.max_length, self.batch_size, self.buckets = max_length, batch_size, buckets
         self.max_tokens = max_tokens
+        words = "Most tokens in a batch of the Runner, padding included"
         self.controls = {
             "buckets": number_control(self, "buckets", "How many lengths texts are padded to", IntSlider, "400px"),
             "max_length": number_control(self, "max_length", "Tokens that longer texts are cut to"),
             "batch_size": number_control(self, "batch_size", "Texts in a batch that is not planned"),
-            "max_tokens": choice_control(
-                self, "max_tokens", "Runner's max tokens", "Most tokens in a batch of the Runner, padding included"
-            ),
+            "max_tokens": choice_control(self, "max_tokens", "Runner's max tokens", words),
         }
         traitlets.link((self, "max_tokens"), (self.controls["max_tokens"], "value"))
         self.picture, self.numbers = HTML(), HTML()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from ipywidgets import HTML
 
 from tsnb.widgets.base import View
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class ProgressView(View):

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ipywidgets import HTML, Layout, RadioButtons
 
 from tsnb.base.tables import marked
 from tsnb.widgets.base import View, live_region
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    Question = Mapping[str, str]
+Question = Mapping[str, str]
 
 LETTERS = "abc"
+LINES = "white-space: pre-wrap; line-height: 1.45"
 
 
 class QuizView(View):
     """Show the questions of a notebook; Tab and the arrow keys choose, as the mouse does.
 
-    Without a front end for widgets, the answers are folded below each question. Prints as questions, choices
+    Without a front end for widgets, the answers are folded below the questions. Prints as questions, choices
     and, at the end, answers.
 
     Parameters
@@ -52,12 +51,9 @@ class QuizView(View):
 
     def html(self) -> str:
         """Return questions and choices, with the answers folded."""
-        return "".join(
-            f"<p><strong>{n}. {marked(text['question'])}</strong></p><ol style='list-style-type: "
-            f"lower-alpha'>{''.join(f'<li>{marked(text[letter])}</li>' for letter in LETTERS)}</ol><details "
-            f"style='margin-bottom: 1em'><summary>Answer</summary>{text['right']}) {marked(text['why'])}</details>"
-            for n, text in enumerate(self.texts, 1)
-        )
+        asked, _, answers = marked(repr(self)).partition("\n\nAnswers\n")
+        block = f"<div style='{LINES}'>{{}}</div>".format
+        return f"{block(asked)}<details><summary>Answers</summary>{block(answers)}</details>"
 
     def __repr__(self) -> str:
         lines, answers = [], ["", "Answers"]

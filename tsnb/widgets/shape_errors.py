@@ -19,7 +19,7 @@ from tsnb.tracing.compare import TOLERANCE
 from tsnb.tracing.probe import ShapeMap, grid, probe_each
 from tsnb.tracing.subjects import SUBJECTS, Subject
 from tsnb.tracing.traced import checked_module, checked_traced
-from tsnb.widgets.base import LABELS, RestingButton, View, live_region, row
+from tsnb.widgets.base import LABELS, View, live_region, row
 from tsnb.widgets.event_loop import Steps
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tsnb.tracing.contract import Shape
     from tsnb.tracing.traced import Traced
 
+RESTING = "tsnb-resting"  # a class that access.js knows; a disabled button would lose the keyboard's focus
 LENGTHS, BATCH_SIZES = (8, 16, 32, 64, 128), (1, 2, 3)
 YOURS = "yours"
 LABEL = {
@@ -44,10 +45,7 @@ LABEL = {
 
 
 PAD = "Do not use this shape. Pad to the traced shape with a mask, or trace once more for this shape."
-RANDOM = (  # the advice where the traced shape itself is wrong
-    "Not even the traced shape is right, so that padding does not help. Something random or changing was "
-    "recorded: dropout, if the model was in training mode. Trace again after model.eval()."
-)
+RANDOM = "Even the traced shape is wrong: something random was recorded, such as dropout. Trace after model.eval()."
 
 
 class VerdictGrid(anywidget.AnyWidget):
@@ -124,7 +122,7 @@ class ShapeErrorExplorer(View):
         options = [(LABEL.get(name, name), name) for name in self.makers]
         self.models = Dropdown(options=options, description="model", style=LABELS)
         self.again = Button(description="Probe again", icon="refresh")
-        self.stopper = RestingButton(description="Stop", icon="stop", resting=True)
+        self.stopper = Button(description="Stop", icon="stop")
         self.status, self.legend, self.detail = live_region(), HTML(), live_region()
         self.grid = VerdictGrid()
         controls = row(self.models, self.again, self.stopper, self.status)
@@ -152,7 +150,8 @@ class ShapeErrorExplorer(View):
         """Begin to probe, in place of a probe that runs."""
         self.steps.cancel()
         self.shown = self._made.get(self.models.value)
-        self.cells, self.selected, self.stopper.resting = {}, None, False
+        self.cells, self.selected = {}, None
+        self.stopper.remove_class(RESTING)
         self.note = "" if self.shown else "Making the model and its trace, which may take some seconds."
         self.steps.start(self._probe())
 
@@ -175,7 +174,8 @@ class ShapeErrorExplorer(View):
 
     def _end(self, note: str) -> None:
         """Say how it ended, and choose the first shape that raises or is wrong, unless one was chosen."""
-        self.stopper.resting, self.note = True, note
+        self.stopper.add_class(RESTING)
+        self.note = note
         if (verdicts := self.map) and self.selected not in self.shapes:
             bad = verdicts.of_kind("raises") + verdicts.of_kind("wrong")
             traced = [verdicts.traced] * (verdicts.traced in verdicts)
@@ -241,13 +241,10 @@ class ShapeErrorExplorer(View):
             return
         self.grid.rows, self.grid.columns = list(self.shown.batch_sizes), list(self.shown.lengths)
         self.grid.traced = list(verdicts.traced)
+        label = "batch {}, length {}: {}".format
         self.grid.marks = {
-            f"{batch},{length}": {
-                "kind": verdict.kind,
-                "symbol": verdict.symbol,
-                "label": f"batch {batch}, length {length}: {verdict}",
-            }
-            for (batch, length), verdict in verdicts.items()
+            f"{batch},{length}": {"kind": each.kind, "symbol": each.symbol, "label": label(batch, length, each)}
+            for (batch, length), each in verdicts.items()
         }
         self.legend.value = f"<span style='white-space: pre-wrap'>{verdicts.legend()}</span>"
 
@@ -266,10 +263,8 @@ def _yours(
         return None
     if traced is None or model is None:
         alone = "the trace" if model is None else "the model"
-        raise InputError(
-            f"Expected a trace and the model that it was made from; got {alone} alone. Give both, with "
-            "traced = tsnb.trace(model, inputs): ShapeErrorExplorer(traced, model)."
-        )
+        todo = "Give both, with traced = tsnb.trace(model, inputs): ShapeErrorExplorer(traced, model)."
+        raise InputError(f"Expected a trace and the model that it was made from; got {alone} alone. {todo}")
     own, model = checked_traced(traced).contract, checked_module(model)
     lengths = sorted({*LENGTHS, own.length or LENGTHS[0]}) if lengths is None else lengths
     batch_sizes = sorted({*BATCH_SIZES, own.batch_size or BATCH_SIZES[0]}) if batch_sizes is None else batch_sizes

@@ -1,23 +1,19 @@
 """One real build, and builds that end early: no tools, a broken compiler, Ctrl-C."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import psutil
 import pytest
 import torch
 
 import tsnb
+from tests.kinds import Capture, MonkeyPatch
 from tsnb.artifacts.cpp import building
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 INTERRUPTED = "from tsnb.artifacts.cpp import build; import sys; build(sys.argv[1])"
 
@@ -39,7 +35,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def test_the_program_is_all_that_is_left_and_a_second_build_is_instant_and_needs_no_tools(
-    loader: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+    loader: Path, folder: Path, monkeypatch: MonkeyPatch
 ) -> None:
     assert files(folder) == [loader]
     assert loader.parent.name.startswith(f"torch-{torch.__version__}-")
@@ -53,7 +49,7 @@ def test_the_program_is_all_that_is_left_and_a_second_build_is_instant_and_needs
     assert loader.stat().st_mtime_ns == before
 
 
-def test_a_build_for_another_torch_is_not_taken(loader: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_for_another_torch_is_not_taken(loader: Path, folder: Path, monkeypatch: MonkeyPatch) -> None:
     assert loader.is_file()
     monkeypatch.setattr(building, "missing", lambda: ["cmake"])
     for name, value in (("__version__", "2.99.0"), ("__file__", "/elsewhere/torch/__init__.py")):
@@ -62,7 +58,7 @@ def test_a_build_for_another_torch_is_not_taken(loader: Path, folder: Path, monk
             assert "cmake not found" in refused(folder)
 
 
-def test_missing_tools_are_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_tools_are_named_with_what_to_install(monkeypatch: MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("CXX", "")
     message = refused(tmp_path / "new")
@@ -74,7 +70,7 @@ def test_missing_tools_are_named_with_what_to_install(monkeypatch: pytest.Monkey
 
 
 def test_a_broken_compiler_ends_in_its_own_last_words_under_a_bar(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    monkeypatch: MonkeyPatch, tmp_path: Path, capfd: Capture
 ) -> None:
     broken = script(tmp_path / "broken", "echo mine is out of order >&2", "exit 1")
     monkeypatch.setenv("CXX", str(broken))

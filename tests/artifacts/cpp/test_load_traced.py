@@ -1,31 +1,29 @@
 """The program itself, as somebody types it in a shell."""
 
-from __future__ import annotations
-
 import json
 import subprocess
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 import tsnb
+from tests.kinds import Traces
 from tsnb.tracing.traced import quiet_jit
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    Shell = Callable[..., subprocess.CompletedProcess[str]]
+Shell = Callable[..., subprocess.CompletedProcess[str]]
 
 IDS = ("input_ids=2 14 5 3", "attention_mask=1 1 1 1", "token_type_ids=0 0 0 0")
 ROWS = {name: torch.tensor([list(map(int, ids.split()))]) for name, ids in (text.split("=") for text in IDS)}
+WHOLE, SAME = "whole number of 64 bits", "all inputs need the same shape"
 TAKES = "the trace takes input_ids, attention_mask, token_type_ids"
 
 
 @pytest.fixture
-def bert(traced: Callable[..., tsnb.Traced], tmp_path: Path) -> Path:
+def bert(traced: Traces, tmp_path: Path) -> Path:
     return tsnb.save(traced(), tmp_path / "bert.pt")
 
 
@@ -53,9 +51,7 @@ def answer(done: subprocess.CompletedProcess[str]) -> Any:
     return json.loads(done.stdout)
 
 
-def test_ids_as_arguments_and_from_standard_input(
-    shell: Shell, bert: Path, traced: Callable[..., tsnb.Traced]
-) -> None:
+def test_ids_as_arguments_and_from_standard_input(shell: Shell, bert: Path, traced: Traces) -> None:
     logits = traced()(**ROWS)["logits"]
     printed = answer(shell(bert, *IDS))
     assert (printed["logits"]["dtype"], printed["logits"]["shape"]) == ("float32", list(logits.shape))
@@ -79,17 +75,11 @@ def test_all_values_of_a_batch_of_two_rows(shell: Shell, bert: Path) -> None:
         ((*IDS, "Input_ids=1 1 1 1"), f"there is no input Input_ids; {TAKES}"),
         ((*IDS, IDS[0]), "input_ids is given twice"),
         (("2 14 5 3",), "expected name=ids, got 2 14 5 3"),
-        (("input_ids=2.0",), "input_ids has 2.0, which is not a whole number of 64 bits"),
-        (
-            ("input_ids=2 9223372036854775808",),
-            "input_ids has 9223372036854775808, which is not a whole number of 64 bits",
-        ),
+        (("input_ids=2.0",), "input_ids has 2.0, which is not a " + WHOLE),
+        (("input_ids=9223372036854775808",), "input_ids has 9223372036854775808, which is not a " + WHOLE),
         (("input_ids=;",), "input_ids has no ids"),
         (("input_ids=1 2;;1 2",), "input_ids has rows of 2 and 0 ids"),
-        (
-            (IDS[0], "attention_mask=1", IDS[2]),
-            "attention_mask has shape [1, 1], input_ids has [1, 4]; all inputs need the same shape",
-        ),
+        ((IDS[0], "attention_mask=1", IDS[2]), "attention_mask has shape [1, 1], input_ids has [1, 4]; " + SAME),
     ],
 )
 def test_what_does_not_fit_is_said_in_one_line(

@@ -1,21 +1,18 @@
 """Numbers and shapes travel to the C++ loader and back unchanged."""
 
-from __future__ import annotations
-
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 import tsnb
+from tests.kinds import MonkeyPatch
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    Tensors = Mapping[str, torch.Tensor]
+Tensors = Mapping[str, torch.Tensor]
 
 
 class Odd(nn.Module):
@@ -108,7 +105,7 @@ def test_what_is_not_rows_of_ids(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a stand-in for the program that is a shell script")
-def test_the_program_gets_the_threads_of_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_program_gets_the_threads_of_this_process(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
     program = tmp_path / "echo"
     program.write_text('#!/bin/sh\necho "$OMP_NUM_THREADS threads" >&2; exit 3\n', encoding="utf-8")
     program.chmod(0o755)

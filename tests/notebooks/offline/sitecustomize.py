@@ -1,7 +1,5 @@
 """Put on a kernel's PYTHONPATH: refuses every socket but loopback's, and notes what was refused."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

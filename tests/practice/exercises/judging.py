@@ -1,23 +1,18 @@
 """Answers and what is made of them: `(exercise, answer, kind or mistake)` in a list for each notebook."""
 
-from __future__ import annotations
-
 import inspect
 import json
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from torch.export import Dim
 
 from tsnb.practice.exercises import exercise
-from tsnb.practice.exercises.base import embedded
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tsnb.practice.exercises.base import Judgement
+from tsnb.practice.exercises.base import Judgement, embedded
 
 NOTEBOOKS = Path(__file__).parents[3] / "notebooks"
 
@@ -39,7 +34,7 @@ def mistaken(name: str, *changes: tuple[str, str]) -> Later:
             source = source.replace(right, wrong)
         answers: list[Any] = []
         names = {"__name__": __name__, "torch": torch, "json": json, "inspect": inspect}
-        names |= {"tokenizer": embedded()[1], "perf_counter": perf_counter}
+        names |= {"tokenizer": embedded()[1], "perf_counter": perf_counter, "Dim": Dim}
         names["checks"] = SimpleNamespace(check=lambda _, answer: answers.append(answer))
         exec(source, names)
         return answers[0]

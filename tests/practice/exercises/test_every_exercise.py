@@ -1,26 +1,23 @@
 """Each exercise has its texts, its cells and a solution; starters and solutions are judged rightly."""
 
-from __future__ import annotations
-
 import ast
 import linecache
 import re
 import string
 import warnings
+from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 
 import tsnb
+from tests.kinds import Load, MonkeyPatch, Traces
 from tests.practice.exercises.judging import NOTEBOOKS, judge
 from tsnb.practice.exercises import MODULES, exercises, questions
 from tsnb.tiny_bert import corpus
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 ALL = exercises()
 each = pytest.mark.parametrize("exercise", ALL, ids=[exercise.name for exercise in ALL])
@@ -48,7 +45,7 @@ def evaluate(source: str, namespace: dict[str, Any]) -> Any:
 
 @pytest.fixture
 def names(
-    request: pytest.FixtureRequest, load: Callable[..., Any], traced: Callable[..., tsnb.Traced], tmp_path: Path
+    request: pytest.FixtureRequest, load: Load, traced: Traces, tmp_path: Path
 ) -> Callable[[str], dict[str, Any]]:
     """Return what a notebook's first cell defines, and what its exercises use of later ones."""
 
@@ -70,7 +67,7 @@ def names(
 
 @of_notebooks
 def test_starters_are_not_yet_and_solutions_are_done(
-    number: str, names: Callable[[str], dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    number: str, names: Callable[[str], dict[str, Any]], tmp_path: Path, monkeypatch: MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with warnings.catch_warnings():

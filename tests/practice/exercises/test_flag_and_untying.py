@@ -1,7 +1,5 @@
 """Answers to the exercises of notebook 01."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

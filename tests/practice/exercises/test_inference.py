@@ -1,7 +1,5 @@
 """Answers to the exercises of notebook 04."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from tests.practice.exercises.judging import judge, mistaken

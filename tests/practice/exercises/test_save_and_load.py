@@ -1,22 +1,19 @@
 """Answers to the exercises of notebook 03."""
 
-from __future__ import annotations
-
 import subprocess
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import tsnb
+from tests.kinds import Traces
 from tests.practice.exercises.judging import judge, mistaken
 from tsnb import checks
 from tsnb.practice.exercises import save_and_load
 from tsnb.practice.exercises.base import embedded
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 TRAVELS = dict.fromkeys(("weights", "operations", "input_names", "machine_paths"), True)
 TRAVELS |= dict.fromkeys(("tokenizer", "python_source"), False)
@@ -59,7 +56,7 @@ def test_the_truth_is_measured() -> None:
     assert (save_and_load.travels(), save_and_load.fates()) == (TRAVELS, FATES)
 
 
-def test_stories_happen_to_copies_alone(traced: Callable[..., tsnb.Traced], tmp_path: Path) -> None:
+def test_stories_happen_to_copies_alone(traced: Traces, tmp_path: Path) -> None:
     path = tsnb.save(traced(), tmp_path / "bert.pt")
     before = path.read_bytes()
     copies = checks.stories(path, tmp_path / "new")
@@ -68,9 +65,7 @@ def test_stories_happen_to_copies_alone(traced: Callable[..., tsnb.Traced], tmp_
 
 
 @pytest.fixture(scope="module")
-def ask(
-    loader: Path, traced: Callable[..., tsnb.Traced], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., Any]:
+def ask(loader: Path, traced: Traces, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """Run the C++ program on texts."""
     saved = tsnb.save(traced(), tmp_path_factory.mktemp("own") / "bert.pt")
 

@@ -1,4 +1,4 @@
-"""The exercises and quizzes of the course, a module and a file of texts for each notebook from 01 to 05.
+"""The exercises and quizzes of the course, a module and a file of texts for each notebook from 01 to 06.
 
 Begin with `base.py`: what an exercise is, and how an answer is judged. `tsnb.checks` tells how to write one.
 """
@@ -19,6 +19,7 @@ MODULES = {  # the number of a notebook, and the module and the texts of its exe
     "03": "save_and_load",
     "04": "inference",
     "05": "neuron_conversion",
+    "06": "after_torchscript",
 }
 
 

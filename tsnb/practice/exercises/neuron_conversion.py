@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import tsnb
 from tsnb.lengths.batching import plan_static
 from tsnb.neuron import fixed_shape, operators_of, preflight
-from tsnb.practice.exercises.base import Outcome, call, compare_guesses, distance, embedded, first_of, fits, listed
+from tsnb.practice.exercises.base import Outcome, call, distance, embedded, first_of, fits, listed
 from tsnb.practice.exercises.small_models import Classifier, MaskFirst
 from tsnb.tiny_bert import corpus
 from tsnb.tracing import traps
@@ -24,7 +24,6 @@ from tsnb.tracing.inputs import in_forward_order
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-PREDICTED = ("linear", "layer_norm", "gelu", "embedding", "scaled_dot_product_attention")
 TAKEN = ("input_ids", "attention_mask")
 ROWS, LENGTH = 4, 32
 RAGGED = (7, 12, 32, 5, 9, 20)  # tokens of the rows that are to be run
@@ -57,25 +56,6 @@ def by_position(answer: Any) -> Outcome:
 def _names(result: Iterable[Tensor], inputs: Mapping[str, Tensor]) -> list[str]:
     """Return the name of each tensor, by its numbers."""
     return [name for tensor in result for name, known in inputs.items() if known.equal(tensor)]
-
-
-def on_the_list(answer: Any) -> Outcome:
-    """Compare guesses with AWS's list for Inf1."""
-    mistakes = {
-        ("scaled_dot_product_attention", True): "newer",
-        ("embedding", True): "on-the-cpu",
-        **{(name, False): "feared" for name in PREDICTED},
-    }
-    return compare_guesses(answer, _on_the_list(), (True, False), mistakes)
-
-
-@cache
-def _on_the_list() -> dict[str, bool]:
-    """Return whether the list for Inf1 has each operator, by the graph of the embedded BERT."""
-    model, tokenizer = embedded()
-    traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
-    outside = operators_of(traced.module, "inf1").outside
-    return {name: f"aten::{name}" not in outside for name in PREDICTED}
 
 
 def pass_preflight(answer: Any) -> Outcome:

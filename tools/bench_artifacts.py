@@ -1,6 +1,6 @@
 """What save and load cost beside bare torch, on bert-mini with BERT's own vocabulary.
 
-Run by hand, on a machine that does nothing else: `python -m tests.bench_artifacts`.
+Run by hand, on a machine that does nothing else: `python -m tools.bench_artifacts`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ VOCABULARY, RUNS = 30_522, 31
 
 
 def seconds(run: Callable[[], object]) -> float:
+    """Return what a run took."""
     begun = perf_counter()
     run()
     return perf_counter() - begun

@@ -1,7 +1,7 @@
 """What memory thirty readers at once take: each a JupyterLab server and a kernel that runs a notebook.
 
 Run by hand, on a machine that has 16 GB free:
-`python -m tests.bench_readers [NOTEBOOK] [READERS]`.
+`python -m tools.bench_readers [NOTEBOOK] [READERS]`.
 Linux only. PSS counts pages that processes share, such as torch's libraries, once for all of them;
 RSS counts them in each. The sum of PSS is what a node needs; one reader's RSS is what a limit sees.
 """
@@ -74,7 +74,8 @@ def peaks(notebook: Path, readers: int) -> tuple[Memory, Memory]:
             servers = Memory(*map(max, servers, Memory.of(labs)))
             time.sleep(TICK)
         failed = [Path(folder, f"{number}.run").read_text() for number, run in enumerate(runs) if run.returncode]
-        assert not failed, failed[0]
+        if failed:
+            raise RuntimeError(failed[0])
     return kernels, servers
 
 
