@@ -13,7 +13,7 @@ import pytest
 import tsnb
 from tsnb.inference.answers import answers
 from tsnb.inference.benchmark import Benchmark, read_benchmark
-from tsnb.inference.costs import cost_of_shapes, first_calls, fit_cost
+from tsnb.inference.costs import cost_of_shapes, first_calls
 from tsnb.lengths.batching import MAX_TOKENS, plan_dynamic
 from tsnb.practice.exercises import inference
 from tsnb.tiny_bert import corpus
@@ -95,9 +95,8 @@ def test_a_text_of_128_takes_several_times_as_long_as_one_of_16(seconds: dict[in
 
 
 @pytest.mark.claim("linear-part-is-the-larger")
-def test_at_128_most_of_the_time_grows_with_the_length_itself(seconds: dict[int, float]) -> None:
-    fit = fit_cost(list(seconds), list(seconds.values()))
-    assert fit.linear * 128 > 0.5 * fit(128)
+def test_twice_the_length_takes_nearer_to_twice_than_to_four_times_as_long(seconds: dict[int, float]) -> None:
+    assert seconds[256] / seconds[128] < 3  # nearer to twice than to four times
 
 
 @pytest.mark.claim("short-texts-gain-from-batches")
@@ -165,7 +164,7 @@ def test_8_bits_differ_by_far_more_than_rounding(load: Load) -> None:
 @pytest.mark.parametrize("bits", [16, 8])
 def test_of_a_thousand_held_out_questions_hardly_an_answer_changes(bits: Any) -> None:
     made = answers("torch", bits)
-    assert made.asked == 1000
+    assert made.questions == 1000
     assert made.changed <= 5
     assert made.before > 970
     assert abs(made.after - made.before) <= made.changed

@@ -1,6 +1,7 @@
 """The benchmark: what is timed, in which order, and what stops it before a time is reported."""
 
 import csv
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -98,8 +99,9 @@ def test_a_backend_with_other_results_is_not_timed(encoder: Encoder, monkeypatch
         return wrong
 
     replaced(monkeypatch, "runner", broken)
-    with pytest.raises(tsnb.TraceError, match=r"runner differ .* by 0\.01"):
-        benchmark(*encoder, TEXTS, backends=QUICK, rounds=3, progress=False)
+    report = benchmark(*encoder, TEXTS, backends=QUICK, rounds=3, progress=False)
+    assert [row.name for row in report.rows] == ["trace-padded"]
+    assert report.left_out["runner"].startswith("its results differ from the model's by 0.01")
     assert passes == [len(TEXTS)]
 
 
@@ -165,3 +167,93 @@ def test_a_trace_that_takes_its_own_shape_only(encoder: Encoder, monkeypatch: Mo
     monkeypatch.setattr(benchmarking, "is_dynamic", lambda _: False)
     with pytest.raises(tsnb.TraceError, match="at its traced shape only"):
         benchmark(*encoder, TEXTS, backends=QUICK, progress=False)
+
+
+def interrupted(monkeypatch: MonkeyPatch, after: int) -> None:
+    """Let somebody press Ctrl-C while a pass is timed."""
+    passes = iter([True] * after + [False])
+
+    def timed(run: Any) -> float:
+        if not next(passes, True):
+            raise KeyboardInterrupt
+        run()
+        return 1.0
+
+    monkeypatch.setattr(benchmarking, "timed", timed)
+
+
+def test_what_was_measured_until_ctrl_c_is_reported(encoder: Encoder, monkeypatch: MonkeyPatch) -> None:
+    interrupted(monkeypatch, after=3)
+    report = benchmark(*encoder, TEXTS, backends=QUICK, rounds=5, progress=False)
+    assert [len(row.seconds) for row in report.rows] == [1, 2]
+    assert "Stopped before the last round" in str(report)
+    interrupted(monkeypatch, after=0)
+    with pytest.raises(KeyboardInterrupt):  # nothing was measured
+        benchmark(*encoder, TEXTS, backends=QUICK, rounds=5, progress=False)
+
+
+def test_as_many_texts_as_fit_into_the_minutes(encoder: Encoder, monkeypatch: MonkeyPatch) -> None:
+    texts = corpus.texts(40, seed=4, longest=32)
+    for seconds, count in ((0.8, 8), (0.08, 20), (1e-6, 40)):  # that eight texts take
+        monkeypatch.setattr(benchmarking, "timed", lambda run, taken=seconds: (run(), taken)[1])
+        report = benchmark(*encoder, texts, backends=["runner"], rounds=1, minutes=0.0438, progress=False)
+        assert abs(report.texts - count) <= 1
+
+
+LABELS = {"runner": "Ours", "onnxruntime": "Theirs", "runner-int8": "Rounded"}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "sentence"),
+    [
+        ({"runner": (4.0, 4.1), "onnxruntime": (2.0, 2.1)}, "Theirs, 1.98 × as fast as the next, Ours (2.00 s, more"),
+        ({"runner": (2.0, 2.6), "onnxruntime": (2.0, 2.5)}, "the next, Ours (0.05 s, which is within the spread of"),
+        ({"runner": (4.0,), "runner-int8": (2.0,)}, "With the model's own numbers: Ours, 2.00 × its time."),
+        ({"runner": (4.0,), "onnxruntime": (9.0,)}, "To ship it: the trace's .pt file, no package but torch; it was"),
+        ({"runner": (9.0,), "onnxruntime": (2.0,)}, "To ship it: an .onnx file, onnxruntime ("),
+    ],
+)
+def test_the_last_sentence_says_who_won_by_how_much_and_what_it_costs(
+    report: Benchmark, seconds: dict[str, tuple[float, ...]], sentence: str
+) -> None:
+    rows = [
+        replace(report["runner"], name=name, label=LABELS[name], seconds=each, exact=BACKENDS[name].exact)
+        for name, each in seconds.items()
+    ]
+    assert sentence in replace(report, rows=tuple(rows)).conclusion()
+
+
+def test_what_makes_a_time_doubtful_is_said(report: Benchmark) -> None:
+    assert "Too few texts to measure" in str(report)
+    slow = replace(report, texts=500, rows=tuple(replace(row, seconds=(1.0, 2.0)) for row in report.rows))
+    assert "Too few texts" not in str(slow)
+    plain = replace(slow, instructions={"AVX512-BF16": False, "AMX": True, "VNNI": False})
+    assert "This processor lacks AVX512-BF16 and VNNI: do not blame the bits" in str(plain)
+    assert "lacks" not in str(replace(plain, rows=plain.rows[:2]))  # no fewer bits, no word about them
+
+
+def test_the_run_that_came_with_the_course_is_made_again_in_the_small(encoder: Encoder, tmp_path: Path) -> None:
+    """The backends of its table, but those that compile C++, on six texts of a smaller model."""
+    measured = read_benchmark()
+    names = [row.name for row in measured.rows if BACKENDS[row.name].build < 10]
+    again = benchmark(*encoder, TEXTS, backends=names, rounds=1, questions=True, progress=False)
+    for row in again.rows:
+        told = measured[row.name]
+        assert row.exact == told.exact
+        assert row.label.split(",")[0].split("padded to")[0] == told.label.split(",")[0].split("padded to")[0]
+        assert (row.answers is None) == (told.answers is None)
+    assert [row.name for row in again.rows] == names
+    assert measured.processor
+    assert not measured.stopped
+    assert (
+        write(tmp_path, again).read_text(encoding="utf-8").partition("\n")[0]
+        == (write(tmp_path, measured).read_text(encoding="utf-8").partition("\n")[0])
+    )
+
+
+@pytest.mark.parametrize("content", [None, "", "a,b\n1,2\n", "backend,round\nrunner,0\n"])
+def test_what_is_no_csv_of_a_benchmark(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "x.csv").write_text(content, encoding="utf-8")
+    with pytest.raises(tsnb.InputError, match=r"x\.csv is no benchmark\.csv that tsnb bench wrote"):
+        read_benchmark(tmp_path / "x.csv")

@@ -1,42 +1,12 @@
 """Fits of known curves, the machine's peak, first calls and the cost of shapes."""
 
-import pytest
 import torch
 
-import tsnb
 from tests.kinds import MonkeyPatch, Traces
 from tsnb.inference import costs
-from tsnb.inference.costs import CostFit, cost_of_shapes, first_calls, fit_cost, matmul_peak
+from tsnb.inference.costs import cost_of_shapes, first_calls, matmul_peak
 from tsnb.inference.latency import WARM_UP
 from tsnb.lengths.lengths import Geometry
-
-LENGTHS = [8, 16, 32, 64, 128, 256]
-
-
-@pytest.mark.parametrize("parts", [(1e-3, 1e-4, 1e-6), (0.0, 1e-4, 1e-6)])
-def test_a_known_curve_is_found(parts: tuple[float, float, float]) -> None:
-    fit = fit_cost(LENGTHS, [CostFit(*parts)(length) for length in LENGTHS])
-    assert (fit.constant, fit.linear, fit.quadratic) == pytest.approx(parts, rel=1e-6, abs=1e-12)
-
-
-def test_no_part_is_negative() -> None:
-    falling = [2e-3 + 1e-4 * length - 1e-7 * length**2 for length in LENGTHS]
-    fit = fit_cost(LENGTHS, falling)
-    assert fit.quadratic == 0.0
-    assert min(fit.constant, fit.linear) > 0
-
-
-def test_short_texts_count_as_much_as_long_ones() -> None:
-    curve = CostFit(1e-3, 1e-4, 1e-6)
-    noisy = [curve(length) * (1.05 if place % 2 else 0.95) for place, length in enumerate(LENGTHS)]
-    fit = fit_cost(LENGTHS, noisy)
-    assert all(abs(fit(length) / curve(length) - 1) < 0.1 for length in LENGTHS)
-
-
-def test_too_few_points() -> None:
-    for lengths, seconds in (([8, 8, 8], [1.0, 1.0, 1.0]), ([8, 16, 32], [1.0, 2.0])):
-        with pytest.raises(tsnb.InputError, match="Three or more different lengths"):
-            fit_cost(lengths, seconds)
 
 
 def test_the_peak_is_that_of_a_processor_and_draws_no_random_numbers() -> None:

@@ -219,8 +219,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--encoding", metavar="NAME", help="the file's, where it is neither UTF-8 nor Windows-1252")
     add("--rounds", type=int, default=5, metavar="N", help="how often each backend is timed (default: 5)")
     add("--batch-size", type=int, default=8, metavar="N", help="texts in a batch in their order (default: 8)")
-    most = "tokens in a planned batch, padding included (default: 512)"
-    add("--max-tokens", type=int, default=512, metavar="N", help=most)
+    add("--max-tokens", type=int, default=512, metavar="N", help="tokens, padding included, in a planned batch (512)")
     which = f"some of: {', '.join(BACKENDS)} (default: {', '.join(QUICK)})"
     add("--backends", nargs="+", metavar="NAME", help=which)
     fitting = "about how long it may take: so many of the texts are taken (default: 5)"

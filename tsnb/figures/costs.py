@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tsnb.inference.benchmark import Benchmark
-    from tsnb.inference.costs import CostFit
 
 
 def benchmark_bars(report: Benchmark) -> Figure:
@@ -38,7 +37,8 @@ def benchmark_bars(report: Benchmark) -> Figure:
         axes.barh(place, row.median - real, left=real, facecolor="none", height=0.62, **HATCHED)
         end = (max(row.seconds), place)
         axes.plot([min(row.seconds), max(row.seconds)], [place, place], color=INK, lw=1)
-        axes.annotate(f"{row.median:.2f} s", end, (8, 0), textcoords="offset points", va="center", color=INK)
+        time = f"{row.median:.2f} s" + (f", {row.answers.changed} answers change" if row.answers else "")
+        axes.annotate(time, end, (8, 0), textcoords="offset points", va="center", color=INK)
     note = "hatched: padding · thin line: quickest to slowest round"
     if not np.isnan(report.limit):
         axes.axvline(report.limit, color=ORANGE, ls="--")
@@ -64,29 +64,18 @@ def warm_up_curve(seconds: Sequence[float]) -> Figure:
     return _curve(calls, seconds, xticks=calls, xlabel="call", ylabel="milliseconds")
 
 
-def cost_by_length(measured: Mapping[int, float], fit: CostFit) -> Figure:
-    """Draw measured times by length, and the linear and the quadratic part of their fit.
+def cost_by_length(measured: Mapping[int, float]) -> Figure:
+    """Draw measured times by length.
 
     Parameters
     ----------
     measured
         Seconds that one text takes, by its length in tokens.
-    fit
-        What `tsnb.costs.fit_cost` returns.
 
     Taught in notebook 04.
     """
-    figure, axes = new_figure(6.0, 3.0)
-    sizes = np.linspace(0, max(measured), 100)
-    whole = 1000 * np.array([fit(size) for size in sizes])
-    straight = whole - 1000 * fit.quadratic * sizes**2
-    axes.fill_between(sizes, straight, color=BLUE, alpha=0.35, lw=0, label="grows with the length")
-    axes.fill_between(sizes, straight, whole, facecolor="none", label="grows with its square", **HATCHED)
-    points = [1000 * taken for taken in measured.values()]
-    axes.plot(list(measured), points, "o", color=INK, label="measured")
-    axes.set(xlabel="length in tokens", ylabel="milliseconds")
-    axes.legend(frameon=False, loc="upper left", labelcolor=INK)
-    return figure
+    sizes = list(measured)
+    return _curve(sizes, list(measured.values()), xticks=sizes, xlabel="length in tokens", ylabel="milliseconds")
 
 
 def cost_by_batch(measured: Mapping[int, float], length: int) -> Figure:

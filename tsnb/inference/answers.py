@@ -33,12 +33,12 @@ class Answers(NamedTuple):
     changed: int
     before: int
     after: int
-    asked: int
+    questions: int
 
     def __str__(self) -> str:
         return (
-            f"of {self.asked:,} held-out questions to tiny-bert, {self.changed:,} answers change: "
-            f"{self.before / self.asked:.1%} are right before, {self.after / self.asked:.1%} after"
+            f"of {self.questions:,} held-out questions to tiny-bert, {self.changed:,} answers change: "
+            f"{self.before / self.questions:.1%} are right before, {self.after / self.questions:.1%} after"
         )
 
 
@@ -67,8 +67,8 @@ def answers(backend: Engine = "torch", bits: Bits = 32) -> Answers:
     ids = [tokenizer(question, text)["input_ids"] for question, text, _ in rows]
 
     def right(places: Places) -> int:
-        found = (tokenizer.decode(row[start : end + 1]) for row, (start, end) in zip(ids, places, strict=True))
-        return sum(text == answer for text, (_, _, answer) in zip(found, rows, strict=True))
+        words = (tokenizer.decode(row[start : end + 1]) for row, (start, end) in zip(ids, places, strict=True))
+        return sum(text == answer for text, (_, _, answer) in zip(words, rows, strict=True))
 
     return Answers(changed, right(before), right(after), len(rows))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     Run = Callable[[Sequence[str]], "Outputs"]
 
-PT, ONNX = "the trace's .pt file", "an .onnx file"
+PT = "the trace's .pt file"
 
 
 class Outputs(NamedTuple):
@@ -198,21 +199,6 @@ def ctranslate2(config: BenchmarkConfig, bits: Bits = 32) -> Run:
     return planned(replace(config, traced=replace(config.traced, contract=contract)), call)
 
 
-def by_engine(engine: Engine, bits: Bits = 32) -> Callable[[BenchmarkConfig], Run]:
-    """Return what makes a run of the Runner with an engine and bits."""
-
-    def make(config: BenchmarkConfig) -> Run:
-        if config.model.device.type != "cpu" and (engine, bits) != ("torch", FULL):
-            raise InputError(
-                f"{engine} in {bits} bits runs on the CPU only, and the model is on {config.model.device}."
-            )
-        return planned_by(
-            Runner(config.traced, config.tokenizer, max_tokens=config.max_tokens, backend=engine, bits=bits)
-        )
-
-    return make
-
-
 class Backend(NamedTuple):
     """A way to run a model.
 
@@ -246,8 +232,14 @@ class Backend(NamedTuple):
         return self.bits == FULL
 
 
-def _engine(engine: Engine, label: str, bits: Bits = 32, packages: tuple[str, ...] = (), ships: str = ONNX) -> Backend:
-    return Backend(by_engine(engine, bits), label, engine, bits, packages, ships)
+def _by(engine: Engine, label: str, bits: Bits = 32) -> Backend:
+    """Return the Runner with an engine and bits, as a backend."""
+
+    def make(config: BenchmarkConfig) -> Run:
+        options: dict[str, Any] = {"max_tokens": config.max_tokens, "backend": engine, "bits": bits}
+        return planned_by(Runner(config.traced, config.tokenizer, **options))
+
+    return Backend(make, label, engine, bits, *(((), PT) if engine == "torch" else ((engine,), "an .onnx file")))
 
 
 BACKENDS = {
@@ -265,26 +257,21 @@ BACKENDS = {
         packages=(),
         ships=PT,
     ),
-    "runner": _engine("torch", "tsnb.Runner: trace, batches planned by length", ships=PT),
-    "runner-bf16": _engine("torch", "Runner, 16 bits (bfloat16)", 16, ships=PT),
-    "runner-int8": _engine("torch", "Runner, 8 bits", 8, ships=PT),
-    "onnxruntime": _engine("onnxruntime", "Runner by ONNX Runtime", packages=("onnxruntime",)),
-    "onnxruntime-int8": _engine("onnxruntime", "Runner by ONNX Runtime, 8 bits", 8, ("onnxruntime",)),
-    "openvino": _engine("openvino", "Runner by OpenVINO", packages=("openvino",)),
-    "openvino-bf16": _engine("openvino", "Runner by OpenVINO, 16 bits (bfloat16)", 16, ("openvino",)),
-    "openvino-int8": _engine("openvino", "Runner by OpenVINO, 8 bits", 8, ("openvino",)),
+    "runner": _by("torch", "tsnb.Runner: trace, batches planned by length"),
+    "runner-bf16": _by("torch", "Runner, 16 bits (bfloat16)", 16),
+    "runner-int8": _by("torch", "Runner, 8 bits", 8),
+    "onnxruntime": _by("onnxruntime", "Runner by ONNX Runtime"),
+    "onnxruntime-int8": _by("onnxruntime", "Runner by ONNX Runtime, 8 bits", 8),
+    "openvino": _by("openvino", "Runner by OpenVINO"),
+    "openvino-bf16": _by("openvino", "Runner by OpenVINO, 16 bits (bfloat16)", 16),
+    "openvino-int8": _by("openvino", "Runner by OpenVINO, 8 bits", 8),
     "aotinductor": Backend(
         aotinductor, "AOTInductor, the same batches", packages=(), ships="a package of machine code", build=40.0
     ),
     "compiled": Backend(compiled, "torch.compile(dynamic=True), the same batches", build=40.0),
-    "ctranslate2": Backend(ctranslate2, "CTranslate2, the same batches", None, 32, ("ctranslate2",), "its folder"),
+    "ctranslate2": Backend(ctranslate2, "CTranslate2, the same batches", packages=("ctranslate2",)),
     "ctranslate2-int8": Backend(
-        lambda config: ctranslate2(config, 8),
-        "CTranslate2, 8 bits, the same batches",
-        None,
-        8,
-        ("ctranslate2",),
-        "its folder",
+        partial(ctranslate2, bits=8), "CTranslate2, 8 bits, the same batches", None, 8, ("ctranslate2",)
     ),
 }
 SLOW = {"eager-padded", "compiled", "aotinductor", "ctranslate2", "ctranslate2-int8", "openvino-int8"}

@@ -46,11 +46,11 @@ if TYPE_CHECKING:
 
 BASELINE = "trace-padded"
 NUMBERS = ("median s", "spread s", "build s", "× usual", "real / computed", "of the limit", "difference", "answers")
-MIN_TEXTS, MOST_SHARE = 8, 0.8
+MIN_TEXTS = 8
 FEW, BRIEF = 20, 0.05  # texts, and seconds of a pass, below which a time says little
-NUMERIC = ("seconds", "build", "computed", "difference")
-ROW = ("label", "build", "computed", "difference", "exact")
-RUN = ("texts", "real", "flops", "peak", "planning", "threads", "processor", "stopped")
+ROW = ("label", "computed", "difference", "exact", "build", "answers")  # columns, as is each of RUN
+RUN = ("texts", "real", "flops", "peak", "planning", "threads", "processor", "instructions", "stopped", "versions")
+STRINGS = {"backend", "label", "processor"}  # the other columns are JSON
 BEGINNING, WIDTH = 40, 200  # characters of a text, and of somebody else's error, in a sentence
 
 
@@ -158,19 +158,23 @@ class Benchmark(TableReport):
 
         What holds for the whole run stands in each line, so that `read_benchmark` gives the report again.
         """
-        text = io.StringIO()
         run = {name: getattr(self, name) for name in RUN}
-        run |= {name: json.dumps(dict(getattr(self, name))) for name in ("instructions", "versions")}
-        rows = []
-        for row in self.rows:
-            each = {name: getattr(row, name) for name in ROW} | {"answers": json.dumps(row.answers)}
-            rows += [
-                {"backend": row.name, "round": number, "seconds": seconds, **each, **run}
-                for number, seconds in enumerate((row.first, *row.seconds))
-            ]
-        writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+        lines = [
+            {
+                "backend": row.name,
+                "round": number,
+                "seconds": seconds,
+                **{name: getattr(row, name) for name in ROW},
+                **run,
+            }
+            for row in self.rows
+            for number, seconds in enumerate((row.first, *row.seconds))
+        ]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, lines[0], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        for line in lines:
+            writer.writerow({name: value if name in STRINGS else json.dumps(value) for name, value in line.items()})
         return text.getvalue()
 
     def table(self) -> list[list[str]]:
@@ -187,7 +191,7 @@ class Benchmark(TableReport):
                 f"{self.real / row.computed:.2f}",
                 f"{self.limit / row.median:.0%}" if row.exact and has_limit else "-",
                 f"{row.difference:.1e}",
-                f"{row.answers.changed} of {row.answers.asked:,} change" if row.answers else "-",
+                f"{row.answers.changed} of {row.answers.questions:,} change" if row.answers else "-",
             ]
             for row in self.rows
         ]
@@ -210,17 +214,10 @@ class Benchmark(TableReport):
         if self.texts < FEW or min(row.median for row in self.rows) < BRIEF:
             notes.append("Too few texts to measure: a pass is so short that chance decides. Give more.")
         if not all(row.exact for row in self.rows):
-            there = {name for name, found in self.instructions.items() if found}
-            lacking = ["AVX512-BF16 and AMX, for 16 bits"] * (not there & {"AVX512-BF16", "AMX"})
-            lacking += ["VNNI, for 8 bits"] * ("VNNI" not in there)
-            notes.append(
-                "Fewer bits give other numbers: compare difference and answers before the time."
-                + (
-                    f" This processor lacks {' and '.join(lacking)}, so do not blame the bits for a slow result."
-                    if lacking
-                    else ""
-                )
-            )
+            notes.append("Fewer bits give other numbers: compare difference and answers before the time.")
+            lacks = [name for name, has in self.instructions.items() if not has]
+            if lacks:
+                notes.append(f"This processor lacks {' and '.join(lacks)}: do not blame the bits for a slow result.")
             notes += [f"{row.label}: {row.answers}." for row in self.rows if row.answers]
         if self.stopped:
             notes.append("Stopped before the last round; what was measured until then is above.")
@@ -266,22 +263,21 @@ def read_benchmark(file: str | Path | None = None) -> Benchmark:
     Taught in notebook 04.
     """
     path = files("tsnb.inference") / "measured.csv" if file is None else Path(file)
+    rows: dict[str, Row] = {}
     try:
-        lines = [*csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))]
-        rows: dict[str, Row] = {}
+        lines: list[dict[str, Any]] = [
+            {name: value if name in STRINGS else json.loads(value) for name, value in line.items()}
+            for line in csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
+        ]
         for line in lines:
-            name, values = line["backend"], {key: json.loads(line[key]) for key in NUMERIC}
-            counts, exact = json.loads(line["answers"]), line["exact"] == "True"
-            seconds = values.pop("seconds")
-            before = rows.get(name) or Row(name, line["label"], (), seconds, **values, exact=exact)
-            taken = (*before.seconds, seconds) if name in rows else ()
-            rows[name] = replace(before, seconds=taken, answers=Answers(*counts) if counts else None)
-        run: dict[str, Any] = {key: json.loads(lines[0][key].replace("nan", "NaN")) for key in RUN[:-2]}
-        run |= {key: json.loads(lines[0][key]) for key in ("instructions", "versions")}
-    except (OSError, KeyError, IndexError, ValueError) as error:
+            name, seconds, each = line["backend"], line["seconds"], {name: line[name] for name in ROW}
+            if each["answers"]:
+                each["answers"] = Answers(*each["answers"])
+            row = rows.setdefault(name, Row(name, seconds=(), first=seconds, **each))
+            rows[name] = replace(row, seconds=(*row.seconds, seconds) if line["round"] else ())
+        return Benchmark(tuple(rows.values()), {}, **{name: lines[0][name] for name in RUN})
+    except (OSError, LookupError, TypeError, ValueError) as error:
         raise InputError(f"{path} is no benchmark.csv that tsnb bench wrote ({_first_line(error)}).") from error
-    stopped = lines[0]["stopped"] == "True"
-    return Benchmark(tuple(rows.values()), {}, **run, processor=lines[0]["processor"], stopped=stopped)
 
 
 def benchmark(  # noqa: C901, PLR0913, PLR0915, each is a thing that a reader may want to change
@@ -299,9 +295,9 @@ def benchmark(  # noqa: C901, PLR0913, PLR0915, each is a thing that a reader ma
 ) -> Benchmark:
     """Run backends on the same texts, in turns, and compare what they take.
 
-    Each backend first goes through all texts once. Its results must equal those of the model, one
-    text at a time, before any time counts. Then come the rounds: in each, every backend takes its
-    turn, and the one that begins changes from round to round.
+    Each backend first goes through all texts once. Its results must equal those of the model, one text at a time, to
+    1e-4 or four roundings of their dtype, or it is left out. Then come the rounds: in each, every backend takes its
+    turn, and the one that begins changes from round to round. Stopped between them, it reports what it has.
 
     Parameters
     ----------
@@ -312,8 +308,8 @@ def benchmark(  # noqa: C901, PLR0913, PLR0915, each is a thing that a reader ma
     texts
         At least one: a list, an iterator, a column such as `df["review"]`.
     backends
-        Names of `tsnb bench --help`; those that cannot run here, or fail with this model, are left out, and the
-        table says why.
+        Names of `tsnb bench --help`; one that cannot run here, fails with this model or gives other numbers is
+        left out, and the table says why.
     rounds
         How often each is timed.
     batch_size
@@ -333,9 +329,7 @@ def benchmark(  # noqa: C901, PLR0913, PLR0915, each is a thing that a reader ma
         No texts, one that is too long for the model, a backend that does not exist, a number
         below 1, or no backend that runs.
     TraceError
-        The model itself cannot run the texts, its trace takes no other shape, or a backend's
-        results differ by more than 1e-4, or than four roundings of their dtype; no time is
-        reported then.
+        The model itself cannot run the texts, or its trace takes no other shape.
 
     Examples
     --------
@@ -358,8 +352,8 @@ def benchmark(  # noqa: C901, PLR0913, PLR0915, each is a thing that a reader ma
     lengths = token_lengths(tokenizer, texts, progress=False)
     traced = _dynamic_trace(model, tokenizer, texts, lengths)
     config = BenchmarkConfig(model, tokenizer, traced, int(lengths.max()), batch_size, max_tokens)
-    padded = int(lengths.max()) / float(lengths.mean())
-    shares = {name: padded if "padded" in name else MOST_SHARE for name in names}  # of the time of one text at a time
+    worst = config.max_length / float(lengths.mean())
+    shares = {name: worst if "padded" in name else 1.0 for name in names}  # of the time of one text at a time
     if minutes is not None:
         chosen = _fitting(config, texts, 60 * minutes, names, 1 + sum(shares.values()) * (1 + rounds))
         texts, lengths = [texts[index] for index in chosen], lengths[chosen]
@@ -386,20 +380,19 @@ def benchmark(  # noqa: C901, PLR0913, PLR0915, each is a thing that a reader ma
             ) from error
         alone = perf_counter() - start
         for number, name in enumerate(names):
-            known = rounds * sum(row.first for row in first)
             guess = sum(BACKENDS[later].build + alone * shares[later] * (1 + rounds) for later in names[number:])
-            tell(name, known + guess)
-            made = _made(name, config, texts, expected)
-            return_memory()
-            if isinstance(made, str):
-                left_out[name] = made
-            else:
-                runs[name], row = made
+            tell(name, guess + rounds * sum(row.first for row in first))
+            try:
+                with no_warnings():
+                    runs[name], row = _made(name, config, texts, expected, questions=questions)
                 first.append(row)
+            except TsnbError as error:
+                left_out[name] = str(error)
+            except Exception as error:  # noqa: BLE001, a model may be too much for a backend in any way
+                left_out[name] = f"left out, because it failed with this model ({_first_line(error)})"
+            return_memory()
         if not first:
             raise InputError(f"No backend that was named can run. {' '.join(_reasons(left_out))}")
-        if questions:
-            first = [_asked(row) for row in first]
         operations, peak = _limit(model, lengths)
         seconds = {row.name: [] for row in first}
         turns = [*take_turns(list(seconds), rounds)]
@@ -410,12 +403,12 @@ def benchmark(  # noqa: C901, PLR0913, PLR0915, each is a thing that a reader ma
                 seconds[name].append(timed(partial(runs[name], texts)))
                 taken[name] = median(seconds[name])
         except KeyboardInterrupt:
-            if not all(seconds.values()):
+            if not any(seconds.values()):
                 raise
             stopped = True
         tell("", 0.0)
     report = Benchmark(
-        rows=tuple(replace(row, seconds=tuple(seconds[row.name])) for row in first),
+        rows=tuple(replace(row, seconds=tuple(seconds[row.name])) for row in first if seconds[row.name]),
         left_out=left_out,
         texts=len(texts),
         real=int(lengths.sum()),
@@ -471,48 +464,18 @@ def _dynamic_trace(
     return traced
 
 
-def _made(
-    name: str, config: BenchmarkConfig, texts: Sequence[str], expected: list[torch.Tensor]
-) -> tuple[Run, Row] | str:
-    """Make a backend and run it once, its results compared; or say why it is left out."""
-    start = perf_counter()
-    with no_warnings():
-        try:
-            run = BACKENDS[name].make(config)
-        except TsnbError as error:
-            return str(error)
-        except Exception as error:  # noqa: BLE001, a model may be too much for a backend in any way
-            return f"left out, because it failed with this model ({_first_line(error)})"
-        build = perf_counter() - start
-        try:
-            return run, replace(_first_pass(name, run, config, texts, expected), build=build)
-        except TsnbError:
-            raise
-        except Exception as error:  # noqa: BLE001
-            return f"left out, because it failed with this model ({_first_line(error)})"
-
-
 def _fitting(
     config: BenchmarkConfig, texts: Sequence[str], seconds: float, names: Sequence[str], passes: float
 ) -> NDArray[np.int64]:
     """Return indices of as many texts, from first to last, as fit into the time; a few of them tell."""
     run, some = eager_alone(config), [texts[index] for index in _spread(len(texts), MIN_TEXTS)]
-    try:
-        each = min(timed(partial(run, some)) for _ in range(2)) / len(some)
-    except Exception as error:
-        raise TraceError(f"The model itself cannot run these texts ({_first_line(error)}).") from error
+    each = min(timed(partial(run, some)) for _ in range(2)) / len(some)
     room = seconds - sum(BACKENDS[name].build for name in names)
     return _spread(len(texts), max(MIN_TEXTS, int(room / each / passes)))
 
 
 def _spread(count: int, most: int) -> NDArray[np.int64]:
     return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
-
-
-def _asked(row: Row) -> Row:
-    """Add what a backend's engine and bits do to answers, where it has fewer bits."""
-    backend = BACKENDS[row.name]
-    return replace(row, answers=answers(backend.engine, backend.bits)) if backend.engine and not row.exact else row
 
 
 def _size(name: str) -> str:
@@ -524,21 +487,31 @@ def _size(name: str) -> str:
     return f" ({sum(file.size or 0 for file in packed) / MIB:,.0f} MiB)"
 
 
-def _first_pass(
-    name: str, run: Run, config: BenchmarkConfig, texts: Sequence[str], expected: list[torch.Tensor]
-) -> Row:
-    """Run a backend for the first time, and compare its results before any time counts."""
-    start = perf_counter()
+def _made(
+    name: str, config: BenchmarkConfig, texts: Sequence[str], expected: list[torch.Tensor], *, questions: bool
+) -> tuple[Run, Row]:
+    """Make a backend and run it for the first time; its results are compared before any time counts."""
+    backend, start = BACKENDS[name], perf_counter()
+    run = backend.make(config)
+    made = perf_counter()
     outputs = run(texts)
-    seconds = perf_counter() - start
-    difference, backend = largest_difference(outputs.tensors, expected), BACKENDS[name]
-    if backend.exact and not agree(expected, outputs.tensors, TOLERANCE):
+    row = Row(
+        name,
+        backend.label.format(length=config.max_length, size=config.batch_size),
+        seconds=(),
+        first=perf_counter() - made,
+        computed=outputs.computed,
+        difference=largest_difference(outputs.tensors, expected),
+        exact=backend.exact,
+        build=made - start,
+    )
+    if row.exact and not agree(expected, outputs.tensors, TOLERANCE):
         raise TraceError(
-            f"The results of {name} differ from the model's by {difference:.2g}, more than {TOLERANCE}, so "
-            "no time is reported."
+            f"its results differ from the model's by {row.difference:.2g}, so its time counts for nothing"
         )
-    label = backend.label.format(length=config.max_length, size=config.batch_size)
-    return Row(name, label, (), seconds, outputs.computed, difference, backend.exact)
+    if questions and backend.engine and not row.exact:
+        row = replace(row, answers=answers(backend.engine, backend.bits))
+    return run, row
 
 
 def _limit(model: PreTrainedModel, lengths: NDArray[np.int64]) -> tuple[float, float]:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from itertools import product
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from tsnb.base.errors import InputError
 from tsnb.base.machine import return_memory
 from tsnb.inference.freezing import freeze
 from tsnb.inference.latency import WARM_UP, timed
@@ -24,80 +20,6 @@ if TYPE_CHECKING:
     from tsnb.tracing.contract import Shape
 
 ROWS = 512  # of the matrices that are multiplied: tokens of a batch
-FEWEST = 3  # points that a curve with three terms goes through
-
-
-@dataclass(frozen=True)
-class CostFit:
-    """Seconds of one text by its length: `constant + linear × n + quadratic × n²`.
-
-    Attributes
-    ----------
-    constant, linear, quadratic
-        In seconds, seconds a token, and seconds a token squared; none is negative.
-    """
-
-    constant: float
-    linear: float
-    quadratic: float
-
-    def __call__(self, length: float) -> float:
-        """Return the seconds that a text of a length takes.
-
-        >>> CostFit(1.0, 0.5, 0.25)(2)
-        3.0
-        """
-        return self.constant + self.linear * length + self.quadratic * length**2
-
-    def quadratic_share(self, length: float) -> float:
-        """Return the share, 0 to 1, of the quadratic part at a length.
-
-        >>> CostFit(1.0, 0.5, 0.25).quadratic_share(4)
-        0.5714285714285714
-        """
-        return self.quadratic * length**2 / self(length)
-
-
-def fit_cost(lengths: Sequence[int], seconds: Sequence[float]) -> CostFit:
-    """Fit measured seconds by a constant, a linear and a quadratic part.
-
-    Least squares of the relative errors, so that short texts count as much as long ones. No part
-    is below zero: of all choices of parts whose fit has none, the one with the least error.
-
-    Parameters
-    ----------
-    lengths
-        At least three different ones, in tokens.
-    seconds
-        What each took.
-
-    Raises
-    ------
-    InputError
-        Fewer than three lengths, or not as many times.
-
-    Examples
-    --------
-    >>> fit = fit_cost([1, 2, 4, 8], [3.25, 4.0, 7.0, 19.0])
-    >>> round(fit.constant, 6), round(fit.linear, 6), round(fit.quadratic, 6)
-    (3.0, 0.0, 0.25)
-
-    Taught in notebook 04.
-    """
-    if len(set(lengths)) < FEWEST or len(lengths) != len(seconds):
-        raise InputError(
-            "Three or more different lengths are needed, each with its time; got "
-            f"{len(set(lengths))} lengths and {len(seconds)} times."
-        )
-    sizes, times = np.asarray(lengths, float), np.asarray(seconds, float)
-    terms = np.stack([sizes**0, sizes, sizes**2], axis=1) / times[:, None]
-    scale, ones = np.abs(terms).max(axis=0), np.ones(len(terms))
-    fits = [
-        np.linalg.lstsq(terms / scale * parts, ones, rcond=None)[0] / scale * parts  # 0 for a part left out
-        for parts in product([0, 1], repeat=3)
-    ]
-    best = min((fit for fit in fits if fit.min() >= 0), key=lambda fit: float(np.square(terms @ fit - 1).sum()))
-    return CostFit(*best.tolist())
 
 
 def matmul_peak(geometry: Geometry, tries: int = 10) -> float:

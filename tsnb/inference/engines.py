@@ -55,7 +55,7 @@ def run_by(traced: Traced, engine: Engine = "torch", bits: Bits = 32) -> Call:
     >>> model, tokenizer = tsnb.load("tiny-bert")
     >>> inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16)
     >>> traced = tsnb.trace(model, inputs)
-    >>> logits = run_by(traced, bits=8)(*inputs.values())
+    >>> [logits] = run_by(traced, bits=8)(*inputs.values())
     >>> bool(1e-4 < (logits - traced(**inputs)["logits"]).abs().max() < 1)
     True
 
@@ -66,7 +66,7 @@ def run_by(traced: Traced, engine: Engine = "torch", bits: Bits = 32) -> Call:
         raise InputError(f"There is no engine called {engine}. {suggest(str(engine), get_args(Engine))}")
     if bits not in get_args(Bits):
         raise InputError(f"bits must be 32, 16 or 8; got {bits}.")
-    if traced.device.type != "cpu":
+    if traced.device.type != "cpu" and (engine, bits) != ("torch", 32):
         raise InputError(f"{name} runs on the CPU only, and the model is on {traced.device}. Leave both out.")
     if missing := [each for each in PACKAGES[engine] if find_spec(each) is None]:
         raise InputError(f"{name} needs {', '.join(missing)}, not installed here: pip install 'tsnb[bench]'.")
@@ -96,17 +96,16 @@ def instructions() -> dict[str, bool]:
 
 
 def _torch(traced: Traced, bits: Bits) -> Call:
+    """Freeze a trace; one that somebody compiled, or that has no weights left, stays, and so does another program."""
     import torch
 
     module: Any = traced.module
-    if isinstance(module, torch.jit.ScriptModule):
-        return freeze(module, bits)
-    if bits == 32:
-        call: Call = module
-        return call
-    raise InputError(
-        "torch has fewer bits for a trace only. Record the model with tsnb.trace, or take another engine."
-    )
+    is_trace = isinstance(module, torch.jit.ScriptModule)
+    if bits != 32 and not is_trace:
+        raise InputError("torch has fewer bits for a trace only: record the model with tsnb.trace.")
+    frozen = bits == 32 and (not is_trace or traced.contract.fixed_shape or not list(module.parameters()))
+    call: Call = module if frozen else freeze(module, bits)
+    return call
 
 
 def _onnx(traced: Traced, engine: Engine, bits: Bits) -> Call:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tsnb.base.errors import InputError
 from tsnb.inference.engines import run_by
-from tsnb.inference.freezing import freeze
 from tsnb.lengths.batching import MAX_TOKENS, WINDOW, Batch, check_max_tokens, plan_dynamic, plan_static
 from tsnb.tracing.compare import TOLERANCE
 from tsnb.tracing.graphs import holds
@@ -122,13 +121,13 @@ class Runner:
         self.dynamic = len(traces) == 1 and is_dynamic(traces[0].contract)
         self.traces = {(one.contract.batch_size or 1, one.contract.length or 1): one for one in traces}
         self._check_padding()
-        if (backend, bits) == ("torch", FULL):
-            self.traces = {shape: _frozen(one) for shape, one in self.traces.items()}
-            return
-        expected, calls = self._sample(), {shape: run_by(one, backend, bits) for shape, one in self.traces.items()}
-        self.traces = {shape: replace(one, module=cast("Any", calls[shape])) for shape, one in self.traces.items()}
-        apart, most = relative_difference(expected, self._sample()), TOLERANCE if bits == FULL else COARSE
-        if not apart <= most:
+        other = (backend, bits) != ("torch", FULL)
+        expected = self._sample() if other else []
+        self.traces = {
+            shape: replace(one, module=cast("Any", run_by(one, backend, bits))) for shape, one in self.traces.items()
+        }
+        apart = relative_difference(expected, self._sample()) if other else 0.0
+        if not apart <= (most := TOLERANCE if bits == FULL else COARSE):
             raise InputError(
                 f"The numbers of {backend} in {bits} bits are off by {apart:.2g} of the trace's largest, and {most:g} "
                 "is allowed. Leave backend and bits out."
@@ -314,16 +313,6 @@ def is_dynamic(contract: Contract) -> bool:
     batches = {batch for batch, _ in contract.verified}
     lengths = {length for _, length in contract.verified}
     return len(batches) > 1 and len(lengths) > 1
-
-
-def _frozen(traced: Traced) -> Traced:
-    """Make a trace quicker; a compiled graph, and what is no trace, stays."""
-    import torch
-
-    trace = isinstance(traced.module, torch.jit.ScriptModule)
-    if not trace or traced.contract.fixed_shape or not list(traced.module.parameters()):
-        return traced
-    return replace(traced, module=freeze(traced.module))
 
 
 def _check_trace(traced: Traced, tokenizer: PreTrainedTokenizerBase) -> None:
