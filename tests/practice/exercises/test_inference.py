@@ -10,7 +10,7 @@ TURNS = "for _ in range(5):\n        for name in same:"
 APART = "for name in same:\n        for _ in range(5):"
 NO_TURNS = mistaken("mend-race", (TURNS, APART))
 ROW = "[lengths[i] for i in [*batches[-1], index]]"
-MEAN = ("min(held)", "sum(held) / 5")
+MEAN = ("min(times)", "sum(times) / 5")
 
 ANSWERS: list[tuple[str, Any, str]] = [
     ("fill-batch", mistaken("fill-batch", ("places]", "places[0]]")), "first-row"),
@@ -35,6 +35,8 @@ ANSWERS: list[tuple[str, Any, str]] = [
     ),
     ("plan-batches", mistaken("plan-batches", ("* lengths[index]", "* max(lengths)")), "many-batches"),
     ("mend-race", mistaken("mend-race", ("<= 1e-4", "<= 1")), "kept"),
+    ("mend-race", mistaken("mend-race", ("if (result", "if not (result"), ("<=", ">")), "kept"),  # nan passes
+    ("mend-race", mistaken("mend-race", (".abs().max()", "[0].abs()")), "kept"),  # the first text only
     ("mend-race", mistaken("mend-race", ("candidates[name](texts)  #", "pass  #"), MEAN), "first-calls"),
     ("mend-race", NO_TURNS, "no-turns"),
     ("mend-race", mistaken("mend-race", MEAN), "mean"),
