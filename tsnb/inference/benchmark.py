@@ -215,9 +215,14 @@ class Benchmark(TableReport):
             notes.append("Too few texts to measure: a pass is so short that chance decides. Give more.")
         if not all(row.exact for row in self.rows):
             notes.append("Fewer bits give other numbers: compare difference and answers before the time.")
-            lacks = [name for name, has in self.instructions.items() if not has]
+            uses = {"16": ("AVX512-BF16", "AMX"), "8": ("VNNI",)}
+            lacks = [
+                f"{' and '.join(names)}, for {bits} bits"
+                for bits, names in uses.items()
+                if not any(self.instructions[name] for name in names)
+            ]
             if lacks:
-                notes.append(f"This processor lacks {' and '.join(lacks)}: do not blame the bits for a slow result.")
+                notes.append(f"This processor lacks {'; '.join(lacks)}: do not blame the bits for a slow result.")
             notes += [f"{row.label}: {row.answers}." for row in self.rows if row.answers]
         if self.stopped:
             notes.append("Stopped before the last round; what was measured until then is above.")
