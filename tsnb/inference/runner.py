@@ -15,7 +15,7 @@ from tsnb.lengths.batching import MAX_TOKENS, WINDOW, Batch, check_max_tokens, p
 from tsnb.tracing.compare import TOLERANCE
 from tsnb.tracing.graphs import holds
 from tsnb.tracing.inputs import Text, check_token_count, checked_text, checked_texts, positive_int
-from tsnb.tracing.outputs import ROUNDINGS, relative_difference
+from tsnb.tracing.outputs import ROUNDINGS, agree, relative_difference
 from tsnb.tracing.traced import Traced, checked_traced
 
 if TYPE_CHECKING:
@@ -126,11 +126,12 @@ class Runner:
         self.traces = {
             shape: replace(one, module=cast("Any", run_by(one, backend, bits))) for shape, one in self.traces.items()
         }
-        apart = relative_difference(expected, self._sample()) if other else 0.0
-        if not apart <= (most := TOLERANCE if bits == FULL else COARSE):
+        results = self._sample() if other else []
+        apart = relative_difference(expected, results)
+        if not (agree(expected, results, TOLERANCE) if bits == FULL else apart <= COARSE):
             raise InputError(
-                f"The numbers of {backend} in {bits} bits are off by {apart:.2g} of the trace's largest, and {most:g} "
-                "is allowed. Leave backend and bits out."
+                f"The numbers of {backend} in {bits} bits are off by {apart:.2g} of the trace's largest, more "
+                "than rounding. Leave backend and bits out."
             )
 
     @property

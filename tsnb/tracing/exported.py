@@ -249,7 +249,8 @@ def refusal(error: Exception) -> str:
         return (
             f"a decision of Python depends on values in a tensor, which a program for all inputs cannot know.{where}"
         )
-    return f"{text.splitlines()[0].rstrip('.')}.{where}"
+    lines = [line for line in text.splitlines() if not line.startswith(("Exception from ", "Check '"))]  # OpenVINO's
+    return f"{(lines or [text])[0].rstrip('.')}.{where}"
 
 
 def _ranges(program: ExportedProgram, contract: Contract) -> dict[str, tuple[int, int | None]]:
