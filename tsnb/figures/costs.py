@@ -37,9 +37,9 @@ def benchmark_bars(report: Benchmark) -> Figure:
         axes.barh(place, row.median - real, left=real, facecolor="none", height=0.62, **HATCHED)
         end = (max(row.seconds), place)
         axes.plot([min(row.seconds), max(row.seconds)], [place, place], color=INK, lw=1)
-        time = f"{row.median:.2f} s" + (f", {row.answers.changed} answers change" if row.answers else "")
-        axes.annotate(time, end, (8, 0), textcoords="offset points", va="center", color=INK)
-    note = "hatched: padding · thin line: quickest to slowest round"
+        change = f", {row.answers.changed} of {row.answers.questions:,} answers change" if row.answers else ""
+        axes.annotate(f"{row.median:.2f} s{change}", end, (8, 0), textcoords="offset points", va="center", color=INK)
+    note = "blue: the model's numbers · grey: others · hatched: padding · thin line: quickest to slowest round"
     if not np.isnan(report.limit):
         axes.axvline(report.limit, color=ORANGE, ls="--")
         note += f" · dashed: the limit, {report.limit:.2f} s"

@@ -215,7 +215,7 @@ class Backend(NamedTuple):
     ships
         What it would ship.
     build
-        Seconds that making it may take, until that is measured.
+        Seconds that making it, and asking it questions, may take, until that is measured.
     """
 
     make: Callable[[BenchmarkConfig], Run]
@@ -239,7 +239,8 @@ def _by(engine: Engine, label: str, bits: Bits = 32) -> Backend:
         options: dict[str, Any] = {"max_tokens": config.max_tokens, "backend": engine, "bits": bits}
         return planned_by(Runner(config.traced, config.tokenizer, **options))
 
-    return Backend(make, label, engine, bits, *(((), PT) if engine == "torch" else ((engine,), "an .onnx file")))
+    needs, ships = ((), PT) if engine == "torch" else ((engine,), "an .onnx file")
+    return Backend(make, label, engine, bits, needs, ships, build=2.0 if bits == FULL else 8.0)
 
 
 BACKENDS = {

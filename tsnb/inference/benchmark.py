@@ -474,7 +474,7 @@ def _fitting(
 ) -> NDArray[np.int64]:
     """Return indices of as many texts, from first to last, as fit into the time; a few of them tell."""
     run, some = eager_alone(config), [texts[index] for index in _spread(len(texts), MIN_TEXTS)]
-    each = min(timed(partial(run, some)) for _ in range(2)) / len(some)
+    each = min(timed(partial(run, some)) for _ in range(3)) / len(some)
     room = seconds - sum(BACKENDS[name].build for name in names)
     return _spread(len(texts), max(MIN_TEXTS, int(room / each / passes)))
 
