@@ -1,5 +1,6 @@
 """Claims of notebook 04: what padding costs, what batches gain, and who wins."""
 
+import math
 import re
 import statistics
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 
 import nbformat
 import pytest
+import torch
 
 import tsnb
 from tsnb.inference.answers import answers
@@ -158,6 +160,28 @@ def test_8_bits_differ_by_far_more_than_rounding(load: Load) -> None:
         model, tokenizer, corpus.texts(1000)[:64], backends=["runner", "runner-int8"], rounds=1, progress=False
     )
     assert report["runner-int8"].difference > 1000 * report["runner"].difference > 0
+
+
+@pytest.mark.claim("bfloat16-keeps-the-range")
+def test_bfloat16_keeps_the_range_and_float16_more_digits() -> None:
+    half, brain, full = (torch.finfo(dtype) for dtype in (torch.float16, torch.bfloat16, torch.float32))
+    assert brain.max > 0.99 * full.max
+    assert half.max == 65_504
+    assert torch.tensor(70_000.0).half().isinf()
+    assert [-math.log10(dtype.eps / 2) for dtype in (brain, half)] == pytest.approx([2.4, 3.3], abs=0.05)
+
+
+@pytest.mark.claim("fewer-bits-need-no-model")
+@pytest.mark.parametrize("bits", [16, 8])
+def test_a_file_is_run_in_fewer_bits_with_nothing_but_the_file(
+    masked_lm: Load, tokenizer: Any, tmp_path: Path, bits: Any
+) -> None:
+    model, texts = masked_lm(), corpus.texts(4)
+    traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=32))
+    loaded = tsnb.load_traced(tsnb.save(traced, tmp_path / "bert.pt"))
+    results = tsnb.Runner(loaded, tokenizer, bits=bits)(texts)
+    for one, other in zip(tsnb.Runner(loaded, tokenizer)(texts), results, strict=True):
+        assert 1e-3 < (one["logits"] - other["logits"]).abs().max() < 1
 
 
 @pytest.mark.claim("fewer-bits-change-hardly-an-answer")
