@@ -252,6 +252,15 @@ def package(plain: ExportedProgram, tmp_path_factory: pytest.TempPathFactory) ->
     return str(torch._inductor.aoti_compile_and_package(plain, package_path=path))
 
 
+@pytest.mark.claim("two-kinds-of-pt2")
+def test_neither_loader_reads_the_other_pt2(plain: ExportedProgram, package: str, tmp_path: Path) -> None:
+    torch.export.save(plain, tmp_path / "x.pt2")
+    with pytest.raises(RuntimeError, match="Failed to find a generated cpp file"):
+        torch._inductor.aoti_load_package(str(tmp_path / "x.pt2"))
+    with pytest.raises(RuntimeError, match="deserializing the saved file"):
+        torch.export.load(package)
+
+
 @pytest.mark.claim("aoti-equals-the-model")
 @pytest.mark.parametrize("shape", [(1, 9), (3, 24), (2, 512)])
 def test_a_package_gives_the_models_numbers(package: str, model: Any, shape: tuple[int, int]) -> None:
