@@ -1,5 +1,6 @@
 """Claims of notebook 06: what torch.export refuses, guards and keeps; packages, ONNX, and a decoder's cache."""
 
+import inspect
 import re
 import statistics
 import subprocess
@@ -379,6 +380,11 @@ def decoder() -> Any:
 def test_a_growing_cache_is_refused(decoder: Any) -> None:
     with pytest.raises(RuntimeError, match="DynamicCache'> in output, which is not a known type"):
         export(defined("decoder")["llama"], (), {"input_ids": decoder["prompt"].repeat(2, 1)})
+
+
+@pytest.mark.claim("strict-is-off-by-default")
+def test_export_is_not_strict_unless_asked() -> None:
+    assert inspect.signature(export).parameters["strict"].default is False
 
 
 @pytest.mark.claim("static-cache-writes-what-generate-does")
