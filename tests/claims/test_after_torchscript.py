@@ -1,5 +1,6 @@
 """Claims of notebook 06: what torch.export refuses, guards and keeps; packages, ONNX, and a decoder's cache."""
 
+import inspect
 import re
 import statistics
 import subprocess
@@ -252,6 +253,15 @@ def package(plain: ExportedProgram, tmp_path_factory: pytest.TempPathFactory) ->
     return str(torch._inductor.aoti_compile_and_package(plain, package_path=path))
 
 
+@pytest.mark.claim("two-kinds-of-pt2")
+def test_neither_loader_reads_the_other_pt2(plain: ExportedProgram, package: str, tmp_path: Path) -> None:
+    torch.export.save(plain, tmp_path / "x.pt2")
+    with pytest.raises(RuntimeError, match="Failed to find a generated cpp file"):
+        torch._inductor.aoti_load_package(str(tmp_path / "x.pt2"))
+    with pytest.raises(RuntimeError, match="deserializing the saved file"):
+        torch.export.load(package)
+
+
 @pytest.mark.claim("aoti-equals-the-model")
 @pytest.mark.parametrize("shape", [(1, 9), (3, 24), (2, 512)])
 def test_a_package_gives_the_models_numbers(package: str, model: Any, shape: tuple[int, int]) -> None:
@@ -370,6 +380,11 @@ def decoder() -> Any:
 def test_a_growing_cache_is_refused(decoder: Any) -> None:
     with pytest.raises(RuntimeError, match="DynamicCache'> in output, which is not a known type"):
         export(defined("decoder")["llama"], (), {"input_ids": decoder["prompt"].repeat(2, 1)})
+
+
+@pytest.mark.claim("strict-is-off-by-default")
+def test_export_is_not_strict_unless_asked() -> None:
+    assert inspect.signature(export).parameters["strict"].default is False
 
 
 @pytest.mark.claim("static-cache-writes-what-generate-does")

@@ -103,6 +103,26 @@ def test_tracing_a_dict_output_fails_and_says_dict(masked_lm: Load, inputs: Inpu
         _trace(masked_lm(), inputs)
 
 
+@pytest.mark.claim("strict-false-lets-a-dict-out")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_strict_false_lets_a_dict_of_tensors_out_and_nothing_more(masked_lm: Load, inputs: Inputs) -> None:
+    def trace(model: Any, **example: Any) -> Any:
+        return torch.jit.trace(model, **example, strict=False, check_trace=False)
+
+    def halved(x: torch.Tensor) -> Inputs:
+        return {"y": x / 2 if x.sum() > 0 else x * 100}
+
+    model = masked_lm()
+    found = trace(model, example_kwarg_inputs=inputs)(**inputs)
+    assert list(found) == list(model(**inputs)) == ["logits"]
+    assert torch.equal(found["logits"], model(**inputs).logits)
+    x = torch.ones(3)
+    assert torch.equal(trace(halved, example_inputs=x)(-x)["y"], -x / 2), "the branch of the example"
+    for other in (None, 3, {"z": x}):
+        with pytest.raises(RuntimeError):
+            trace(lambda x, other=other: {"y": x, "other": other}, example_inputs=x)
+
+
 @pytest.mark.claim("tied-model-traces")
 def test_a_tied_model_that_returns_a_tuple_traces(masked_lm: Load, inputs: Inputs) -> None:
     model = masked_lm(return_dict=False)

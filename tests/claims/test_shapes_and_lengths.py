@@ -8,13 +8,15 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 import tsnb
-from tests.kinds import Load, MonkeyPatch
+from tests.kinds import Capture, Load, MonkeyPatch
 from tests.tracing.architectures import ARCHITECTURES, make
 from tsnb.base.versions import has_flag
 from tsnb.lengths.texts import TextsWarning
@@ -183,6 +185,22 @@ def test_four_planned_buckets_leave_little_padding(tokenizer: Any) -> None:
     real = int(lengths.sum())
     assert (one - real) / one > 0.7
     assert (four - real) / four < 0.3
+
+
+@pytest.mark.claim("a-cut-text-gives-another-answer")
+def test_the_cell_counts_cut_texts_and_a_cut_story_gives_another_answer(
+    tokenizer: Any, source: Callable[[str, str], str], capsys: Capture
+) -> None:
+    lengths = np.array([len(tokenizer(text)["input_ids"]) for text in corpus.texts(1000)])
+    exec(
+        source("02", "length-cut"),
+        {"torch": torch, "tsnb": tsnb, "lengths": lengths, "chooser": SimpleNamespace(value=72)},
+    )
+    assert capsys.readouterr().out.splitlines() == [
+        f"72: {sum(lengths > 72)} of 1000 texts cut; born in chicago",
+        f"24: {sum(lengths > 24)} of 1000 texts cut; born in lima",
+    ]
+    assert 0 < sum(lengths > 72) < sum(lengths > 24) / 5
 
 
 @pytest.mark.claim("excel-exports-are-read")
