@@ -6,8 +6,9 @@ import os
 import sys
 from importlib import import_module
 from typing import Any
+from unittest.mock import patch
 
-VARIABLE, MODULE = "ORT_DISABLE_TELEMETRY", "openvino_telemetry"
+MODULE = "openvino_telemetry"
 
 
 def silently(name: str) -> Any:
@@ -19,16 +20,11 @@ def silently(name: str) -> Any:
     >>> silently("json").dumps([])
     '[]'
     """
-    modules: dict[str, Any] = sys.modules  # one that is None cannot be imported
-    before, block = os.environ.get(VARIABLE), MODULE not in modules
-    os.environ[VARIABLE] = "1"
-    modules |= {MODULE: None} if block else {}
+    modules: dict[str, Any] = sys.modules
+    blocked = modules.setdefault(MODULE, None) is None  # one that is None cannot be imported
     try:
-        return import_module(name)
+        with patch.dict(os.environ, ORT_DISABLE_TELEMETRY="1"):
+            return import_module(name)
     finally:
-        if block:
+        if blocked:
             del modules[MODULE]
-        if before is None:
-            del os.environ[VARIABLE]
-        else:
-            os.environ[VARIABLE] = before
