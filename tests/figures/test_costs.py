@@ -30,10 +30,7 @@ def test_a_bar_is_the_median_split_into_real_and_padding() -> None:
         assert word in drawn
 
 
-def test_the_warm_up_is_drawn_in_milliseconds() -> None:
-    axes = axes_of(figures.warm_up_curve([0.5, 0.25, 0.01]))
-    assert axes.lines[0].get_xydata().tolist() == [[1, 500], [2, 250], [3, 10]]
-    axes = axes_of(figures.cost_by_batch({1: 0.004, 4: 0.008}, length=32))
-    assert list(axes.lines[0].get_ydata()) == [4, 2]
-    axes = axes_of(figures.cost_by_length({16: 0.001, 128: 0.008}))
+def test_times_are_drawn_in_milliseconds() -> None:
+    axes = axes_of(figures.times({16: 0.001, 128: 0.008}, "length in tokens"))
     assert axes.lines[0].get_xydata().tolist() == [[16, 1], [128, 8]]
+    assert axes.get_xlabel() == "length in tokens"

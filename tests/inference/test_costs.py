@@ -4,7 +4,7 @@ import torch
 
 from tests.kinds import MonkeyPatch, Traces
 from tsnb.inference import costs
-from tsnb.inference.costs import cost_of_shapes, first_calls, matmul_peak
+from tsnb.inference.costs import cost_of_shapes, matmul_peak
 from tsnb.inference.latency import WARM_UP
 from tsnb.lengths.lengths import Geometry
 
@@ -13,12 +13,6 @@ def test_the_peak_is_that_of_a_processor_and_draws_no_random_numbers() -> None:
     state = torch.random.get_rng_state()
     assert 1e8 < matmul_peak(Geometry(layers=1, hidden=128, intermediate=512), tries=2) < 1e14
     assert torch.equal(torch.random.get_rng_state(), state)
-
-
-def test_of_first_calls_the_quickest_of_several_copies_count(traced: Traces, monkeypatch: MonkeyPatch) -> None:
-    times = iter([9.0, 5.0, 1.0, 8.0, 6.0, 2.0])
-    monkeypatch.setattr(costs, "timed", lambda run: (run(), next(times))[1])
-    assert first_calls(traced(), (1, 8), calls=3, copies=2) == [8.0, 5.0, 1.0]
 
 
 def test_every_shape_takes_its_turn(traced: Traces, monkeypatch: MonkeyPatch) -> None:

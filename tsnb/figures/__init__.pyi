@@ -1,7 +1,5 @@
 from .costs import benchmark_bars as benchmark_bars
-from .costs import cost_by_batch as cost_by_batch
-from .costs import cost_by_length as cost_by_length
-from .costs import warm_up_curve as warm_up_curve
+from .costs import times as times
 from .lengths import bucket_plan as bucket_plan
 from .lengths import length_histogram as length_histogram
 from .padding import padding_panels as padding_panels

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from tsnb.base.palette import BLUE, GREY, ORANGE
 from tsnb.figures.style import HATCHED, INK, new_figure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from matplotlib.figure import Figure
 
@@ -50,55 +50,19 @@ def benchmark_bars(report: Benchmark) -> Figure:
     return figure
 
 
-def warm_up_curve(seconds: Sequence[float]) -> Figure:
-    """Draw the time of each of the first calls of a trace.
+def times(seconds: Mapping[int, float], xlabel: str) -> Figure:
+    """Draw measured times by what they were measured for.
 
     Parameters
     ----------
     seconds
-        What `tsnb.costs.first_calls` returns.
+        By a length in tokens, a number of texts, the number of a call.
+    xlabel
+        What that is.
 
     Taught in notebook 04.
     """
-    calls = range(1, len(seconds) + 1)
-    return _curve(calls, seconds, xticks=calls, xlabel="call", ylabel="milliseconds")
-
-
-def cost_by_length(measured: Mapping[int, float]) -> Figure:
-    """Draw measured times by length.
-
-    Parameters
-    ----------
-    measured
-        Seconds that one text takes, by its length in tokens.
-
-    Taught in notebook 04.
-    """
-    sizes = list(measured)
-    return _curve(sizes, list(measured.values()), xticks=sizes, xlabel="length in tokens", ylabel="milliseconds")
-
-
-def cost_by_batch(measured: Mapping[int, float], length: int) -> Figure:
-    """Draw the measured time of one text by the size of its batch, all of one length.
-
-    Parameters
-    ----------
-    measured
-        Seconds that a batch takes, by its number of texts.
-    length
-        Tokens of each text.
-
-    Taught in notebook 04.
-    """
-    each, label = [taken / size for size, taken in measured.items()], f"texts in a batch, each of {length} tokens"
-    figure = _curve(list(measured), each, xlabel=label, ylabel="milliseconds a text")
-    figure.axes[0].set_xscale("log", base=2)
-    figure.axes[0].set_xticks(list(measured), [str(size) for size in measured])
-    return figure
-
-
-def _curve(sizes: Sequence[int], seconds: Sequence[float], **labels: Any) -> Figure:
     figure, axes = new_figure(6.0, 2.6)
-    axes.plot(sizes, [1000 * taken for taken in seconds], "o-", color=BLUE)
-    axes.set(ylim=(0, None), **labels)
+    axes.plot(list(seconds), [1000 * taken for taken in seconds.values()], "o-", color=BLUE)
+    axes.set(xlabel=xlabel, ylabel="milliseconds", ylim=(0, None), xticks=list(seconds))
     return figure

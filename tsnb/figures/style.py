@@ -89,7 +89,7 @@ def show(figure: Figure, text: str) -> HTML:
     Examples
     --------
     >>> from tsnb import figures
-    >>> page = figures.show(figures.warm_up_curve([0.5, 0.25, 0.01]), "seconds of the first calls")
+    >>> page = figures.show(figures.times({1: 0.5, 2: 0.25}, "call"), "seconds of the first calls")
     >>> "aria-label='seconds of the first calls'" in page.data
     True
 

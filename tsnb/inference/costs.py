@@ -64,43 +64,6 @@ def matmul_peak(geometry: Geometry, tries: int = 10) -> float:
     return max(rates)
 
 
-def first_calls(traced: Traced, shape: Shape, calls: int = 12, copies: int = 3) -> list[float]:
-    """Return the seconds of the first calls of a trace.
-
-    The trace is frozen anew, so that torch has compiled nothing of it before; of several such
-    copies the quickest first call counts, the quickest second call, and so on.
-
-    Parameters
-    ----------
-    traced
-        A trace with a known contract.
-    shape
-        `(batch, length)` of the calls.
-    calls
-        How many are timed.
-    copies
-        How often the trace is frozen anew.
-
-    Examples
-    --------
-    >>> import tsnb
-    >>> model, tokenizer = tsnb.load("tiny-bert")
-    >>> traced = tsnb.trace(model, tsnb.dummy_inputs(tokenizer, model, max_length=16))
-    >>> len(first_calls(traced, (1, 16), calls=3))
-    3
-
-    Taught in notebook 04.
-    """
-    inputs = sample_inputs(traced.contract, traced.module, shape, padded=False, example=traced.example)
-    curves = []
-    for _ in range(copies):
-        fresh = replace(traced, module=freeze(traced.module))
-        curves.append([timed(partial(fresh, **inputs)) for _ in range(calls)])
-        del fresh  # before the next copy of the weights is made
-        return_memory()
-    return [min(seconds) for seconds in zip(*curves, strict=True)]
-
-
 def cost_of_shapes(traced: Traced, shapes: Sequence[Shape], *, rounds: int = 5, progress: bool = True) -> list[float]:
     """Return the seconds of one call at each shape: the quickest of rounds in which all take turns.
 
