@@ -113,16 +113,6 @@ def panels(report: PaddingReport) -> dict[str, Any]:
     return {name: columns(report, plan) for name, plan in report.plans.items()}
 
 
-def test_few_texts_are_all_drawn_each_in_its_batch() -> None:
-    shown = panels(padding_cost(SOME, 40, batch_size=2, buckets=2, max_tokens=64))
-    assert shown["max"][0].tolist() == sorted(SOME)
-    assert shown["arrival"][1].tolist() == [30, 30, 9, 9, 31, 31]
-    assert shown["buckets"][1].tolist() == shown["sorted"][1].tolist() == [12] * 4 + [31] * 2
-    real, padded = panels(padding_cost(SOME, batch_size=4, buckets=2))["buckets"]
-    assert real.tolist() == [5, 6, 9, 12, 0, 0, 30, 31]
-    assert padded.tolist() == [12] * 4 + [31] * 4
-
-
 def test_a_sample_is_like_the_whole_and_said_to_be_one() -> None:
     report = padding_cost(MANY[: 10**4], 128, batch_size=8, buckets=12)
     for (real, padded), plan in zip(panels(report).values(), report.plans.values(), strict=True):

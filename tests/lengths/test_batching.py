@@ -4,7 +4,6 @@ import random
 
 import pytest
 
-import tsnb
 from tsnb.lengths.batching import Batch, plan_dynamic, plan_static
 
 
@@ -26,16 +25,6 @@ def test_a_dynamic_plan_holds_every_text_once_within_max_tokens(max_tokens: int)
             assert batch.tokens <= max_tokens
             assert batch.rows == len(batch.indices)
             assert batch.length == max(lengths[index] for index in batch.indices)
-
-
-def test_texts_of_like_length_run_together() -> None:
-    batches = plan_dynamic([30, 4, 31, 5], max_tokens=64)
-    assert [sorted(batch.indices) for batch in batches] == [[1, 3], [0, 2]]
-
-
-def test_a_text_over_max_tokens_is_named() -> None:
-    with pytest.raises(tsnb.InputError, match=r"Text 1 has 90 tokens, .* Raise max_tokens to 90 or more"):
-        plan_dynamic([5, 90, 7], max_tokens=64)
 
 
 def test_a_static_plan_puts_each_text_into_the_shortest_shape_that_it_fits() -> None:

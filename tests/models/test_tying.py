@@ -34,14 +34,6 @@ def pairs(model: nn.Module) -> list[tuple[str, str, bool]]:
     return [(pair.first, pair.second, pair.tied) for pair in tsnb.tying(model).pairs]
 
 
-@pytest.mark.parametrize("torchscript", [False, True])
-def test_bert_is_tied_unless_the_flag_is_set_and_the_biases_always_are(load: Load, *, torchscript: bool) -> None:
-    model, _ = load(torchscript=torchscript)
-    address = model.get_parameter(WORDS).data_ptr()
-    assert (model.get_parameter(OUT).data_ptr() == address) is not torchscript
-    assert set(pairs(model)) == {(WORDS, OUT, not torchscript), (*BIASES, True)}
-
-
 def test_untie_does_to_bert_what_the_flag_does_and_changes_no_output(load: Load) -> None:
     model, tokenizer = tsnb.load("tiny-bert")
     inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16)

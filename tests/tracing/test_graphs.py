@@ -11,9 +11,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 import tsnb
 from tests.tracing.architectures import example, make
-from tsnb.tracing.compare import no_warnings
-from tsnb.tracing.graphs import constants, fixed_devices, innermost
-from tsnb.tracing.traced import quiet_jit
+from tsnb.tracing.graphs import fixed_devices, innermost
 
 Forward = Callable[[Any, torch.Tensor], torch.Tensor]
 
@@ -91,18 +89,6 @@ def test_bert_is_free_and_relative_positions_tie_a_trace_to_its_device() -> None
     lines = [note for note in traced.warnings if note.device]
     assert all(note.harmless is None and note.shapes == () for note in lines)
     assert any("arange" in note.code for note in lines)
-
-
-def test_constants_are_tensors_of_a_frozen_trace() -> None:
-    traced = tsnb.trace(nn.Linear(2, 3).eval(), {"input": torch.zeros(1, 2)})
-    assert constants(traced.module) == []
-
-    def branching(x: torch.Tensor, mode: str = "twice") -> torch.Tensor:
-        return x * 2 if mode == "twice" else x.sum(0, keepdim=True)
-
-    with quiet_jit() as jit, no_warnings():
-        assert [tuple(tensor.shape) for tensor in constants(jit.freeze(traced.module))] == [(3, 2), (3,)]
-        assert constants(jit.script(branching)) == []  # numbers and texts are none
 
 
 def test_torch_itself_and_the_callers_of_the_tracer_are_passed_over() -> None:

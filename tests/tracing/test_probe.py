@@ -137,11 +137,3 @@ def test_a_frozen_trace_of_the_model(bert: tuple[tsnb.Traced, Any]) -> None:
 def test_tied_weights_have_all_their_names(load: Any, traced: Any) -> None:
     shapes.check_belongs(traced(), tsnb.untie(tsnb.load("tiny-bert")[0]))
     shapes.check_belongs(traced(), load()[0])
-
-
-def test_weights_that_are_not_a_number_belong_to_their_trace() -> None:
-    model = nn.Linear(2, 2).eval()
-    with torch.no_grad():
-        model.weight[0, 0] = float("nan")
-    traced = tsnb.trace(model, {"input": torch.ones(1, 2)})
-    assert tsnb.probe(traced, model, [2], [1])[1, 2].kind == "same"

@@ -15,7 +15,6 @@ from tests.kinds import Load, Traces
 from tests.tracing.architectures import example, make
 from tsnb.tracing.axes import with_axes
 from tsnb.tracing.compare import TOLERANCE, no_warnings
-from tsnb.tracing.trace import neighbours
 from tsnb.tracing.traced import TraceWarning
 from tsnb.tracing.traps import IntMask
 from tsnb.tracing.traps import make as make_trap
@@ -276,16 +275,6 @@ def test_shapes_that_are_not_the_same_are_named_and_no_trace_is_returned() -> No
     message = r"verify: 2 × 24: runs, and differs from the model by 0\..*; 2 × 8: the trace raises: Runtime.*"
     with no_warnings(), pytest.raises(tsnb.TraceError, match=message):
         tsnb.trace(make("funnel"), example("funnel"), verify=[(2, 16), (2, 24), (2, 8)])
-
-
-def test_neighbours_stay_within_what_the_model_can_run() -> None:
-    def near(**sizes: Any) -> list[tuple[int, int]]:
-        return neighbours(tsnb.Contract(("x",), batch_size=2, **sizes))
-
-    assert near(length=16, max_positions=16) == [(2, 8), (3, 16)]
-    assert near(length=1) == [(2, 2), (3, 1)]
-    assert near() == [(3, 0)]  # pictures have no length
-    assert neighbours(tsnb.Contract(("x",))) == []
 
 
 def marked(traced: tsnb.Traced) -> list[TraceWarning]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.practice.exercises.judging import judge, mistaken
+from tests.practice.exercises.judging import mistaken
 
 COUNTED = {"longest": 180, "sorted": 111, "padding": 0.56}
 ALL_ONES = mistaken("fill-batch", ("**batch", '**{**batch, "attention_mask": torch.ones_like(batch["input_ids"])}'))
@@ -40,10 +40,3 @@ ANSWERS: list[tuple[str, Any, str]] = [
     ("mend-race", mistaken("mend-race", MEAN), "mean"),
     ("mend-race", mistaken("mend-race", ("clock()", "perf_counter()")), "wrong"),
 ]
-
-
-def test_values_are_filled_in() -> None:
-    counted = COUNTED | {"sorted": 96, "padding": 0.6}
-    assert "1 of 3 are right; look again at `sorted`, `padding`." in judge("count-padding", counted).text
-    assert "Where was Nora ? [MASK]" in judge("fill-batch", ALL_ONES).text
-    assert "`planned` takes 0." in judge("mend-race", NO_TURNS).text
