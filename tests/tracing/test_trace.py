@@ -192,12 +192,6 @@ def test_an_error_of_the_model_itself_is_said_to_be_one(load: Load) -> None:
 def test_what_is_no_model_is_refused(traced: Traces) -> None:
     refused("Expected a torch.nn.Module.*; got str", "tiny-bert", X)
     untraceable("got a trace already", traced(), X)
-    untraceable("could not trace", ByNameOnly().eval(), X)
-
-
-class ByNameOnly(nn.Module):
-    def forward(self, *, x: torch.Tensor) -> torch.Tensor:
-        return x
 
 
 class Wrapper(nn.Module):
