@@ -46,6 +46,8 @@ def test_the_page_says_what_was_shown_and_asks_for_nothing(events: Record) -> No
     events.add("safe-order", "done")
     today = events.events()[1].at[:10]
     page = progress_in(events).page("Ana")
-    assert f"| ✓ solved | 2 |  | {today} |" in page
+    assert ["✓ solved", "2", "", today] in [
+        [cell.strip() for cell in line.split("|")[2:-1]] for line in page.splitlines()
+    ]
     assert "Ana · 1 of" in page
     assert "torch 2." in page

@@ -9,7 +9,6 @@ from html import escape
 
 Rows = Sequence[Sequence[str]]
 
-CELL = "padding: 2px 1.2em 2px 0; text-align: left; vertical-align: top"  # of a table of words
 WIDTH = 76  # characters of a cell of output on a page 800 pixels wide
 
 
@@ -76,15 +75,16 @@ def wrapped(text: str, indent: str = "") -> str:
 
 
 def as_markdown(rows: Rows) -> str:
-    """Return a table in Markdown.
+    """Return a table in Markdown, which is aligned as plain text too.
 
     >>> print(as_markdown([["plan", "tokens"], ["padded", "96"]]))
-    | plan | tokens |
-    |---|---|
-    | padded | 96 |
+    | plan   | tokens |
+    | ------ | ------ |
+    | padded | 96     |
     """
-    head, *body = (f"| {' | '.join(row)} |" for row in rows)
-    return "\n".join([head, "|---" * len(rows[0]) + "|", *body])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = rows[0], ["-" * width for width in widths], *rows[1:]
+    return "\n".join(f"| {' | '.join(map(str.ljust, line, widths))} |" for line in lines)
 
 
 def listed(numbers: Iterable[int]) -> str:

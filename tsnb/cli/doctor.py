@@ -8,7 +8,6 @@ import platform
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from html import escape
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,7 +23,7 @@ from tqdm.auto import tqdm
 from tsnb.artifacts.cpp.building import HOW_TO_INSTALL, tools
 from tsnb.artifacts.neuron import PACKAGES
 from tsnb.base.machine import MIB, memory_limit, usable_cores
-from tsnb.base.tables import CELL, wrapped
+from tsnb.base.tables import as_html, wrapped
 from tsnb.base.versions import describe_line, untried
 from tsnb.neuron.detection import installed
 
@@ -97,13 +96,8 @@ class Report:
         return "\n".join([*lines, "", self._verdict()])
 
     def _repr_html_(self) -> str:
-        rows = ""
-        for check in self.checks:
-            words = "<br>".join(map(escape, filter(None, (check.result, check.advice))))
-            cells = f"{SYMBOLS[check.status]} {check.status}", escape(check.name), words
-            row = "".join(f"<td style='{CELL}; overflow-wrap: anywhere'>{cell}</td>" for cell in cells)
-            rows += f"<tr>{row}</tr>"
-        return f"<table><tbody>{rows}</tbody></table><p>{escape(self._verdict())}</p>"
+        rows = [(f"{SYMBOLS[each.status]} {each.status}", each.name, each.result, each.advice) for each in self.checks]
+        return as_html([("", "what", "result", "advice"), *rows], [self._verdict()])
 
     def _verdict(self) -> str:
         if self.ok:

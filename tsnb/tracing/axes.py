@@ -64,7 +64,8 @@ def with_axes(contract: Contract, model: nn.Module, example: Tensors, outputs: l
         if any(tried.values()):
             break
     else:
-        axes = next((each for each in candidates if _has_ids(each)), candidates[-1])
+        of_ids = (each for each in candidates if any("length" in each[name] for name in each if name.endswith("ids")))
+        axes = next(of_ids, candidates[-1])
         batch, length = _batch_and_length(example, axes)
         tried = {}
     tried[batch + 1, length] = sizes(axes, (batch + 1, length)) if batch else None
@@ -129,7 +130,3 @@ def _batch_and_length(inputs: Tensors, axes: Mapping[str, Sequence[Axis]]) -> Sh
         axis: size for name, tensor in inputs.items() for axis, size in zip(axes[name], tensor.shape, strict=True)
     }
     return sizes.get("batch", 0), sizes.get("length", 0)
-
-
-def _has_ids(axes: Mapping[str, tuple[Axis, ...]]) -> bool:
-    return any(name.endswith("ids") and "length" in each for name, each in axes.items())

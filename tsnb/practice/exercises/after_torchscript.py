@@ -21,16 +21,9 @@ if TYPE_CHECKING:
 
 PAIR = ("Who was Jim Henson ?", "Jim [MASK] was a puppeteer")
 FREE = {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}
-SHAPES = {
-    (3, 14): "frozen-rows",
-    (1, 9): "frozen-length",
-    (2, 512): "short-range",
-}  # what is wrong where one is refused
-REFUSED = {  # a model, the rows of its example, and what was declared
-    "A": (Mean, 1, FREE),
-    "B": (Scaled, 2, FREE),
-    "C": (Mean, 2, None),
-}
+# what is wrong where a shape is refused; of each refusal a model, the rows of its example, and what was declared
+SHAPES = {(3, 14): "frozen-rows", (1, 9): "frozen-length", (2, 512): "short-range"}
+REFUSED = {"A": (Mean, 1, FREE), "B": (Scaled, 2, FREE), "C": (Mean, 2, None)}
 
 
 def _inputs(rows: int, length: int) -> dict[str, Tensor]:
@@ -93,14 +86,8 @@ def causes() -> dict[str, str]:
 
     def cause(model: type[nn.Module], rows: int, declared: Any) -> str:
         assert not works(model, rows, declared)  # noqa: S101, or there is nothing to ask
-        return next(
-            (
-                name
-                for name, change in {"example": (2, declared), "declaration": (rows, FREE)}.items()
-                if works(model, *change)
-            ),
-            "model",
-        )
+        changes = {"example": (2, declared), "declaration": (rows, FREE)}
+        return next((name for name, change in changes.items() if works(model, *change)), "model")
 
     return {name: cause(*case) for name, case in REFUSED.items()}
 
