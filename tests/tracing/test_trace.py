@@ -139,17 +139,8 @@ def axes(function: Callable[[torch.Tensor], Any], x: torch.Tensor) -> Any:
 def test_axes_of_outputs() -> None:
     def several(x: torch.Tensor) -> Any:
         pairs = x.unsqueeze(1) + x.unsqueeze(2)
-        return (
-            x,
-            x.sum(),
-            x.sum(1),
-            pairs,
-            torch.cat([x, x], 1),
-            x[:, ::2],
-            x[:, :4],
-            torch.cat([x, x[:, :1]], 1),
-            torch.zeros(5),
-        )
+        strided = torch.cat([x, x], 1), x[:, ::2], x[:, :4], torch.cat([x, x[:, :1]], 1)
+        return (x, x.sum(), x.sum(1), pairs, *strided, torch.zeros(5))
 
     pair = ("batch", "length", "length")
     strided = (("batch", "other"),) * 4  # twice, half, at most four, one more
