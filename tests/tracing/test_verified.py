@@ -112,9 +112,9 @@ def test_pictures_have_no_length_and_are_verified_at_other_sizes_by_inputs() -> 
 
 
 def test_sound_has_a_length() -> None:
-    sizes = {"conv_dim": (8, 8), "conv_kernel": (4, 4), "conv_stride": (4, 4), "num_feat_extract_layers": 2}
-    position = {"num_conv_pos_embedding_groups": 2, "num_conv_pos_embeddings": 4}
-    model = model_of("Wav2Vec2", **sizes, **position, **WIDTH)().eval()
+    sizes: Any = {"conv_dim": (8, 8), "conv_kernel": (4, 4), "conv_stride": (4, 4), "num_feat_extract_layers": 2}
+    sizes |= {"num_conv_pos_embedding_groups": 2, "num_conv_pos_embeddings": 4}
+    model = model_of("Wav2Vec2", **sizes, **WIDTH)().eval()
     contract = tsnb.trace(model, {"input_values": torch.randn(1, 400)}).contract
     assert contract.input_axes == {"input_values": ("batch", "length")}
     assert contract.output_axes[0] == ("batch", "other", 32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from itertools import islice
@@ -243,6 +244,15 @@ def presets(lengths: Lengths, limit: int | None = None) -> dict[str, int]:
     named = {f"p{share}": int(np.percentile(array, share, method="inverted_cdf")) for share in (50, 95, 99)}
     named["longest"] = int(array.max())
     return named if limit is None else named | {"limit": limit}
+
+
+def rounded_up(length: float) -> int:
+    """Return a length rounded up to a multiple of 8, which hardware likes.
+
+    >>> rounded_up(127)
+    128
+    """
+    return 8 * math.ceil(length / 8)
 
 
 def length_report(

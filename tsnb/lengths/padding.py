@@ -13,11 +13,10 @@ import numpy as np
 
 from tsnb.base.tables import TableReport, listed
 from tsnb.lengths.batching import MAX_TOKENS, WINDOW, Batch, check_max_tokens, plan_dynamic, plan_static
-from tsnb.lengths.lengths import Geometry, Lengths, checked, checked_max_length, flops, plan_buckets
+from tsnb.lengths.lengths import Geometry, Lengths, checked, checked_max_length, flops, plan_buckets, rounded_up
 from tsnb.tracing.inputs import positive_int
 
 PlanName = Literal["max", "arrival", "buckets", "sorted"]
-STEP = 8  # the longest text, rounded up to a multiple of it, is what texts are padded to at first
 
 
 @dataclass(frozen=True)
@@ -167,7 +166,7 @@ def padding_cost(  # noqa: PLR0913, each choice is to be seen in the signature
     Taught in notebook 04.
     """
     full = checked(lengths)
-    limit = default_length(full) if max_length is None else checked_max_length(max_length)
+    limit = rounded_up(full.max()) if max_length is None else checked_max_length(max_length)
     size, most = positive_int("batch_size", batch_size), positive_int("max_tokens", max_tokens)
     kept = np.minimum(full, limit)
     cut = tuple(kept.tolist())
@@ -201,15 +200,6 @@ def padding_cost(  # noqa: PLR0913, each choice is to be seen in the signature
     }
     cut_texts, cut_tokens = int(np.count_nonzero(full > limit)), int((full - kept).sum())
     return PaddingReport(cut, limit, edges, cut_texts, cut_tokens, plans)
-
-
-def default_length(lengths: Lengths) -> int:
-    """Return the longest length, rounded up to a multiple of 8.
-
-    >>> default_length([5, 30, 127])
-    128
-    """
-    return -(-int(checked(lengths).max()) // STEP) * STEP
 
 
 def _by_window(lengths: tuple[int, ...], plan: Callable[[tuple[int, ...]], list[Batch]]) -> list[Batch]:

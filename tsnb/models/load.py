@@ -208,7 +208,7 @@ def _folder(name: object) -> Path:
         raise ModelError(f'Expected "tiny-bert", "bert-mini", a folder or a hub id; got {type(name).__name__}.')
     folder = Path(os.path.expanduser(name))  # noqa: PTH111, Path's own raises where ~ has no home
     if os.path.isdir(folder):  # noqa: PTH112, as above, where a folder may not be looked into
-        if not hub.has_weights(folder):
+        if not any(any(folder.glob(pattern)) for pattern in (hub.SAFE, hub.PICKLED)):
             raise ModelError(
                 f"The folder {folder} holds no weights that can be read. Expected *.safetensors or *.bin "
                 "beside config.json."
