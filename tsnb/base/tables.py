@@ -19,14 +19,10 @@ def as_text(rows: Rows) -> str:
     plan    tokens
     padded      96
     """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    )
+    first, *others = ((column, max(map(len, column))) for column in zip(*rows, strict=True))
+    columns = [[cell.ljust(first[1]) for cell in first[0]]]
+    columns += [[cell.rjust(width) for cell in column] for column, width in others]
+    return "\n".join(map("  ".join, zip(*columns, strict=True)))
 
 
 def as_html(rows: Rows, notes: Iterable[str] = ()) -> str:

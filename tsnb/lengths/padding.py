@@ -177,7 +177,8 @@ def padding_cost(  # noqa: PLR0913, each choice is to be seen in the signature
     for first in range(0, len(cut), size):
         rows = cut[first : first + size]
         arrival.append(Batch(tuple(range(first, first + len(rows))), len(rows), max(rows)))
-    shapes = [(size, edge) for edge in edges]
+    static = _by_window(cut, lambda window: plan_static(window, [(size, edge) for edge in edges]))
+    dynamic = _by_window(cut, lambda window: plan_dynamic(window, most))
 
     def cost(label: str, batches: Iterable[Batch]) -> PlanCost:
         run, ratio = tuple(batches), None
@@ -189,14 +190,8 @@ def padding_cost(  # noqa: PLR0913, each choice is to be seen in the signature
     plans: dict[PlanName, PlanCost] = {
         "max": cost(f"padded to {limit:,}", (replace(batch, length=limit) for batch in arrival)),
         "arrival": cost(f"batches of {size} in arrival order", arrival),
-        "buckets": cost(
-            f"{len(edges)} bucket{'s' * (len(edges) > 1)}, batches of {size}",
-            _by_window(cut, lambda window: plan_static(window, shapes)),
-        ),
-        "sorted": cost(
-            f"Runner: sorted by length, up to {most:,} tokens a batch",
-            _by_window(cut, lambda window: plan_dynamic(window, most)),
-        ),
+        "buckets": cost(f"{len(edges)} bucket{'s' * (len(edges) > 1)}, batches of {size}", static),
+        "sorted": cost(f"Runner: sorted by length, up to {most:,} tokens a batch", dynamic),
     }
     cut_texts, cut_tokens = int(np.count_nonzero(full > limit)), int((full - kept).sum())
     return PaddingReport(cut, limit, edges, cut_texts, cut_tokens, plans)

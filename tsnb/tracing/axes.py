@@ -83,15 +83,8 @@ def with_axes(contract: Contract, model: nn.Module, example: Tensors, outputs: l
         guess = {(0, batch): "batch", (1, length): "length"}.get((dimension, size), "")
         return guess if guess and not told[guess] else size
 
-    return replace(
-        contract,
-        input_axes=axes,
-        output_axes=tuple(
-            tuple(axis(number, place) for place in range(len(each))) for number, each in enumerate(base)
-        ),
-        batch_size=batch or None,
-        length=length or None,
-    )
+    followed = tuple(tuple(axis(number, place) for place in range(len(each))) for number, each in enumerate(base))
+    return replace(contract, input_axes=axes, output_axes=followed, batch_size=batch or None, length=length or None)
 
 
 def _candidates(inputs: Tensors) -> Iterator[dict[str, tuple[Axis, ...]]]:

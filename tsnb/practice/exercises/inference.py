@@ -22,17 +22,15 @@ if TYPE_CHECKING:
     Pair = tuple[str, str]
     Filled = tuple[str, float]
 
+WORKED = "yes , Karl [MASK] worked at the school in Rome"
 BATCHES: tuple[tuple[Pair, ...], ...] = (
     (
         ("Who was Jim Henson ?", "Jim [MASK] was a puppeteer"),
         ("Where was Nora Gray born ?", "[MASK] Gray was born in Oslo"),
-        ("Did Karl West work at the school ?", "yes , Karl [MASK] worked at the school in Rome"),
+        ("Did Karl West work at the school ?", WORKED),
     ),
     (
-        (
-            "Did Karl West work at the school ? Karl West was a painter . He was born in Rome .",
-            "yes , Karl [MASK] worked at the school in Rome",
-        ),
+        ("Did Karl West work at the school ? Karl West was a painter . He was born in Rome .", WORKED),
         ("Who was Jim Henson ?", "[MASK] Henson"),
         ("Where was Nora ?", "[MASK]"),
     ),
