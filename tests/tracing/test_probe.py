@@ -53,12 +53,6 @@ def test_a_map_is_a_mapping_with_its_sides_in_order() -> None:
     assert str(backwards) == TEXT
 
 
-def test_it_shows_as_a_table() -> None:
-    shown = MAP._repr_html_()
-    assert "<tr><td>2</td><td>✗</td><td>[✓]</td><td>·</td></tr>" in shown
-    assert all(f"<p>{note}</p>" in shown for note in TEXT.splitlines()[-2:])
-
-
 def test_a_shape_that_was_not_tried_is_blank_and_the_limit_is_noted_where_it_matters() -> None:
     part = ShapeMap({(1, 8): SAME, (2, 16): SAME}, CONTRACT)
     assert part.table()[1:] == [["1", "✓", " "], ["2", " ", "[✓]"]]
