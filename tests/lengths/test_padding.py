@@ -28,6 +28,7 @@ TEXTS = corpus.texts(60, longest=60)
 @pytest.mark.parametrize("lengths", [REAL, MANY, [7] * 20])
 @pytest.mark.parametrize("max_length", [None, 16, 400])
 def test_every_plan_runs_every_text_once_and_none_is_too_long(lengths: Any, max_length: int | None) -> None:
+    """The last two are the Runner's: a text goes to the shortest bucket, and a batch keeps to the tokens it may have."""
     report = padding_cost(lengths, max_length)
     for plan in report.plans.values():
         assert sorted(i for batch in plan.batches for i in batch.indices) == [*range(len(lengths))]
@@ -35,6 +36,10 @@ def test_every_plan_runs_every_text_once_and_none_is_too_long(lengths: Any, max_
         for batch in plan.batches:
             assert len(batch.indices) <= batch.rows
             assert max(report.lengths[index] for index in batch.indices) <= batch.length
+    assert max(batch.tokens for batch in report.plans["sorted"].batches) <= MAX_TOKENS
+    for batch in report.plans["buckets"].batches:
+        shorter = max((edge for edge in report.edges if edge < batch.length), default=0)
+        assert all(report.lengths[index] > shorter for index in batch.indices)
 
 
 def test_batches_come_in_arrival_order_or_cost_less() -> None:

@@ -1,6 +1,5 @@
 """Which operations of a trace are tied to a device: what is found, and what an accelerator says."""
 
-import linecache
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 import tsnb
 from tests.tracing.architectures import example, make
-from tsnb.tracing.graphs import fixed_devices, innermost
+from tsnb.tracing.graphs import fixed_devices
 
 Forward = Callable[[Any, torch.Tensor], torch.Tensor]
 
@@ -89,13 +88,3 @@ def test_bert_is_free_and_relative_positions_tie_a_trace_to_its_device() -> None
     lines = [note for note in traced.warnings if note.device]
     assert all(note.harmless is None and note.shapes == () for note in lines)
     assert any("arange" in note.code for note in lines)
-
-
-def test_torch_itself_and_the_callers_of_the_tracer_are_passed_over() -> None:
-    linear = "/x/site-packages/torch/nn/modules/linear.py(1): forward\n"
-    own = f"{__file__}(3): forward\n"
-    assert innermost(linear + own) == (f"{__file__}:3", linecache.getline(__file__, 3).strip())
-    assert innermost(linear)[0].endswith("linear.py:1")
-    assert innermost(f"/x/site-packages/torch/jit/_trace.py(1): trace\n{own}") == ("", "")
-    assert innermost(f"{linear}/x/tsnb/tracing/outputs.py(9): forward\n")[0].endswith("linear.py:1")
-    assert innermost(f"{linear}/me/torch/tsnb/model.py(2): forward\n")[0] == "/me/torch/tsnb/model.py:2"
