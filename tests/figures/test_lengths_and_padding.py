@@ -134,9 +134,8 @@ def test_areas_and_bars_are_tokens_on_one_scale_beside_their_numbers() -> None:
     for place, plan in enumerate(report.plans.values()):
         padded, text, _ = np.array(areas[3 * place : 3 * place + 3]) / areas[0] * report.computed["max"]
         assert (padded, text) == pytest.approx((plan.computed, plan.real))
-        real, padding = bars[2 * place : 2 * place + 2]
-        assert padding.get_x() == real.get_x() + real.get_width()
-        assert 1 + padding.get_width() / real.get_width() == pytest.approx(plan.tokens_ratio)
+        real, padding = (bar.get_width() for bar in bars[2 * place : 2 * place + 2])
+        assert 1 + padding / real == pytest.approx(plan.tokens_ratio)
         numbers = {plan.label, f"{plan.tokens_ratio:.2f}", f"{plan.padding_share:.1%} padding"}
         assert numbers <= {*words(figure)}
 
