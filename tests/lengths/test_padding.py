@@ -28,7 +28,7 @@ TEXTS = corpus.texts(60, longest=60)
 @pytest.mark.parametrize("lengths", [REAL, MANY, [7] * 20])
 @pytest.mark.parametrize("max_length", [None, 16, 400])
 def test_every_plan_runs_every_text_once_and_none_is_too_long(lengths: Any, max_length: int | None) -> None:
-    """The last two are the Runner's: a text goes to the shortest bucket, and a batch keeps to the tokens it may have."""
+    """As in the Runner: a text goes to the shortest bucket, and a batch keeps to the tokens that it may have."""
     report = padding_cost(lengths, max_length)
     for plan in report.plans.values():
         assert sorted(i for batch in plan.batches for i in batch.indices) == [*range(len(lengths))]

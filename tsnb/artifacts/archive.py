@@ -9,15 +9,13 @@ import os
 import re
 import struct
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from pathlib import Path
+from typing import BinaryIO, Literal
 
 from tsnb.base.errors import ArtifactError
 from tsnb.tracing.contract import Contract
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 Digest = Literal["matches", "differs", "absent", "newer"]
 

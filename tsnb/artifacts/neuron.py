@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tsnb.base.errors import NeuronError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tsnb.artifacts.archive import Archive
 
 PACKAGES = {"inf1": "torch_neuron", "inf2": "torch_neuronx"}  # by what a graph was compiled for

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,8 +32,6 @@ from tsnb.base.tables import as_markdown
 from tsnb.practice.record import FILE, VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from nbformat import NotebookNode
 
 STARTUP = 300  # seconds that a kernel may take to start, where ten do at once

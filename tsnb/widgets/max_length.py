@@ -5,6 +5,7 @@ Taught in notebook 02.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,6 @@ from tsnb.widgets.base import View, WholeNumber, figures, number_control, row
 from tsnb.widgets.event_loop import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from torch import nn
 
     from tsnb.lengths.lengths import Lengths

@@ -5,6 +5,7 @@ Taught in notebook 04.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +21,6 @@ from tsnb.tracing.inputs import positive_int
 from tsnb.widgets.base import OneOf, View, WholeNumber, choice_control, figures, number_control, row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from transformers import PreTrainedTokenizerBase
 
     from tsnb.lengths.lengths import Geometry, Lengths

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +16,6 @@ import tsnb
 from tsnb.practice.exercises.base import Outcome, call, compare_guesses, distance, embedded, fits, short_text
 from tsnb.practice.exercises.small_models import HIDDEN, Mean, Scaled
 from tsnb.tracing.compare import TOLERANCE
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 PAIR = ("Who was Jim Henson ?", "Jim [MASK] was a puppeteer")
 FREE = {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,6 @@ from tsnb.tiny_bert import corpus
 from tsnb.tracing.compare import TOLERANCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
     Pair = tuple[str, str]
     Filled = tuple[str, float]
 
