@@ -58,12 +58,11 @@ def only(report: Preflight, topic: str) -> Finding:
 
 
 class Sized(nn.Module):
-    """As many weights as one likes, without their memory, and a kind of model."""
+    """As many weights as one likes, without their memory."""
 
-    def __init__(self, weights: int = 1, kind: str = "") -> None:
+    def __init__(self, weights: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1).expand(weights), requires_grad=False)
-        self.config = SimpleNamespace(model_type=kind)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.weight[0]

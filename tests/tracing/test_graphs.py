@@ -70,17 +70,6 @@ def test_what_runs_on_another_device_is_not(name: str) -> None:
     assert device_of_result(traced.module, "cuda") == "cuda"
 
 
-def test_a_line_that_is_met_twice_is_counted() -> None:
-    def twice(_: Any, x: torch.Tensor) -> torch.Tensor:
-        for _ in range(2):
-            x = x + torch.arange(4)
-        return x
-
-    [note] = [warning for warning in record(twice).warnings if warning.device]
-    assert (note.code, note.count) == ("x = x + torch.arange(4)", 2)
-    assert "The trace puts this tensor on cpu" in str(note)
-
-
 def test_bert_is_free_and_relative_positions_tie_a_trace_to_its_device() -> None:
     assert tsnb.trace(make("bert"), example("bert")).contract.devices == ()
     traced = tsnb.trace(make("t5-encoder"), example("t5-encoder"))
