@@ -80,11 +80,8 @@ def test_the_notebooks_model_is_the_same_each_time_and_leaves_the_random_state_a
 
 def test_padding_in_the_source_changes_nothing() -> None:
     short = {name: tensor[:, :5] for name, tensor in source(1).items()}
-    padded = {"input_ids": (0, 4, PAD), "attention_mask": (0, 4, 0)}
-    inputs = {
-        name: torch.nn.functional.pad(short[name], (before, after), value=value)
-        for name, (before, after, value) in padded.items()
-    }
+    fill = {"input_ids": PAD, "attention_mask": 0}
+    inputs = {name: torch.nn.functional.pad(short[name], (0, 4), value=fill[name]) for name in fill}
     assert torch.equal(parts().generate(**inputs), greedy(marian(0), short, LONGEST))
 
 

@@ -183,6 +183,7 @@ def test_an_error_of_the_model_itself_is_said_to_be_one(load: Load) -> None:
 def test_what_is_no_model_is_refused(traced: Traces) -> None:
     refused("Expected a torch.nn.Module.*; got str", "tiny-bert", X)
     untraceable("got a trace already", traced(), X)
+    untraceable("another TorchScript module", traced().module, X)
 
 
 class Wrapper(nn.Module):
