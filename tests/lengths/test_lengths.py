@@ -182,7 +182,7 @@ def test_the_report_is_what_a_loop_over_texts_counts(
 # bad input
 
 NO_LENGTHS = "Expected a list of lengths in tokens, each a positive whole number"
-NOT_RISING = r"Bucket edges must be positive whole numbers that rise, such as \[16, 32\]; got"
+NOT_RISING = r"Bucket edges must be positive whole numbers that rise, such as \[8, 16, 32\]; got"
 
 
 @pytest.mark.parametrize(
