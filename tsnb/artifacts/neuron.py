@@ -53,8 +53,7 @@ def neuron_operators(archive: Archive, target: str = "") -> Iterator[None]:
         raise NeuronError(
             f"{archive.path} holds a graph compiled for Neuron ({target or 'target not recorded'}), and the "
             f"package that knows its operators cannot be imported ({'; '.join(errors)}). Without it torch "
-            "only says "
-            '"Unknown builtin op: neuron::forward_1". Load it where the package is installed.'
+            'only says "Unknown builtin op: neuron::forward_1". Load it where the package is installed.'
         )
     try:
         yield
