@@ -40,6 +40,12 @@ def test_a_short_training_run_of_a_head_learns_to_tag() -> None:
     assert heads.right(untrained, inputs).float().mean() < 0.1
 
 
+def test_training_is_the_same_for_the_same_seed() -> None:
+    for train_again in (lambda: train.train(2, size=8), lambda: heads.fine_tune("question-answering", 2, 8)):
+        first, again = (train_again().state_dict() for _ in range(2))
+        assert all(torch.equal(weight, again[name]) for name, weight in first.items())
+
+
 def test_what_the_scripts_write_is_like_what_was_committed(python: Python, tmp_path: Path) -> None:
     for script in ("train", "heads"):
         command = f"import runpy; runpy.run_module('tools.tiny_bert.{script}', run_name='__main__')"
