@@ -2,6 +2,8 @@
 
 import json
 import random
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +43,12 @@ def test_a_short_training_run_of_a_head_learns_to_tag() -> None:
 
 
 def test_training_is_the_same_for_the_same_seed() -> None:
-    for train_again in (lambda: train.train(2, size=8), lambda: heads.fine_tune("question-answering", 2, 8)):
-        first, again = (train_again().state_dict() for _ in range(2))
+    ways: list[Callable[[], Any]] = [
+        partial(train.train, 2, size=8),
+        partial(heads.fine_tune, "question-answering", 2, 8),
+    ]
+    for way in ways:
+        first, again = (way().state_dict() for _ in range(2))
         assert all(torch.equal(weight, again[name]) for name, weight in first.items())
 
 
