@@ -6,7 +6,6 @@ import pytest
 
 from tsnb import figures
 from tsnb.inference.benchmark import Benchmark, Row
-from tsnb.inference.costs import CostFit
 
 ROWS = (
     Row("trace-padded", "padded", (4.0, 4.0, 5.0), 6.0, 400, 1e-6),
@@ -36,12 +35,3 @@ def test_the_warm_up_is_drawn_in_milliseconds() -> None:
     assert axes.lines[0].get_xydata().tolist() == [[1, 500], [2, 250], [3, 10]]
     axes = axes_of(figures.cost_by_batch({1: 0.004, 4: 0.008}, length=32))
     assert list(axes.lines[0].get_ydata()) == [4, 2]
-
-
-def test_the_parts_of_the_fit_add_up() -> None:
-    fit = CostFit(0.001, 0.0001, 0.000001)
-    axes = axes_of(figures.cost_by_length({size: fit(size) for size in (16, 64, 128)}, fit))
-    names = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert names == ["grows with the length", "grows with its square", "measured"]
-    tops = [area.get_paths()[0].vertices[:, 1].max() for area in axes.collections]
-    assert tops == pytest.approx([1 + 12.8, 1000 * fit(128)])
