@@ -13,7 +13,7 @@ from tsnb.practice.record import FILE, VARIABLE
 
 NUMBERS = count()
 LINE = int(version("transformers").partition(".")[0])  # `make test` runs on 4, and what may differ on 5 too
-STARTERS = {"python", "loader", "results", "book", "dockerfile"}  # fixtures that start processes
+STARTERS = {"python", "loader", "results", "book", "dockerfile", "machine"}  # fixtures that start processes
 MODULES = {"subprocess", "psutil"}  # a test file that imports one starts its own
 BOTH = (  # what a reader meets may differ with transformers 5: `make test` runs these on it too
     "tests/base/test_versions.py",

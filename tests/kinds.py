@@ -11,5 +11,6 @@ Load = Callable[..., tuple[Any, Any]]
 Traces = Callable[..., tsnb.Traced]
 Python = Callable[..., str]
 Until = Callable[..., Any]
+Machine = Callable[..., None]
 MonkeyPatch = pytest.MonkeyPatch
 Capture = pytest.CaptureFixture[str]

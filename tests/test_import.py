@@ -1,10 +1,7 @@
 """What `import tsnb` brings, how quickly, and where the rooms of the package are explained."""
 
 import ast
-from operator import attrgetter
 from pathlib import Path
-
-import pytest
 
 import tsnb
 from tests.kinds import Python
@@ -32,11 +29,6 @@ def test_every_public_name_is_there() -> None:
     public = [alias.asname or alias.name for node in imports for alias in node.names]
     assert sorted(vars(tsnb)["__all__"]) == sorted(public)
     assert [name for name in public if getattr(tsnb, name) is None or name not in dir(tsnb)] == []
-
-
-def test_an_unknown_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="no_such_name"):
-        attrgetter("no_such_name")(tsnb)
 
 
 def test_contributing_draws_every_room() -> None:

@@ -60,13 +60,6 @@ def test_the_digest_of_every_byte_before_it_is_the_comment_of_the_archive(saved:
     assert (archive.digest(renamed), archive.check(renamed).root) == ("matches", "linear")
 
 
-def test_two_saves_of_one_trace_are_the_same_bytes(tmp_path: Path) -> None:
-    linear = tsnb.trace(nn.Linear(2, 3).eval(), {"input": torch.zeros(1, 2)})
-    paths = [tmp_path / name / "linear.pt" for name in ("first", "second")]
-    first, second = (tsnb.save(linear, path).read_bytes() for path in paths)
-    assert first == second
-
-
 def test_a_file_of_a_newer_format_or_with_a_changed_byte_is_refused(saved: Path) -> None:
     content = saved.read_bytes()
     for changed, words in ((b"tsnb 2 blak", "Update tsnb"), (b"tsnb 1 xxh4", "bytes were changed")):

@@ -1,15 +1,12 @@
 """`tsnb export`: what it writes, what it refuses, and that others can load the file."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from safetensors.torch import load_file, save_file
-from transformers import FunnelConfig, FunnelModel, PreTrainedTokenizerFast, ViTConfig
+from transformers import FunnelConfig, FunnelModel, PreTrainedTokenizerFast
 
 import tsnb
 from tests.kinds import Capture, Load
@@ -125,22 +122,6 @@ def test_a_tokenizer_without_a_pad_token_gets_one_and_keeps_it(padless: Path, tm
     tokenizer, contract = tsnb.load_tokenizer(path), tsnb.load_traced(path).contract
     assert tokenizer.pad_token == "[SEP]"
     assert contract.pad_token_id == tokenizer.pad_token_id == tokenizer.convert_tokens_to_ids("[SEP]")
-
-
-def test_weights_under_other_names_are_said_on_stderr_and_pictures_refused(
-    padless: Path, tmp_path: Path, load: Load, capsys: Capture
-) -> None:
-    folder = shutil.copytree(padless, tmp_path / "folder")
-    weights = {f"module.{name}": weight for name, weight in load_file(folder / "model.safetensors").items()}
-    save_file(weights, folder / "model.safetensors", {"format": "pt"})
-    path = tmp_path / "model.pt"
-    assert run(folder, "--pad-token", "[PAD]", "--max-length", 16, "-o", path) == 0
-    assert capsys.readouterr().err.count("are not the model's own: module.bert.") == 1
-    inputs = tsnb.dummy_inputs(tsnb.load_tokenizer(path), load()[0], max_length=16)
-    assert torch.allclose(tsnb.load_traced(path)(**inputs)["logits"], load()[0](**inputs).logits, atol=1e-4)
-    ViTConfig(architectures=["ViTModel"]).save_pretrained(folder)
-    assert run(folder, "-o", path) == 2
-    assert "not a text model" in capsys.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.parametrize("shape", ["", "2x", "1x2x3", "-4", "1.5"])

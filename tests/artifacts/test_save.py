@@ -4,7 +4,6 @@ import errno
 import os
 import shutil
 import warnings
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -313,14 +312,6 @@ def test_torch_does_not_see_a_damaged_file(saved: Path, monkeypatch: MonkeyPatch
 @pytest.mark.parametrize("device", ["gpu", "cuda:0"])
 def test_a_device_that_is_not_there(saved: Path, device: str) -> None:
     assert f"cannot load {saved} onto {device}. torch said: " in refused(tsnb.load_traced, saved, device)
-
-
-def test_a_whole_file_that_torch_cannot_read(tmp_path: Path) -> None:
-    path = tmp_path / "bare.pt"
-    with zipfile.ZipFile(path, "w") as archive:
-        for name in ("code/a.py", "constants.pkl", "data.pkl", "version"):
-            archive.writestr(f"bare/{name}", "3")
-    assert f"cannot load {path} onto cpu" in refused(tsnb.load_traced, path)
 
 
 def test_a_tokenizer_that_transformers_cannot_load_and_names_that_leave_its_folder(

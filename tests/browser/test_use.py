@@ -49,21 +49,6 @@ def test_the_slider_moves_with_the_keyboard(book: Notebook, name: str, expected:
 
 
 @views("length-chooser")
-def test_presets_and_buckets_of_the_chooser(book: Notebook, name: str) -> None:
-    view = book.view(name)
-    view.get_by_role("button", name="p50").click()
-    expect(figure(view, "max length")).to_have_text("26 tokens")
-    expect(view.get_by_role("button", name="p50")).to_contain_text("●")
-    view.get_by_role("button", name="p99").press("Enter")
-    expect(figure(view, "max length")).to_have_text("111 tokens")
-    view.get_by_role("spinbutton", name="buckets").press("ArrowUp")
-    expect(view.locator("svg")).to_have_count(2)
-    view.get_by_role("spinbutton", name="buckets").fill("1")
-    view.get_by_role("spinbutton", name="buckets").press("Enter")
-    expect(view.locator("svg:visible")).to_have_count(1)
-
-
-@views("length-chooser")
 def test_a_move_shows_a_new_picture_soon_and_nothing_flickers(
     book: Notebook, name: str, record_property: Callable[[str, object], None]
 ) -> None:

@@ -104,10 +104,6 @@ def test_by_default_the_notebooks_of_the_nearest_folder_run(tmp_path: Path, prog
     assert not progress_file.exists()
 
 
-def test_what_cannot_be_run_is_one_sentence(tmp_path: Path, capsys: Capture) -> None:
-    assert "There are no notebooks to run in" in misused(capsys, "run", tmp_path)
-
-
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
 @pytest.mark.parametrize("when", ["in a cell", "while the kernel starts"])
 def test_ctrl_c_ends_the_kernels(tmp_path: Path, when: str) -> None:

@@ -113,16 +113,6 @@ def panels(report: PaddingReport) -> dict[str, Any]:
     return {name: columns(report, plan) for name, plan in report.plans.items()}
 
 
-def test_few_texts_are_all_drawn_each_in_its_batch() -> None:
-    shown = panels(padding_cost(SOME, 40, batch_size=2, buckets=2, max_tokens=64))
-    assert shown["max"][0].tolist() == sorted(SOME)
-    assert shown["arrival"][1].tolist() == [30, 30, 9, 9, 31, 31]
-    assert shown["buckets"][1].tolist() == shown["sorted"][1].tolist() == [12] * 4 + [31] * 2
-    real, padded = panels(padding_cost(SOME, batch_size=4, buckets=2))["buckets"]
-    assert real.tolist() == [5, 6, 9, 12, 0, 0, 30, 31]
-    assert padded.tolist() == [12] * 4 + [31] * 4
-
-
 def test_a_sample_is_like_the_whole_and_said_to_be_one() -> None:
     report = padding_cost(MANY[: 10**4], 128, batch_size=8, buckets=12)
     for (real, padded), plan in zip(panels(report).values(), report.plans.values(), strict=True):
@@ -144,9 +134,8 @@ def test_areas_and_bars_are_tokens_on_one_scale_beside_their_numbers() -> None:
     for place, plan in enumerate(report.plans.values()):
         padded, text, _ = np.array(areas[3 * place : 3 * place + 3]) / areas[0] * report.computed["max"]
         assert (padded, text) == pytest.approx((plan.computed, plan.real))
-        real, padding = bars[2 * place : 2 * place + 2]
-        assert padding.get_x() == real.get_x() + real.get_width()
-        assert 1 + padding.get_width() / real.get_width() == pytest.approx(plan.tokens_ratio)
+        real, padding = (bar.get_width() for bar in bars[2 * place : 2 * place + 2])
+        assert 1 + padding / real == pytest.approx(plan.tokens_ratio)
         numbers = {plan.label, f"{plan.tokens_ratio:.2f}", f"{plan.padding_share:.1%} padding"}
         assert numbers <= {*words(figure)}
 

@@ -1,12 +1,11 @@
 """The map of shapes and the boxes of two: a colour, a symbol and a word for each."""
 
-import math
 from typing import Any
 
 import pytest
 
 from tsnb import Contract, ShapeMap, Verdict
-from tsnb.figures import difference_bar, shape_boxes, shape_map, survey_families
+from tsnb.figures import shape_boxes, shape_map, survey_families
 from tsnb.tracing.compare import SYMBOLS
 from tsnb.tracing.survey import LEGEND, Row, Survey
 
@@ -53,13 +52,6 @@ def test_boxes_are_to_scale_and_have_the_sizes_of_the_marked_side(axis: Any, mar
     assert [text for text in words(figure) if "×" in text] == ["traced: 2 × 16", "given: 1 × 8"]
     traced, other = [patch for patch in figure.axes[0].patches if patch.get_fill()]
     assert (traced.get_width(), traced.get_height()) == (2 * other.get_width(), 2 * other.get_height())
-
-
-def test_a_difference_beside_the_tolerance() -> None:
-    for difference, length in ((0.5, 0.5), (math.inf, 100), (0.0, 1e-8)):
-        figure: Any = difference_bar(difference, 1e-4)
-        assert figure.axes[0].patches[0].get_width() == pytest.approx(length)
-        assert words(figure) == ["tolerance 0.0001"]
 
 
 def test_a_family_has_the_gravest_symbol_of_its_classes_on_each_line() -> None:

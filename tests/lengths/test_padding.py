@@ -1,6 +1,5 @@
 """What padding costs: four plans, counted by hand and by what the Runner really computes."""
 
-import re
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from tests.kinds import Load, MonkeyPatch, Traces
 from tsnb.inference import runner as inference
 from tsnb.lengths import padding
 from tsnb.lengths.batching import MAX_TOKENS, WINDOW
-from tsnb.lengths.lengths import Geometry, flops, length_report
+from tsnb.lengths.lengths import Geometry, flops
 from tsnb.lengths.padding import padding_cost
 from tsnb.tiny_bert import corpus
 
@@ -29,6 +28,7 @@ TEXTS = corpus.texts(60, longest=60)
 @pytest.mark.parametrize("lengths", [REAL, MANY, [7] * 20])
 @pytest.mark.parametrize("max_length", [None, 16, 400])
 def test_every_plan_runs_every_text_once_and_none_is_too_long(lengths: Any, max_length: int | None) -> None:
+    """As in the Runner: a text goes to the shortest bucket, and a batch keeps to the tokens that it may have."""
     report = padding_cost(lengths, max_length)
     for plan in report.plans.values():
         assert sorted(i for batch in plan.batches for i in batch.indices) == [*range(len(lengths))]
@@ -36,21 +36,10 @@ def test_every_plan_runs_every_text_once_and_none_is_too_long(lengths: Any, max_
         for batch in plan.batches:
             assert len(batch.indices) <= batch.rows
             assert max(report.lengths[index] for index in batch.indices) <= batch.length
-
-
-@pytest.mark.parametrize(("max_length", "size", "buckets"), [(24, 1, 1), (200, 33, 12)])
-def test_padding_is_what_the_length_report_says(max_length: int, size: int, buckets: int) -> None:
-    result = padding_cost(REAL, max_length, batch_size=size, buckets=buckets)
-    report = length_report(REAL, max_length)
-    assert result.computed["max"] == report.computed_tokens
-    assert (result.cut_texts, result.cut_tokens) == (report.cut_texts, report.cut_tokens)
-    batches = result.plans["buckets"].batches
-    filler = sum((batch.rows - len(batch.indices)) * batch.length for batch in batches)
-    report = length_report(REAL, max_length, buckets=result.edges)
-    assert result.computed["buckets"] == report.computed_tokens + filler
-    assert {batch.rows for batch in batches} == {size}
-    assert filler < buckets * size * 128
-    assert size > 1 or not filler
+    assert max(batch.tokens for batch in report.plans["sorted"].batches) <= MAX_TOKENS
+    for batch in report.plans["buckets"].batches:
+        shorter = max((edge for edge in report.edges if edge < batch.length), default=0)
+        assert all(report.lengths[index] > shorter for index in batch.indices)
 
 
 def test_batches_come_in_arrival_order_or_cost_less() -> None:
@@ -123,17 +112,3 @@ def test_choices_that_cannot_be(choices: dict[str, Any], message: str) -> None:
 
 
 # as text
-
-
-def test_the_table() -> None:
-    report = padding_cost(REAL, 64, geometry=MINI)
-    head, *rows, edges, cut = str(report).splitlines()
-    columns = ["plan", "computed", "real", "padding", "no padding = 1", "in FLOPs"]
-    assert re.split(r"  +", head) == columns
-    plan = report.plans["max"]
-    counts = [f"{plan.computed:,}", f"{plan.real:,}", f"{plan.padding_share:.1%}"]
-    ratios = [f"{plan.tokens_ratio:.2f}", f"{plan.flops_ratio:.2f}"]
-    assert re.split(r"  +", rows[0]) == ["padded to 64", *counts, *ratios]
-    assert (edges[:14], cut) == ("bucket edges: ", report.cut())
-    assert "FLOPs" not in str(padding_cost(REAL))
-    assert all(f">{column}<" in report._repr_html_() for column in columns)

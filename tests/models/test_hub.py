@@ -230,7 +230,6 @@ def test_what_else_stands_in_the_way(fetch: Callable[..., str], arguments: tuple
     [
         (OSError(errno.ENOSPC, "No space left on device"), "local cache"),
         (RuntimeError("IO Error: No space left on device (os error 28)"), "local cache"),  # as hf_xet says it
-        (PermissionError(errno.EACCES, "Permission denied"), "local cache"),
         (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), "the hub cannot be reached: Connection"),
     ],
 )

@@ -1,4 +1,3 @@
-import re
 from copy import deepcopy
 from typing import Any
 
@@ -9,7 +8,6 @@ from transformers import CLIPConfig, CLIPModel, T5Config, T5ForConditionalGenera
 
 import tsnb
 from tests.kinds import Load
-from tsnb.models.tying import TiedPair, TyingReport
 
 WORDS, OUT = "bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight"
 BIASES = ("cls.predictions.bias", "cls.predictions.decoder.bias")
@@ -32,14 +30,6 @@ def translator(*, torchscript: bool = False) -> Any:
 
 def pairs(model: nn.Module) -> list[tuple[str, str, bool]]:
     return [(pair.first, pair.second, pair.tied) for pair in tsnb.tying(model).pairs]
-
-
-@pytest.mark.parametrize("torchscript", [False, True])
-def test_bert_is_tied_unless_the_flag_is_set_and_the_biases_always_are(load: Load, *, torchscript: bool) -> None:
-    model, _ = load(torchscript=torchscript)
-    address = model.get_parameter(WORDS).data_ptr()
-    assert (model.get_parameter(OUT).data_ptr() == address) is not torchscript
-    assert set(pairs(model)) == {(WORDS, OUT, not torchscript), (*BIASES, True)}
 
 
 def test_untie_does_to_bert_what_the_flag_does_and_changes_no_output(load: Load) -> None:
@@ -97,13 +87,3 @@ def test_a_model_and_its_untied_copy_show_their_names_bytes_and_addresses(load: 
     assert f"{WORDS}<br>" not in apart
     assert apart.count("318,976 bytes at …") == 2
     assert "640,444 bytes." in apart
-
-
-def test_a_tensor_is_one_box_as_wide_as_its_bytes_whatever_its_names() -> None:
-    pairs = [("<a>", "b", True, 1000), ("<a>", "c", True, 1000), ("d", "e", False, 250)]
-    report = TyingReport(tuple(TiedPair(*pair) for pair in pairs), dict.fromkeys(("<a>", "d", "e"), 1))
-    html = report._repr_html_()
-    assert "&lt;a&gt;<br>= b<br>= c" in html
-    big, *small = [float(width) for width in re.findall(r"width: ([\d.]+)%", html)]
-    assert small == [big / 4] * 2
-    assert "1,500 bytes." in html

@@ -1,9 +1,10 @@
-"""Stand-ins for AWS's packages, which cannot be installed here, for a process of its own.
+"""Stand-ins for AWS's packages, which cannot be installed here.
 
 Each is a module with the names and signatures of AWS's documentation. It records how it is called,
 and its graph holds an operator `neuron::forward_1`, behind which plain torch runs on the CPU. They
 show that tsnb makes the documented call and treats such a graph rightly, not that a Neuron compiler
-accepts a model. Put them into a folder with `install`, and give `environment` to a fresh Python.
+accepts a model. The fixture `machine` puts them on this process's path; for a process of its own, put them
+into a folder with `install`, and give it `environment`.
 """
 
 import os

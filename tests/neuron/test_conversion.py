@@ -1,8 +1,9 @@
-"""The documented call, against stand-ins in a process of its own; and one shape, on the CPU."""
+"""The documented call, against stand-ins; and one shape, on the CPU."""
 
-import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,11 @@ import torch
 from torch import nn
 
 import tsnb
-from tests.kinds import Load, MonkeyPatch, Python, Traces
-from tests.neuron.stand_ins import THIRD, TRACING, WORKING, environment, install
+from tests.kinds import Load, Machine, MonkeyPatch, Traces
+from tests.neuron.stand_ins import THIRD, TRACING, WORKING
 from tsnb.neuron.targets import STAND_IN, find_target
 from tsnb.tracing.outputs import relative_difference
 from tsnb.tracing.traced import quiet_jit
-
-Outcome = dict[str, Any]
 
 FAILING = "def trace(*arguments, **options):\n    raise ValueError('boom')"
 LATE = """
@@ -30,99 +29,6 @@ class Late(torch.nn.Module):
         raise RuntimeError("stand-in: no core")
 """
 NO_CORE = WORKING["torch_neuronx"].replace("torch.jit.trace(Compiled", "Late(Compiled") + LATE
-# What is installed, by the name of its folder: the package's source, and the options of `install`.
-MACHINES: dict[str, tuple[str, dict[str, bool]]] = {
-    "device": ("", {"device": True}),
-    "host": ("", {}),
-    "third": (THIRD, {"device": True}),
-    "no-compiler": (TRACING, {"compiler": False}),
-    "failing": (FAILING, {}),
-    "no-core": (NO_CORE, {"device": True}),
-}
-# What is converted where; `without` leaves an input out, `off_by` spoils the graph's output.
-CONVERSIONS: dict[str, tuple[str, dict[str, Any]]] = {
-    "device": ("device", {}),
-    "gap": ("device", {"without": ["attention_mask"]}),
-    "off": ("device", {"off_by": 5}),
-    "off-allowed": ("device", {"off_by": 5, "tolerance": 0.9}),
-    "host": ("host", {}),
-    "trn1": ("host", {"compiler_args": "--target trn1"}),
-    "list": ("host", {"compiler_args": ["--auto-cast", "none"]}),
-    **{name: (name, {}) for name in ("third", "no-compiler", "failing", "no-core")},
-}
-CONVERT = """
-import importlib, json, os, pathlib, sys
-import torch, tsnb
-from tsnb.neuron import detection
-from tsnb.tracing.outputs import relative_difference
-from tsnb.tracing.traced import quiet_jit
-
-root = pathlib.Path(sys.argv[1])
-model, tokenizer = tsnb.load("tiny-bert")
-all_inputs = tsnb.dummy_inputs(tokenizer, model, max_length=16)
-
-def convert(without=(), off_by=0, **options):
-    os.environ["STAND_IN_OFF_BY"] = str(off_by)
-    inputs = {name: tensor for name, tensor in all_inputs.items() if name not in without}
-    outcome = {}
-    try:
-        backwards = dict(reversed(inputs.items()))
-        check(tsnb.neuron.convert(model, backwards, "inf2", **options), inputs, outcome)
-    except tsnb.TsnbError as error:
-        outcome["error"] = str(error)
-    called = getattr(sys.modules.get("torch_neuronx"), "CALLS", [])
-    return outcome | {"call": called[-1] if called else None, "loaded": "torch_neuronx" in sys.modules}
-
-def check(converted, inputs, outcome):
-    with torch.no_grad():
-        eager = model(**inputs).logits
-    outcome["difference"] = relative_difference([eager], [converted(**inputs)["logits"]])
-    outcome["contract"] = json.loads(converted.contract.to_json())
-    for case, call in {
-        "shape": lambda: converted(**{name: tensor[:, :8] for name, tensor in inputs.items()}),
-        "again": lambda: tsnb.neuron.convert(converted, inputs),
-        "preflight": lambda: tsnb.neuron.preflight(converted, "inf2"),
-        "fixed": lambda: tsnb.neuron.fixed_shape(converted),
-    }.items():
-        try:
-            call()
-        except tsnb.TsnbError as error:
-            outcome[case] = str(error)
-
-outcomes, before = {}, ""
-for name, (machine, options) in json.loads(sys.argv[2]).items():
-    if machine != before:
-        sys.modules.pop("torch_neuronx", None)
-        sys.path[:] = [entry for entry in sys.path if not entry.startswith(str(root))]
-        sys.path.insert(0, str(root / machine))
-        detection.DEVICES, before = root / machine / "dev", machine
-    outcomes[name] = convert(**options)
-print(json.dumps(outcomes))
-"""
-ALONE = """
-import sys, torch
-module = torch.jit.load(sys.argv[1])
-ones = torch.ones(1, 16, dtype=torch.int64)
-print(*(tuple(tensor.shape) for tensor in module(ones, ones, ones)))
-for wrong in (ones[:, :8], ones.repeat(2, 1), ones.int()):
-    try:
-        module(wrong, wrong, wrong)
-    except torch.jit.Error as error:
-        print(str(error).strip().splitlines()[-1])
-print("tsnb" in sys.modules)
-"""
-
-
-@pytest.fixture(scope="module")
-def outcomes(python: Python, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
-    """Make every conversion, in one fresh Python that finds one machine's packages at a time."""
-    root = tmp_path_factory.mktemp("machines")
-    for machine, (source, options) in MACHINES.items():
-        (root / machine).mkdir()
-        install(root / machine, "torch_neuronx", source, **options)
-    printed = python(CONVERT, root, json.dumps(CONVERSIONS), **environment(root))
-    results: dict[str, Outcome] = json.loads(printed)
-    return results
 
 
 @pytest.fixture
@@ -131,58 +37,79 @@ def tiny(load: Load) -> tuple[Any, dict[str, torch.Tensor]]:
     return model, tsnb.dummy_inputs(tokenizer, model, max_length=16)
 
 
-def test_with_a_device_the_documented_call_is_made_and_the_graph_compared(outcomes: dict[str, Outcome]) -> None:
-    call, contract = outcomes["device"]["call"], outcomes["device"]["contract"]
+def last_call() -> Any:
+    return sys.modules["torch_neuronx"].CALLS[-1]
+
+
+def difference(model: Any, converted: tsnb.Traced, inputs: dict[str, torch.Tensor]) -> float:
+    with torch.no_grad():
+        return relative_difference([model(**inputs).logits], [converted(**inputs)["logits"]])
+
+
+def test_with_a_device_the_documented_call_is_made_and_the_graph_compared(machine: Machine, tiny: Any) -> None:
+    model, inputs = tiny
+    machine(device=True)
+    converted = tsnb.neuron.convert(model, dict(reversed(inputs.items())))
+    call, contract = last_call(), converted.contract
     assert (call["type"], call["args"], call["cpu"]) == ("tuple", None, False)
-    assert (contract["target"], contract["fixed_shape"]) == ("inf2", True)
-    assert contract["input_names"] == ["input_ids", "attention_mask", "token_type_ids"]
-    assert (contract["output_names"], contract["verified"]) == (["logits"], [[1, 16]])
-    assert outcomes["device"]["difference"] < 1e-5
-
-
-def test_a_compiled_graph_takes_one_shape_and_is_not_compiled_again(outcomes: dict[str, Outcome]) -> None:
-    assert "and no other" in outcomes["device"]["shape"]
-    for case in ("again", "preflight", "fixed"):
-        assert "compiled for Neuron already" in outcomes["device"][case]
+    assert (contract.target, contract.fixed_shape) == ("inf2", True)
+    assert contract.input_names == ("input_ids", "attention_mask", "token_type_ids")
+    assert (contract.output_names, contract.verified) == (("logits",), ((1, 16),))
+    assert difference(model, converted, inputs) < 1e-5
+    with pytest.raises(tsnb.InputError, match="and no other"):
+        converted(**{name: tensor[:, :8] for name, tensor in inputs.items()})
+    convert_again: Any = partial(tsnb.neuron.convert, inputs=inputs)
+    for again in (convert_again, tsnb.neuron.preflight, tsnb.neuron.fixed_shape):
+        with pytest.raises(tsnb.NeuronError, match="compiled for Neuron already"):
+            again(converted)
+    gap = {name: tensor for name, tensor in inputs.items() if name != "attention_mask"}
+    converted = tsnb.neuron.convert(model, gap)  # names that leave a gap do not land in the wrong place
+    assert converted.contract.input_names == ("input_ids", "token_type_ids")
+    assert difference(model, converted, gap) < 1e-5
 
 
 @pytest.mark.parametrize(
-    ("name", "passed"),
-    [("host", "--target inf2"), ("trn1", "--target trn1"), ("list", "--auto-cast none --target inf2")],
+    ("given", "passed"),
+    [
+        ({}, "--target inf2"),
+        ({"compiler_args": "--target trn1"}, "--target trn1"),
+        ({"compiler_args": ["--auto-cast", "none"]}, "--auto-cast none --target inf2"),
+    ],
 )
-def test_without_a_device_the_compiler_gets_its_target(name: str, passed: str, outcomes: dict[str, Outcome]) -> None:
-    call = outcomes[name]["call"]
+def test_without_a_device_the_compiler_gets_its_target(machine: Machine, tiny: Any, given: Any, passed: str) -> None:
+    machine()
+    assert tsnb.neuron.convert(*tiny, **given).contract.verified == ()
+    call = last_call()
     assert (call["type"], call["args"], call["cpu"]) == ("tuple", passed, True)
-    assert outcomes[name]["contract"]["verified"] == []
-
-
-def test_names_that_leave_a_gap_do_not_land_in_the_wrong_place(outcomes: dict[str, Outcome]) -> None:
-    assert outcomes["gap"]["contract"]["input_names"] == ["input_ids", "token_type_ids"]
-    assert outcomes["gap"]["difference"] < 1e-5
 
 
 def test_a_graph_that_disagrees_is_refused_unless_the_reader_s_tolerance_allows_it(
-    outcomes: dict[str, Outcome],
+    machine: Machine, tiny: Any, monkeypatch: MonkeyPatch
 ) -> None:
-    assert "differs from the model by" in outcomes["off"]["error"]
-    assert "0.01 is allowed" in outcomes["off"]["error"]
-    assert 0.1 < outcomes["off-allowed"]["difference"] < 0.9
+    machine(device=True)
+    monkeypatch.setenv("STAND_IN_OFF_BY", "5")
+    with pytest.raises(tsnb.NeuronError, match=r"differs from the model by .* 0\.01 is allowed"):
+        tsnb.neuron.convert(*tiny)
+    assert 0.1 < difference(tiny[0], tsnb.neuron.convert(*tiny, tolerance=0.9), tiny[1]) < 0.9
 
 
 @pytest.mark.parametrize(
-    ("name", "sentence", "loaded"),
+    ("source", "options", "sentence"),
     [
-        ("third", "has no function trace", False),
-        ("no-compiler", "its compiler neuronxcc is not", False),
-        ("failing", "torch_neuronx could not compile it, or not run it: boom", True),
-        ("no-core", "no core", True),
+        (THIRD, {"device": True}, "has no function trace"),
+        (TRACING, {"compiler": False}, "its compiler neuronxcc is not"),
+        (FAILING, {}, "torch_neuronx could not compile it, or not run it: boom"),
+        (NO_CORE, {"device": True}, "no core"),
     ],
+    ids=["third", "no compiler", "failing", "no core"],
 )
 def test_what_is_missing_or_fails_is_named(
-    name: str, sentence: str, *, loaded: bool, outcomes: dict[str, Outcome]
+    machine: Machine, tiny: Any, source: str, options: dict[str, bool], sentence: str
 ) -> None:
-    assert sentence in outcomes[name]["error"]
-    assert outcomes[name]["loaded"] == loaded
+    machine(source=source, **options)
+    with pytest.raises(tsnb.NeuronError, match=sentence):
+        tsnb.neuron.convert(*tiny)
+    assert ("torch_neuronx" in sys.modules) is (source in (FAILING, NO_CORE))  # others are not even imported
 
 
 def test_what_cannot_be_converted_here_is_refused(traced: Traces, tiny: Any) -> None:
@@ -205,14 +132,13 @@ def test_inf1_is_refused_with_the_call_that_writes_its_program(tiny: Any) -> Non
     assert "torch_neuron.trace" in eval(call)
 
 
-def test_what_is_no_model_no_input_or_in_training_mode_is_refused(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
+def test_what_is_no_model_no_input_or_in_training_mode_is_refused(machine: Machine) -> None:
     nothing: Any = 5
     with pytest.raises(tsnb.InputError, match=r"Expected a torch\.nn\.Module"):
         tsnb.neuron.convert(nothing, {"input": torch.zeros(1, 2)})
     with pytest.raises(tsnb.InputError, match="no input called inputs"):
         tsnb.neuron.convert(nn.Linear(2, 2).eval(), {"inputs": torch.zeros(1, 2)})
-    install(tmp_path, "torch_neuronx", TRACING)
-    monkeypatch.syspath_prepend(str(tmp_path))
+    machine(source=TRACING)
     with pytest.raises(tsnb.TraceError, match="training mode"):
         tsnb.neuron.convert(nn.Linear(2, 2), {"input": torch.zeros(1, 2)})
 
@@ -248,25 +174,18 @@ def test_it_equals_the_trace_at_its_shape_and_keeps_the_contract(fixed: tsnb.Tra
     assert replace(contract, target="", fixed_shape=False, verified=plain.contract.verified) == plain.contract
 
 
-def test_another_shape_or_dtype_of_one_input_is_refused_by_name_and_by_graph(fixed: tsnb.Traced) -> None:
+def test_another_shape_or_dtype_of_one_input_is_refused_by_name_and_by_the_graph_saved_too(
+    fixed: tsnb.Traced, tmp_path: Path
+) -> None:
+    loaded = tsnb.load_traced(tsnb.save(fixed, tmp_path / "fixed.pt"))
+    assert loaded.contract == fixed.contract
     for shape, dtype in (((1, 15), torch.int64), ((2, 16), torch.int64), ((1, 16), torch.int32)):
         mixed = inputs((1, 16)) | {"attention_mask": torch.ones(shape, dtype=dtype)}
-        with pytest.raises(tsnb.InputError, match="attention_mask"):
-            fixed(**mixed)
-        with pytest.raises(torch.jit.Error, match=r"the input attention_mask must have .* and be int64"):
-            fixed.module(*mixed.values())
-
-
-def test_saved_it_still_refuses_with_tsnb_and_without(fixed: tsnb.Traced, python: Python, tmp_path: Path) -> None:
-    path = tsnb.save(fixed, tmp_path / "fixed.pt")
-    loaded = tsnb.load_traced(path)
-    assert loaded.contract == fixed.contract
-    with pytest.raises(tsnb.InputError):
-        loaded(**inputs((1, 8)))
-    first, *refusals, imported = python(ALONE, path).splitlines()
-    assert first.startswith("(1, 16, ")
-    assert ["Stand-in for a Neuron graph, on the CPU" in line for line in refusals] == [True] * 3
-    assert imported == "False"
+        for graph in (fixed, loaded):
+            with pytest.raises(tsnb.InputError, match="attention_mask"):
+                graph(**mixed)
+            with pytest.raises(torch.jit.Error, match=r"the input attention_mask must have .* and be int64"):
+                graph.module(*mixed.values())
 
 
 def test_inputs_without_a_length_and_with_fixed_axes() -> None:

@@ -1,6 +1,5 @@
-"""What is said of each state of the two packages, against stand-ins in a process of its own."""
+"""What is said of each state of the two packages, against stand-ins."""
 
-import json
 import platform
 import sys
 from dataclasses import replace
@@ -10,30 +9,15 @@ import pytest
 import torch
 
 import tsnb
-from tests.kinds import MonkeyPatch, Python
-from tests.neuron.stand_ins import BEGIN, THIRD, TRACING, environment, install
-from tsnb.neuron.detection import STATES, Detection
+from tests.kinds import Machine, MonkeyPatch
+from tests.neuron.stand_ins import THIRD, TRACING
+from tsnb.neuron.detection import STATES, Detection, detect_one
 from tsnb.neuron.targets import TARGETS
 
 INF1, INF2 = TARGETS
-DETECT = (
-    BEGIN
-    + """
-import json
-results = {}
-for folder in sorted(pathlib.Path(sys.argv[1]).iterdir()):
-    detection.DEVICES = folder / "dev"
-    sys.path.insert(0, str(folder))
-    for one in detection.detect():
-        results[f"{folder.name} {one.target.name}"] = one.state, one.detail, one.can_convert, str(one)
-    sys.path.pop(0)
-imported = [name for name in ("torch", "torch_neuronx", "neuronxcc") if name in sys.modules]
-print(json.dumps([results, imported]))
-"""
-)
 NOISE = "import atexit\nprint('hello', end='')\natexit.register(print, 'bye')\n"
 CRASH = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
-# By the name of a folder: the package's source, options of `install`, its state, what the import said.
+# The package's source, options of `install`, its state, what the import said.
 PACKAGES: dict[str, tuple[str, dict[str, bool], str, str]] = {
     "third": (THIRD, {"device": True}, "no-trace", ""),
     "no-compiler": (TRACING, {"compiler": False, "device": True}, "no-compiler", ""),
@@ -44,23 +28,16 @@ PACKAGES: dict[str, tuple[str, dict[str, bool], str, str]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def results(python: Python, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Detect in one fresh Python, with one folder of packages after the other on its path."""
-    root = tmp_path_factory.mktemp("packages")
-    for name, (source, options, *_) in PACKAGES.items():
-        (root / name).mkdir()
-        install(root / name, "torch_neuronx", source, **options)
-    return json.loads(python(DETECT, root, **environment(root)))
-
-
-@pytest.mark.parametrize("name", PACKAGES)
-def test_the_state_of_a_package_which_is_not_imported_here(name: str, results: Any) -> None:
-    state, detail, can_convert, text = results[0][f"{name} inf2"]
-    assert (state, detail) == PACKAGES[name][2:]
-    assert can_convert == (state in ("no-device", "ready"))
-    assert detail in " ".join(text.split())
-    assert results[1] == []
+@pytest.mark.parametrize(("source", "options", "state", "detail"), PACKAGES.values(), ids=PACKAGES)
+def test_the_state_of_a_package_which_is_not_imported_here(
+    machine: Machine, source: str, options: dict[str, bool], state: str, detail: str
+) -> None:
+    machine(source=source, **options)
+    one = detect_one(INF2)
+    assert (one.state, one.detail) == (state, detail)
+    assert one.can_convert == (state in ("no-device", "ready"))
+    assert detail in " ".join(str(one).split())
+    assert "torch_neuronx" not in sys.modules
 
 
 def test_here_both_are_absent(monkeypatch: MonkeyPatch) -> None:

@@ -1,41 +1,29 @@
 """Two fixed-shape traces generate what the whole model generates, token by token."""
 
 import copy
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import GenerationConfig, MarianConfig, MarianMTModel
+from transformers import GenerationConfig, MarianMTModel
 
 import tsnb
 from tests.kinds import Load
 from tsnb.neuron.generation import TracedSeq2Seq, trace_seq2seq
+from tsnb.tracing import subjects
 
-PAD, END, VOCABULARY = 39, 0, 40
+PAD, END = 39, 0
 SOURCE, LONGEST = 9, 12
-PARTS = ("encoder", "decoder")
-GEOMETRY = {
-    "vocab_size": VOCABULARY,
-    "d_model": 16,
-    **{f"{part}_layers": 1 for part in PARTS},
-    **{f"{part}_attention_heads": 2 for part in PARTS},
-    **{f"{part}_ffn_dim": 16 for part in PARTS},
-    "max_position_embeddings": 32,
-    "pad_token_id": PAD,
-    "decoder_start_token_id": PAD,
-    "init_std": 0.5,  # with what follows: texts of several tokens, which differ with the source
-    "scale_embedding": True,
-    "tie_word_embeddings": False,
-}
 
 
 @cache
-def marian(seed: int, **settings: Any) -> MarianMTModel:
-    """Make a small model with random weights."""
+def marian(seed: int) -> MarianMTModel:
+    """Make the small model of notebook 05 with other random weights."""
     torch.manual_seed(seed)
-    return MarianMTModel(MarianConfig(**GEOMETRY, **settings)).eval()
+    return MarianMTModel(subjects.marian().config).eval()
 
 
 def source(rows: int = 1, length: int = SOURCE, seed: int = 0) -> dict[str, torch.Tensor]:
@@ -81,13 +69,19 @@ def test_the_texts_differ_so_that_equality_says_something() -> None:
     assert sum(len(set(text)) for text in texts) / len(texts) >= 4
 
 
+def test_the_notebooks_model_is_the_same_each_time_and_leaves_the_random_state_alone() -> None:
+    torch.manual_seed(1)
+    written, drawn = greedy(subjects.marian(), source(2), LONGEST), torch.rand(1)
+    torch.manual_seed(1)
+    assert torch.equal(torch.rand(1), drawn)
+    assert torch.equal(written, greedy(subjects.marian(), source(2), LONGEST))
+    assert not torch.equal(*written)
+
+
 def test_padding_in_the_source_changes_nothing() -> None:
     short = {name: tensor[:, :5] for name, tensor in source(1).items()}
-    padded = {"input_ids": (0, 4, PAD), "attention_mask": (0, 4, 0)}
-    inputs = {
-        name: torch.nn.functional.pad(short[name], (before, after), value=value)
-        for name, (before, after, value) in padded.items()
-    }
+    fill = {"input_ids": PAD, "attention_mask": 0}
+    inputs = {name: torch.nn.functional.pad(short[name], (0, 4), value=fill[name]) for name in fill}
     assert torch.equal(parts().generate(**inputs), greedy(marian(0), short, LONGEST))
 
 
@@ -98,40 +92,19 @@ def test_a_row_that_ends_early_is_padded() -> None:
     assert PAD not in result[1][1:]
 
 
-def test_generation_stops_where_every_row_has_ended() -> None:
-    model = copy.deepcopy(marian(0))
-    ends = {row[3] for row in greedy(model, source(2), LONGEST).tolist()}
-    model.generation_config.eos_token_id = sorted({*ends, END})
-    result, expected = both(model)
-    assert result == expected
-    assert len(result[0]) <= 4
-
-
-def test_at_the_max_length_the_text_ends() -> None:
-    model = copy.deepcopy(marian(0))
-    model.generation_config.forced_eos_token_id = END
-    [result], [expected] = both(model, 1)
-    assert result == expected
-    assert (len(result), result[-1]) == (LONGEST, END)
-
-
-def test_a_bad_word_is_never_written() -> None:
-    model = copy.deepcopy(marian(0))
-    word = greedy(model, source(2), LONGEST)[0, 2].item()
-    model.generation_config.bad_words_ids = [[word]]
-    result, expected = both(model)
-    assert result == expected
-    assert word not in result[0]
-
-
-def test_each_part_is_a_trace_with_a_contract() -> None:
-    traced = parts(2, 2)
-    encoder, decoder = traced.encoder.contract, traced.decoder.contract
-    assert encoder.input_names == ("input_ids", "attention_mask")
-    assert (encoder.batch_size, encoder.length, encoder.pad_token_id) == (2, SOURCE, PAD)
-    assert decoder.input_names == ("decoder_input_ids", "step_mask", "encoder_hidden_states", "attention_mask")
-    assert (decoder.batch_size, decoder.length) == (2, LONGEST)
-    assert decoder.output_axes == (("batch", VOCABULARY),)
+def test_ends_and_words_that_the_configuration_rules_out_are_kept_to() -> None:
+    free = greedy(marian(0), source(2), LONGEST)
+    rules: dict[str, tuple[Any, Callable[[list[list[int]]], bool]]] = {
+        "eos_token_id": (sorted({END, *free[:, 3].tolist()}), lambda texts: len(texts[0]) <= 4),
+        "forced_eos_token_id": (END, lambda texts: {text[-1] for text in texts} <= {END, PAD}),
+        "bad_words_ids": ([[free[0, 2].item()]], lambda texts: free[0, 2].item() not in texts[0]),
+    }
+    for name, (value, holds) in rules.items():
+        model = copy.deepcopy(marian(0))
+        setattr(model.generation_config, name, value)
+        result, expected = both(model)
+        assert result == expected
+        assert holds(result)
 
 
 def test_saved_parts_generate_the_same(tmp_path: Path) -> None:

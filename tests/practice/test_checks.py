@@ -122,15 +122,6 @@ def test_a_note_about_the_record_is_shown_once(tmp_path: Path, monkeypatch: Monk
     assert "kept in memory" in str(checks.progress())
 
 
-def test_reset_forgets_a_notebook_or_all() -> None:
-    for name in ("untying-price", "find-the-trap"):
-        checks.hint(name)
-    assert "safe-order" in checks.reset("01")
-    assert [event[0] for event in events()] == ["find-the-trap"]
-    checks.reset()
-    assert events() == []
-
-
 def test_export_writes_a_page_and_never_over_one(tmp_path: Path) -> None:
     path = tmp_path / "progress.md"
     assert str(path) in checks.export(path, "Ana")

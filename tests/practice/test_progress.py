@@ -39,13 +39,3 @@ def test_the_table_of_one_notebook(events: Record) -> None:
     shown = progress_in(events)._repr_html_()
     assert (shown.count("✓ solved"), shown.count("… begun")) == (2, 1)
     assert f"2 of {len(exercises())} exercises solved" in shown
-
-
-def test_the_page_says_what_was_shown_and_asks_for_nothing(events: Record) -> None:
-    events.add("safe-order", "mistake")
-    events.add("safe-order", "done")
-    today = events.events()[1].at[:10]
-    page = progress_in(events).page("Ana")
-    assert f"| ✓ solved | 2 |  | {today} |" in page
-    assert "Ana · 1 of" in page
-    assert "torch 2." in page

@@ -23,12 +23,14 @@ CODERS: dict[str, Any] = {
 }
 
 
-def _like_bert(kind: str, model: str = "Model", **changes: Any) -> Callable[[], Any]:
+def like_bert(kind: str, model: str = "Model", **changes: Any) -> Callable[[], Any]:
     """Return what makes a model whose configuration names its sizes as BERT's does."""
-    return _of(kind, model, **{**VOCAB, **WIDTH, **changes})
+    return model_of(kind, model, **{**VOCAB, **WIDTH, **changes})
 
 
-def _of(kind: str, /, model: str = "Model", **sizes: Any) -> Callable[[], Any]:
+def model_of(kind: str, /, model: str = "Model", **sizes: Any) -> Callable[[], Any]:
+    """Return what makes a model of a family, by the name of its class, with random weights."""
+
     def factory() -> Any:
         config = getattr(transformers, f"{kind}Config")(**sizes)
         return getattr(transformers, f"{kind}{model}")(config)
@@ -37,22 +39,24 @@ def _of(kind: str, /, model: str = "Model", **sizes: Any) -> Callable[[], Any]:
 
 
 ARCHITECTURES: dict[str, Callable[[], Any]] = {
-    "bert": _like_bert("Bert"),
-    "distilbert": _of("DistilBert", **VOCAB, dim=32, n_layers=2, n_heads=2, hidden_dim=37),
-    "roberta": _like_bert("Roberta"),
-    "albert": _like_bert("Albert", embedding_size=16),
-    "electra": _like_bert("Electra", embedding_size=16),
-    "mpnet": _like_bert("MPNet"),
-    "deberta-v2": _like_bert("DebertaV2", relative_attention=True, position_buckets=8, pos_att_type=["p2c", "c2p"]),
-    "t5-encoder": _of("T5", "EncoderModel", vocab_size=VOCABULARY, d_model=32, d_kv=16, d_ff=37, **LAYERS),
-    "modernbert": _like_bert("ModernBert", global_attn_every_n_layers=2, local_attention=8, pad_token_id=0),
-    "marian": _of("Marian", "MTModel", **VOCAB, **CODERS, d_model=32, **START),
-    "gpt2": _of("GPT2", "LMHeadModel", vocab_size=VOCABULARY, n_positions=POSITIONS, n_embd=32, n_layer=2, n_head=2),
-    "gemma2": _like_bert("Gemma2", "ForCausalLM", sliding_window=6, head_dim=16, **KEYS),  # in every other layer
-    "llama-classifier": _like_bert("Llama", "ForSequenceClassification", pad_token_id=0, **KEYS),
-    "funnel": _of("Funnel", **VOCAB, block_sizes=[1, 1], num_decoder_layers=1, **FUNNEL),
-    "longformer": _like_bert("Longformer", attention_window=4),
-    "canine": _of("Canine", **WIDTH, **CANINE),
+    "bert": like_bert("Bert"),
+    "distilbert": model_of("DistilBert", **VOCAB, dim=32, n_layers=2, n_heads=2, hidden_dim=37),
+    "roberta": like_bert("Roberta"),
+    "albert": like_bert("Albert", embedding_size=16),
+    "electra": like_bert("Electra", embedding_size=16),
+    "mpnet": like_bert("MPNet"),
+    "deberta-v2": like_bert("DebertaV2", relative_attention=True, position_buckets=8, pos_att_type=["p2c", "c2p"]),
+    "t5-encoder": model_of("T5", "EncoderModel", vocab_size=VOCABULARY, d_model=32, d_kv=16, d_ff=37, **LAYERS),
+    "modernbert": like_bert("ModernBert", global_attn_every_n_layers=2, local_attention=8, pad_token_id=0),
+    "marian": model_of("Marian", "MTModel", **VOCAB, **CODERS, d_model=32, **START),
+    "gpt2": model_of(
+        "GPT2", "LMHeadModel", vocab_size=VOCABULARY, n_positions=POSITIONS, n_embd=32, n_layer=2, n_head=2
+    ),
+    "gemma2": like_bert("Gemma2", "ForCausalLM", sliding_window=6, head_dim=16, **KEYS),  # in every other layer
+    "llama-classifier": like_bert("Llama", "ForSequenceClassification", pad_token_id=0, **KEYS),
+    "funnel": model_of("Funnel", **VOCAB, block_sizes=[1, 1], num_decoder_layers=1, **FUNNEL),
+    "longformer": like_bert("Longformer", attention_window=4),
+    "canine": model_of("Canine", **WIDTH, **CANINE),
 }
 
 

@@ -1,4 +1,3 @@
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,9 +10,6 @@ import tsnb
 from tests.tracing.architectures import example, make
 from tsnb.tracing.compare import TOLERANCE, Verdict, compare
 from tsnb.tracing.contract import Contract
-from tsnb.tracing.traced import quiet_jit
-from tsnb.tracing.traps import BakedDropout
-from tsnb.tracing.traps import make as make_trap
 
 INF = float("inf")
 X = Contract(("x",), dtypes={"x": "float32"}, input_axes={"x": ("batch", "length")})
@@ -54,11 +50,6 @@ def verdict(
 ) -> Verdict:
     stand_in: Any = Returning(trace)
     return compare(tsnb.Traced(stand_in, contract), Returning(model), shape, tolerance)
-
-
-def test_equal_results_are_the_same() -> None:
-    result = verdict(same, same)
-    assert (result.kind, result.difference, result.shapes) == ("same", 0.0, (("x", (2, 4)),))
 
 
 @pytest.mark.parametrize(("apart", "kind"), [(0.25, "same"), (-0.25, "same"), (0.2500001, "wrong")])
@@ -109,22 +100,3 @@ def test_a_limit_that_counts_real_tokens_is_not_hidden_by_padding() -> None:
     for batch in (1, 2):
         assert compare(traced, model, (batch, 62)).kind == "same"
         assert compare(traced, model, (batch, 63)).kind == "unsupported"
-
-
-def test_nothing_of_the_model_or_of_torch_is_changed_and_nothing_is_said(recwarn: pytest.WarningsRecorder) -> None:
-    model, ids = make_trap(BakedDropout), torch.ones(1, 7, dtype=torch.int64)
-    traced = tsnb.trace(model, {"input_ids": ids})
-    with quiet_jit() as jit:
-        baked = replace(traced, module=jit.trace(model.train(), ids, check_trace=False))
-    recwarn.clear()
-    state, gradients = torch.random.get_rng_state(), torch.is_grad_enabled()
-    assert compare(baked, model.eval(), (1, 7)).kind == "wrong"
-
-    def warning(x: torch.Tensor) -> torch.Tensor:
-        warnings.warn("again", stacklevel=1)
-        return x
-
-    verdict(warning, same)
-    assert torch.equal(state, torch.random.get_rng_state())
-    assert torch.is_grad_enabled() == gradients
-    assert not recwarn.list

@@ -45,29 +45,17 @@ def test_decoders_and_others_are_recorded(kind: str) -> None:
     assert {(1, 16), (2, 8), (2, 16), (3, 16)} <= {*contract.verified}
 
 
-@pytest.mark.parametrize(
-    ("model", "inputs", "words"),
-    [
-        (
-            lambda: make("canine"),
-            example("canine"),
-            "dimension 1 of input_ids and of attention_mask was to be dynamic",
-        ),
-        (lambda: make("bert"), example("bert", 2, 1), "size 1 is recorded as a constant. Give an example of two rows"),
-        (
-            lambda: make_trap(PositionLoop),
-            IDS,
-            r"dimension 1 of input_ids was to be dynamic, .* the constant 16, as int",
-        ),
-        (lambda: make_trap(IntMask), IDS, "dynamic=False"),
-        (
-            lambda: Deciding().eval(),
-            {"x": torch.ones(1, 2)},
-            r"depends on values in a tensor.*test_trace.py, line \d+: x = x \+ 1 if",
-        ),
-    ],
-    ids=["canine", "one token", "loop", "int", "if"],
-)
+VALUE = r"depends on values in a tensor.*test_trace.py, line \d+: x = x \+ 1 if"
+BAKED: dict[str, tuple[Callable[[], nn.Module], Any, str]] = {
+    "canine": (lambda: make("canine"), example("canine"), "dimension 1 of input_ids and of attention_mask was to be"),
+    "one token": (lambda: make("bert"), example("bert", 2, 1), "size 1 is recorded as a constant. Give an example of"),
+    "loop": (lambda: make_trap(PositionLoop), IDS, "dimension 1 of input_ids was to be .* the constant 16, as int"),
+    "int": (lambda: make_trap(IntMask), IDS, "dynamic=False"),
+    "if": (lambda: Deciding().eval(), {"x": torch.ones(1, 2)}, VALUE),
+}
+
+
+@pytest.mark.parametrize(("model", "inputs", "words"), BAKED.values(), ids=BAKED)
 def test_what_a_trace_bakes_in_is_refused_in_a_sentence_and_quietly(
     model: Callable[[], nn.Module], inputs: Any, words: str, capfd: Capture
 ) -> None:

@@ -1,6 +1,5 @@
 """Which operations of a trace are tied to a device: what is found, and what an accelerator says."""
 
-import linecache
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +10,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 import tsnb
 from tests.tracing.architectures import example, make
-from tsnb.tracing.compare import no_warnings
-from tsnb.tracing.graphs import constants, fixed_devices, innermost
-from tsnb.tracing.traced import quiet_jit
+from tsnb.tracing.graphs import fixed_devices
 
 Forward = Callable[[Any, torch.Tensor], torch.Tensor]
 
@@ -73,17 +70,6 @@ def test_what_runs_on_another_device_is_not(name: str) -> None:
     assert device_of_result(traced.module, "cuda") == "cuda"
 
 
-def test_a_line_that_is_met_twice_is_counted() -> None:
-    def twice(_: Any, x: torch.Tensor) -> torch.Tensor:
-        for _ in range(2):
-            x = x + torch.arange(4)
-        return x
-
-    [note] = [warning for warning in record(twice).warnings if warning.device]
-    assert (note.code, note.count) == ("x = x + torch.arange(4)", 2)
-    assert "The trace puts this tensor on cpu" in str(note)
-
-
 def test_bert_is_free_and_relative_positions_tie_a_trace_to_its_device() -> None:
     assert tsnb.trace(make("bert"), example("bert")).contract.devices == ()
     traced = tsnb.trace(make("t5-encoder"), example("t5-encoder"))
@@ -91,25 +77,3 @@ def test_bert_is_free_and_relative_positions_tie_a_trace_to_its_device() -> None
     lines = [note for note in traced.warnings if note.device]
     assert all(note.harmless is None and note.shapes == () for note in lines)
     assert any("arange" in note.code for note in lines)
-
-
-def test_constants_are_tensors_of_a_frozen_trace() -> None:
-    traced = tsnb.trace(nn.Linear(2, 3).eval(), {"input": torch.zeros(1, 2)})
-    assert constants(traced.module) == []
-
-    def branching(x: torch.Tensor, mode: str = "twice") -> torch.Tensor:
-        return x * 2 if mode == "twice" else x.sum(0, keepdim=True)
-
-    with quiet_jit() as jit, no_warnings():
-        assert [tuple(tensor.shape) for tensor in constants(jit.freeze(traced.module))] == [(3, 2), (3,)]
-        assert constants(jit.script(branching)) == []  # numbers and texts are none
-
-
-def test_torch_itself_and_the_callers_of_the_tracer_are_passed_over() -> None:
-    linear = "/x/site-packages/torch/nn/modules/linear.py(1): forward\n"
-    own = f"{__file__}(3): forward\n"
-    assert innermost(linear + own) == (f"{__file__}:3", linecache.getline(__file__, 3).strip())
-    assert innermost(linear)[0].endswith("linear.py:1")
-    assert innermost(f"/x/site-packages/torch/jit/_trace.py(1): trace\n{own}") == ("", "")
-    assert innermost(f"{linear}/x/tsnb/tracing/outputs.py(9): forward\n")[0].endswith("linear.py:1")
-    assert innermost(f"{linear}/me/torch/tsnb/model.py(2): forward\n")[0] == "/me/torch/tsnb/model.py:2"

@@ -53,12 +53,6 @@ def test_a_map_is_a_mapping_with_its_sides_in_order() -> None:
     assert str(backwards) == TEXT
 
 
-def test_it_shows_as_a_table() -> None:
-    shown = MAP._repr_html_()
-    assert "<tr><td>2</td><td>✗</td><td>[✓]</td><td>·</td></tr>" in shown
-    assert all(f"<p>{note}</p>" in shown for note in TEXT.splitlines()[-2:])
-
-
 def test_a_shape_that_was_not_tried_is_blank_and_the_limit_is_noted_where_it_matters() -> None:
     part = ShapeMap({(1, 8): SAME, (2, 16): SAME}, CONTRACT)
     assert part.table()[1:] == [["1", "✓", " "], ["2", " ", "[✓]"]]
@@ -137,11 +131,3 @@ def test_a_frozen_trace_of_the_model(bert: tuple[tsnb.Traced, Any]) -> None:
 def test_tied_weights_have_all_their_names(load: Any, traced: Any) -> None:
     shapes.check_belongs(traced(), tsnb.untie(tsnb.load("tiny-bert")[0]))
     shapes.check_belongs(traced(), load()[0])
-
-
-def test_weights_that_are_not_a_number_belong_to_their_trace() -> None:
-    model = nn.Linear(2, 2).eval()
-    with torch.no_grad():
-        model.weight[0, 0] = float("nan")
-    traced = tsnb.trace(model, {"input": torch.ones(1, 2)})
-    assert tsnb.probe(traced, model, [2], [1])[1, 2].kind == "same"

@@ -204,12 +204,6 @@ def test_a_model_whose_own_parts_cannot_return_tuples() -> None:
         assert tsnb.trace(model, inputs).contract.output_names == ("logits",)
 
 
-@pytest.mark.parametrize("script", [torch.jit.script, partial(torch.jit.trace, example_inputs=X["x"])])
-def test_torchscript_is_no_model(script: Any) -> None:
-    with no_warnings():
-        assert "another TorchScript module" in refusal(script(nn.Linear(4, 4).eval()))
-
-
 def test_what_returns_no_tensor_is_refused() -> None:
     for output, words in (("poet", "str"), (None, "nothing")):
         assert f"returns no tensor ({words})" in refusal(Calling(lambda *_, output=output: output).eval())

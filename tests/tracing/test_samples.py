@@ -4,9 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from tests.tracing.architectures import make
 from tsnb.tracing.contract import Contract
-from tsnb.tracing.samples import sample_inputs, vocabulary
+from tsnb.tracing.samples import sample_inputs
 
 AXES = {"input_ids": ("batch", "length"), "attention_mask": ("batch", "length")}
 MASKED = Contract(tuple(AXES), dtypes=dict.fromkeys(AXES, "int64"), input_axes=AXES, pad_token_id=3)
@@ -70,14 +69,3 @@ def test_each_input_is_drawn_by_what_its_name_and_dtype_say() -> None:
     assert one("scale", "float32", (2, 9), (5,)).shape == (5,)
     foreign = draw((2, 9), Contract(("input_ids", "attention_mask"), known=False))
     assert {tuple(tensor.shape) for tensor in foreign.values()} == {(2, 9)}
-
-
-def test_token_types_are_those_that_the_model_knows() -> None:
-    model = make("bert")
-    contract = Contract(("token_type_ids",), dtypes={"token_type_ids": "int64"})
-    model.config.type_vocab_size = 5
-    assert set(draw((20, 30), contract, model)["token_type_ids"].flatten().tolist()) == set(range(5))
-
-
-def test_the_vocabulary_without_a_configuration_is_the_smallest_embedding() -> None:
-    assert vocabulary(nn.ModuleList([nn.Embedding(20, 4), nn.Embedding(7, 4)])) == 7

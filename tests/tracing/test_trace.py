@@ -15,7 +15,6 @@ from tests.kinds import Load, Traces
 from tests.tracing.architectures import example, make
 from tsnb.tracing.axes import with_axes
 from tsnb.tracing.compare import TOLERANCE, no_warnings
-from tsnb.tracing.trace import neighbours
 from tsnb.tracing.traced import TraceWarning
 from tsnb.tracing.traps import IntMask
 from tsnb.tracing.traps import make as make_trap
@@ -140,17 +139,8 @@ def axes(function: Callable[[torch.Tensor], Any], x: torch.Tensor) -> Any:
 def test_axes_of_outputs() -> None:
     def several(x: torch.Tensor) -> Any:
         pairs = x.unsqueeze(1) + x.unsqueeze(2)
-        return (
-            x,
-            x.sum(),
-            x.sum(1),
-            pairs,
-            torch.cat([x, x], 1),
-            x[:, ::2],
-            x[:, :4],
-            torch.cat([x, x[:, :1]], 1),
-            torch.zeros(5),
-        )
+        strided = torch.cat([x, x], 1), x[:, ::2], x[:, :4], torch.cat([x, x[:, :1]], 1)
+        return (x, x.sum(), x.sum(1), pairs, *strided, torch.zeros(5))
 
     pair = ("batch", "length", "length")
     strided = (("batch", "other"),) * 4  # twice, half, at most four, one more
@@ -193,12 +183,7 @@ def test_an_error_of_the_model_itself_is_said_to_be_one(load: Load) -> None:
 def test_what_is_no_model_is_refused(traced: Traces) -> None:
     refused("Expected a torch.nn.Module.*; got str", "tiny-bert", X)
     untraceable("got a trace already", traced(), X)
-    untraceable("could not trace", ByNameOnly().eval(), X)
-
-
-class ByNameOnly(nn.Module):
-    def forward(self, *, x: torch.Tensor) -> torch.Tensor:
-        return x
+    untraceable("another TorchScript module", traced().module, X)
 
 
 class Wrapper(nn.Module):
@@ -276,16 +261,6 @@ def test_shapes_that_are_not_the_same_are_named_and_no_trace_is_returned() -> No
     message = r"verify: 2 × 24: runs, and differs from the model by 0\..*; 2 × 8: the trace raises: Runtime.*"
     with no_warnings(), pytest.raises(tsnb.TraceError, match=message):
         tsnb.trace(make("funnel"), example("funnel"), verify=[(2, 16), (2, 24), (2, 8)])
-
-
-def test_neighbours_stay_within_what_the_model_can_run() -> None:
-    def near(**sizes: Any) -> list[tuple[int, int]]:
-        return neighbours(tsnb.Contract(("x",), batch_size=2, **sizes))
-
-    assert near(length=16, max_positions=16) == [(2, 8), (3, 16)]
-    assert near(length=1) == [(2, 2), (3, 1)]
-    assert near() == [(3, 0)]  # pictures have no length
-    assert neighbours(tsnb.Contract(("x",))) == []
 
 
 def marked(traced: tsnb.Traced) -> list[TraceWarning]:

@@ -7,28 +7,11 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from transformers import (
-    BartConfig,
-    BartForSequenceClassification,
-    BertConfig,
-    BertForMultipleChoice,
-    BertForTokenClassification,
-    ErnieConfig,
-    ErnieModel,
-    LayoutLMConfig,
-    LayoutLMModel,
-    ViTConfig,
-    ViTForImageClassification,
-    Wav2Vec2Config,
-    Wav2Vec2Model,
-)
 
 import tsnb
+from tests.tracing.architectures import CODERS, VOCAB, WIDTH, like_bert, model_of
 from tsnb.tracing.trace import UnverifiedWarning
 
-SIZES: dict[str, Any] = {
-    "vocab_size": 99, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 20,
-}  # fmt: skip
 IDS = torch.randint(5, 99, (2, 16), generator=torch.Generator().manual_seed(0))
 TEXT = {"input_ids": IDS, "attention_mask": torch.ones_like(IDS)}
 
@@ -86,13 +69,6 @@ def test_what_differs_on_other_values_is_not_verified(model: nn.Module, inputs: 
             tsnb.trace(model, inputs, verify=[(contract.batch_size or 0, contract.length)])
 
 
-def bart() -> BartForSequenceClassification:
-    parts = {f"{part}_{name}": 2 for part in ("encoder", "decoder") for name in ("layers", "attention_heads")}
-    return BartForSequenceClassification(
-        BartConfig(vocab_size=99, d_model=16, **parts, encoder_ffn_dim=20, decoder_ffn_dim=20)
-    )
-
-
 WITH_ENDS = IDS.clone()
 WITH_ENDS[:, 0], WITH_ENDS[:, [6, 7, 15]] = 0, 2  # <s> a </s></s> b </s>
 CHOICES = {name: torch.stack([each, each], 1) for name, each in TEXT.items()}
@@ -102,11 +78,14 @@ BOXES = torch.tensor([10, 20, 30, 40]) * torch.arange(1, 17).view(1, 16, 1).expa
 @pytest.mark.parametrize(
     ("make", "inputs"),
     [
-        (lambda: LayoutLMModel(LayoutLMConfig(**SIZES)), TEXT | {"bbox": BOXES}),
-        (lambda: ErnieModel(ErnieConfig(use_task_id=True, **SIZES)), TEXT | {"task_type_ids": IDS % 3}),
-        (bart, TEXT | {"input_ids": WITH_ENDS}),
-        (lambda: BertForTokenClassification(BertConfig(num_labels=4, **SIZES)), TEXT | {"labels": IDS % 4}),
-        (lambda: BertForMultipleChoice(BertConfig(**SIZES)), CHOICES),
+        (like_bert("LayoutLM"), TEXT | {"bbox": BOXES}),
+        (like_bert("Ernie", use_task_id=True), TEXT | {"task_type_ids": IDS % 3}),
+        (
+            model_of("Bart", "ForSequenceClassification", d_model=16, **VOCAB, **CODERS),
+            TEXT | {"input_ids": WITH_ENDS},
+        ),
+        (like_bert("Bert", "ForTokenClassification", num_labels=4), TEXT | {"labels": IDS % 4}),
+        (like_bert("Bert", "ForMultipleChoice"), CHOICES),
     ],
     ids=["bbox", "task ids", "ends", "labels", "choices"],
 )
@@ -115,11 +94,8 @@ def test_samples_are_what_the_model_takes(make: Callable[[], nn.Module], inputs:
     assert (traced.contract.verified, traced.contract.unverified) == (((2, 8), (2, 16), (2, 32), (3, 16)), "")
 
 
-VIT: Any = {name: size for name, size in SIZES.items() if name != "vocab_size"}
-
-
 def test_pictures_have_no_length_and_are_verified_at_other_sizes_by_inputs() -> None:
-    model = ViTForImageClassification(ViTConfig(image_size=32, patch_size=8, num_labels=3, **VIT)).eval()
+    model = model_of("ViT", "ForImageClassification", image_size=32, patch_size=8, num_labels=3, **WIDTH)().eval()
     picture = {"pixel_values": torch.rand(1, 3, 32, 32)}
     contract = tsnb.trace(model, picture).contract
     assert (contract.batch_size, contract.length, contract.verified) == (1, None, ())
@@ -136,11 +112,12 @@ def test_pictures_have_no_length_and_are_verified_at_other_sizes_by_inputs() -> 
 
 
 def test_sound_has_a_length() -> None:
-    config = Wav2Vec2Config(conv_dim=(8, 8), conv_kernel=(4, 4), conv_stride=(4, 4), num_conv_pos_embedding_groups=2,
-                            num_feat_extract_layers=2, num_conv_pos_embeddings=4, **VIT)  # fmt: skip
-    contract = tsnb.trace(Wav2Vec2Model(config).eval(), {"input_values": torch.randn(1, 400)}).contract
+    sizes: Any = {"conv_dim": (8, 8), "conv_kernel": (4, 4), "conv_stride": (4, 4), "num_feat_extract_layers": 2}
+    sizes |= {"num_conv_pos_embedding_groups": 2, "num_conv_pos_embeddings": 4}
+    model = model_of("Wav2Vec2", **sizes, **WIDTH)().eval()
+    contract = tsnb.trace(model, {"input_values": torch.randn(1, 400)}).contract
     assert contract.input_axes == {"input_values": ("batch", "length")}
-    assert contract.output_axes[0] == ("batch", "other", 16)
+    assert contract.output_axes[0] == ("batch", "other", 32)
     assert (1, 200) in contract.verified
 
 

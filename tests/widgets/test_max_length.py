@@ -75,6 +75,12 @@ def test_buckets_are_planned_on_the_lengths_after_the_cut(chooser: MaxLengthChoo
     assert dict(chooser.figures())["bucket edges"] == ", ".join(map(str, chooser.edges))
 
 
+def test_a_preset_is_one_click_and_marked(chooser: MaxLengthChooser) -> None:
+    chooser.buttons["p50"].click()
+    assert (chooser.value, chooser.buttons["p50"].description) == (50, "● p50 50")
+    assert chooser.buttons["limit"].description == "○ model limit 128"
+
+
 @pytest.mark.parametrize(("name", "value"), [("value", 129), ("batch_size", 0), ("buckets", 2.5)])
 def test_a_choice_outside_its_range_changes_nothing(chooser: MaxLengthChooser, name: str, value: Any) -> None:
     before = str(chooser)

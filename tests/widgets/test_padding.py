@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from tsnb.base.errors import InputError
-from tsnb.lengths.lengths import Geometry
 from tsnb.lengths.padding import padding_cost
 from tsnb.widgets.padding import PaddingCostView
 
@@ -23,17 +22,6 @@ def test_without_a_front_end_it_is_the_function(view: PaddingCostView) -> None:
     bundle = view._repr_mimebundle_()
     assert bundle["text/plain"] == str(view) == str(padding_cost(LENGTHS))
     assert f"aria-label='{view}'" in bundle["text/html"]
-
-
-def test_every_figure_has_a_label() -> None:
-    state = PaddingCostView(LENGTHS, geometry=Geometry(6, 384, 1536))
-    figures = dict(state.figures())
-    assert figures["bucket edges"] == ", ".join(map(str, state.report.edges))
-    for plan in state.report.plans.values():
-        assert figures[plan.label] == f"{plan.computed:,} tokens, in FLOPs × {plan.flops_ratio:.2f}"
-    state.max_length = 20
-    over = int((LENGTHS > 20).sum())
-    assert dict(state.figures())["max length"].startswith(f"{over} of 300 texts are cut to 20 tokens")
 
 
 @pytest.mark.parametrize(("name", "value"), [("max_length", 513), ("max_tokens", 2.5)])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tsnb.artifacts.inspect import Artifact, inspect
@@ -15,9 +17,6 @@ from tsnb.tracing.inputs import dummy_inputs
 from tsnb.tracing.trace import check_verified, checked_verify, neighbours, trace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from tsnb.tracing.contract import Shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -15,8 +16,6 @@ from tsnb.base.errors import ArtifactError
 from tsnb.tracing.traced import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tsnb.tracing.contract import Contract
 
 SHOWN = 5  # storages that the text names

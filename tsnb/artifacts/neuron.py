@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tsnb.base.errors import NeuronError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tsnb.artifacts.archive import Archive
 
 PACKAGES = {"inf1": "torch_neuron", "inf2": "torch_neuronx"}  # by what a graph was compiled for
@@ -54,8 +53,7 @@ def neuron_operators(archive: Archive, target: str = "") -> Iterator[None]:
         raise NeuronError(
             f"{archive.path} holds a graph compiled for Neuron ({target or 'target not recorded'}), and the "
             f"package that knows its operators cannot be imported ({'; '.join(errors)}). Without it torch "
-            "only says "
-            '"Unknown builtin op: neuron::forward_1". Load it where the package is installed.'
+            'only says "Unknown builtin op: neuron::forward_1". Load it where the package is installed.'
         )
     try:
         yield

@@ -7,7 +7,9 @@ a protobuf message, they are a zip archive in a last field of a number that ONNX
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
@@ -15,9 +17,6 @@ from tsnb.artifacts.archive import DIGITS, EXTRA, SIGNATURE
 from tsnb.tracing.exported import Program, from_onnx, from_package, from_program
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
     import torch
 
     from tsnb.artifacts.archive import Archive

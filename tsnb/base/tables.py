@@ -9,7 +9,6 @@ from html import escape
 
 Rows = Sequence[Sequence[str]]
 
-CELL = "padding: 2px 1.2em 2px 0; text-align: left; vertical-align: top"  # of a table of words
 WIDTH = 76  # characters of a cell of output on a page 800 pixels wide
 
 
@@ -20,14 +19,10 @@ def as_text(rows: Rows) -> str:
     plan    tokens
     padded      96
     """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    )
+    first, *others = ((column, max(map(len, column))) for column in zip(*rows, strict=True))
+    columns = [[cell.ljust(first[1]) for cell in first[0]]]
+    columns += [[cell.rjust(width) for cell in column] for column, width in others]
+    return "\n".join(map("  ".join, zip(*columns, strict=True)))
 
 
 def as_html(rows: Rows, notes: Iterable[str] = ()) -> str:
@@ -76,15 +71,16 @@ def wrapped(text: str, indent: str = "") -> str:
 
 
 def as_markdown(rows: Rows) -> str:
-    """Return a table in Markdown.
+    """Return a table in Markdown, which is aligned as plain text too.
 
     >>> print(as_markdown([["plan", "tokens"], ["padded", "96"]]))
-    | plan | tokens |
-    |---|---|
-    | padded | 96 |
+    | plan   | tokens |
+    | ------ | ------ |
+    | padded | 96     |
     """
-    head, *body = (f"| {' | '.join(row)} |" for row in rows)
-    return "\n".join([head, "|---" * len(rows[0]) + "|", *body])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = rows[0], ["-" * width for width in widths], *rows[1:]
+    return "\n".join(f"| {' | '.join(map(str.ljust, line, widths))} |" for line in lines)
 
 
 def listed(numbers: Iterable[int]) -> str:

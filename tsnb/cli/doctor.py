@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 from tsnb.artifacts.cpp.building import HOW_TO_INSTALL, tools
 from tsnb.artifacts.neuron import PACKAGES
 from tsnb.base.machine import MIB, memory_limit, usable_cores
-from tsnb.base.tables import CELL, wrapped
+from tsnb.base.tables import wrapped
 from tsnb.base.versions import describe_line, untried
 from tsnb.neuron.detection import installed
 
@@ -32,6 +32,7 @@ Status = Literal["ok", "warning", "problem"]
 Finding = tuple[Status, str, str]  # status, result, advice
 
 SYMBOLS: dict[Status, str] = {"ok": "✓", "warning": "!", "problem": "✗"}
+CELL = "padding: 2px 1.2em 2px 0; text-align: left; vertical-align: top; overflow-wrap: anywhere"
 FRONT_ENDS = ("@jupyter-widgets/jupyterlab-manager", "anywidget")  # draw widgets in the page
 NEEDED_MIB = 700  # the most that a notebook's kernel takes; `tsnb run` measures it
 
@@ -101,8 +102,7 @@ class Report:
         for check in self.checks:
             words = "<br>".join(map(escape, filter(None, (check.result, check.advice))))
             cells = f"{SYMBOLS[check.status]} {check.status}", escape(check.name), words
-            row = "".join(f"<td style='{CELL}; overflow-wrap: anywhere'>{cell}</td>" for cell in cells)
-            rows += f"<tr>{row}</tr>"
+            rows += f"<tr>{''.join(f'<td style={CELL!r}>{cell}</td>' for cell in cells)}</tr>"  # a long path breaks
         return f"<table><tbody>{rows}</tbody></table><p>{escape(self._verdict())}</p>"
 
     def _verdict(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,11 +28,10 @@ from tqdm.auto import tqdm
 from tsnb.base.errors import TsnbError
 from tsnb.base.files import prepare_folder, write_text
 from tsnb.base.machine import MIB
+from tsnb.base.tables import as_markdown
 from tsnb.practice.record import FILE, VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from nbformat import NotebookNode
 
 STARTUP = 300  # seconds that a kernel may take to start, where ten do at once
@@ -177,7 +177,7 @@ def to_html(notebook: NotebookNode, path: Path) -> str:
 
 
 def table(results: Iterable[Result]) -> str:
-    """Return results as a Markdown table that is aligned as plain text too.
+    """Return results as a Markdown table.
 
     >>> print(table([Result("00_start", 3.21, 210.4, 1.5, 2)]), end="")
     | notebook | result | seconds | peak MiB | slowest cell  | error |
@@ -190,9 +190,7 @@ def table(results: Iterable[Result]) -> str:
         error = shorten(result.error or "", ERROR_WIDTH, placeholder=" ...").replace("|", "\\|")
         sizes = (f"{result.seconds:.1f}", f"{result.peak_mib:.0f}", slowest if result.slowest_cell else "-")
         rows.append((result.name, "FAILED" if result.error else "ok", *sizes, error))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rows.insert(1, tuple("-" * width for width in widths))
-    return "".join(f"| {' | '.join(map(str.ljust, row, widths))} |\n" for row in rows)
+    return f"{as_markdown(rows)}\n"
 
 
 def peak_mib(pid: int) -> float:

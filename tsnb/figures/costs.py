@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +11,6 @@ from tsnb.base.palette import BLUE, GREY, ORANGE
 from tsnb.figures.style import HATCHED, INK, new_figure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from matplotlib.figure import Figure
 
     from tsnb.inference.benchmark import Benchmark

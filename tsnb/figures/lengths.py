@@ -6,6 +6,7 @@ Texts are placed by an estimate of their width; none is measured, so that a slid
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from itertools import count
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,6 @@ from tsnb.figures.style import HATCHED, INK, LETTER, few_ticks, fix_margins, new
 from tsnb.lengths.lengths import histogram, pad_to
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
@@ -19,8 +20,6 @@ from tsnb.tracing.exported import export
 from tsnb.tracing.outputs import flatten
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,8 +15,6 @@ from tsnb.tracing.samples import sample_inputs
 from tsnb.tracing.traced import Traced, quiet_jit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tsnb.lengths.lengths import Geometry
     from tsnb.tracing.contract import Shape
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -15,8 +16,6 @@ from tsnb.tracing.exported import Program, from_onnx, quiet, refusal, to_onnx
 from tsnb.tracing.samples import sample_inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     import torch
 
     from tsnb.tracing.traced import Traced

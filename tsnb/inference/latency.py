@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 from statistics import quantiles
@@ -17,8 +18,6 @@ from tsnb.tracing.inputs import parameters
 from tsnb.tracing.samples import sample_inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
     from torch import nn
 
     from tsnb.tracing.traced import Traced

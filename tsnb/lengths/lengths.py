@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from itertools import islice
@@ -12,12 +13,14 @@ from numpy.typing import NDArray
 
 from tsnb.base.errors import InputError
 from tsnb.base.tables import as_text
-from tsnb.tracing.inputs import Text, check_token_count, checked_text, checked_texts, is_positive_int, positive_int
+from tsnb.tracing.inputs import check_token_count, checked_text, checked_texts, is_positive_int, positive_int, rising
 from tsnb.tracing.probe import SHOW_AFTER
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedTokenizerBase
+
+    from tsnb.tracing.inputs import Text
 
 Lengths = Sequence[int] | NDArray[np.int64]
 BATCH = 1000  # texts that are tokenized at once
@@ -245,6 +248,15 @@ def presets(lengths: Lengths, limit: int | None = None) -> dict[str, int]:
     return named if limit is None else named | {"limit": limit}
 
 
+def rounded_up(length: float) -> int:
+    """Return a length rounded up to a multiple of 8, which hardware likes.
+
+    >>> rounded_up(127)
+    128
+    """
+    return 8 * math.ceil(length / 8)
+
+
 def length_report(
     lengths: Lengths, max_length: int, *, geometry: Geometry | None = None, buckets: Sequence[int] | None = None
 ) -> LengthReport:
@@ -395,12 +407,9 @@ def pad_to(edges: Sequence[int], lengths: Lengths) -> NDArray[np.int64]:
     >>> pad_to([16, 32], [5, 16, 17]).tolist()
     [16, 16, 32]
     """
-    array, rising = checked(lengths), list(edges) if np.ndim(edges) else [0]
-    if not all(map(is_positive_int, rising)) or rising != sorted({*rising}) or not rising:
-        raise InputError(f"Bucket edges must be positive whole numbers that rise, such as [16, 32]; got {edges}.")
-    if rising[-1] < array.max():
-        raise InputError(f"A text has {array.max()} tokens; the last bucket edge is {rising[-1]}. Raise it, or cut.")
-    ends = np.array(rising, dtype=np.int64)
+    array, ends = checked(lengths), np.array(rising("Bucket edges", edges), dtype=np.int64)
+    if ends[-1] < array.max():
+        raise InputError(f"A text has {array.max()} tokens; the last bucket edge is {ends[-1]}. Raise it, or cut.")
     return ends[np.searchsorted(ends, array)]
 
 

@@ -13,11 +13,10 @@ import numpy as np
 
 from tsnb.base.tables import TableReport, listed
 from tsnb.lengths.batching import MAX_TOKENS, WINDOW, Batch, check_max_tokens, plan_dynamic, plan_static
-from tsnb.lengths.lengths import Geometry, Lengths, checked, checked_max_length, flops, plan_buckets
+from tsnb.lengths.lengths import Geometry, Lengths, checked, checked_max_length, flops, plan_buckets, rounded_up
 from tsnb.tracing.inputs import positive_int
 
 PlanName = Literal["max", "arrival", "buckets", "sorted"]
-STEP = 8  # the longest text, rounded up to a multiple of it, is what texts are padded to at first
 
 
 @dataclass(frozen=True)
@@ -167,7 +166,7 @@ def padding_cost(  # noqa: PLR0913, each choice is to be seen in the signature
     Taught in notebook 04.
     """
     full = checked(lengths)
-    limit = default_length(full) if max_length is None else checked_max_length(max_length)
+    limit = rounded_up(full.max()) if max_length is None else checked_max_length(max_length)
     size, most = positive_int("batch_size", batch_size), positive_int("max_tokens", max_tokens)
     kept = np.minimum(full, limit)
     cut = tuple(kept.tolist())
@@ -178,7 +177,8 @@ def padding_cost(  # noqa: PLR0913, each choice is to be seen in the signature
     for first in range(0, len(cut), size):
         rows = cut[first : first + size]
         arrival.append(Batch(tuple(range(first, first + len(rows))), len(rows), max(rows)))
-    shapes = [(size, edge) for edge in edges]
+    static = _by_window(cut, lambda window: plan_static(window, [(size, edge) for edge in edges]))
+    dynamic = _by_window(cut, lambda window: plan_dynamic(window, most))
 
     def cost(label: str, batches: Iterable[Batch]) -> PlanCost:
         run, ratio = tuple(batches), None
@@ -190,26 +190,11 @@ def padding_cost(  # noqa: PLR0913, each choice is to be seen in the signature
     plans: dict[PlanName, PlanCost] = {
         "max": cost(f"padded to {limit:,}", (replace(batch, length=limit) for batch in arrival)),
         "arrival": cost(f"batches of {size} in arrival order", arrival),
-        "buckets": cost(
-            f"{len(edges)} bucket{'s' * (len(edges) > 1)}, batches of {size}",
-            _by_window(cut, lambda window: plan_static(window, shapes)),
-        ),
-        "sorted": cost(
-            f"Runner: sorted by length, up to {most:,} tokens a batch",
-            _by_window(cut, lambda window: plan_dynamic(window, most)),
-        ),
+        "buckets": cost(f"{len(edges)} bucket{'s' * (len(edges) > 1)}, batches of {size}", static),
+        "sorted": cost(f"Runner: sorted by length, up to {most:,} tokens a batch", dynamic),
     }
     cut_texts, cut_tokens = int(np.count_nonzero(full > limit)), int((full - kept).sum())
     return PaddingReport(cut, limit, edges, cut_texts, cut_tokens, plans)
-
-
-def default_length(lengths: Lengths) -> int:
-    """Return the longest length, rounded up to a multiple of 8.
-
-    >>> default_length([5, 30, 127])
-    128
-    """
-    return -(-int(checked(lengths).max()) // STEP) * STEP
 
 
 def _by_window(lengths: tuple[int, ...], plan: Callable[[tuple[int, ...]], list[Batch]]) -> list[Batch]:

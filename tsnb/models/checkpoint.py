@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tsnb.base.errors import ModelError
 from tsnb.models.hub import WEIGHTS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-    from pathlib import Path
-
     from transformers import PreTrainedModel
 
 # what DataParallel, torch.compile, FSDP, activation checkpointing and DeepSpeed put into names

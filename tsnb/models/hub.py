@@ -53,11 +53,6 @@ def fetch(name: str) -> Path:
         raise ModelError(_reason(name, missing, error, begun=files is not None)) from error
 
 
-def has_weights(folder: Path) -> bool:
-    """True if a folder has weights in a form that transformers loads."""
-    return any(any(folder.glob(pattern)) for pattern in (SAFE, PICKLED))
-
-
 def _cached(name: str) -> tuple[Path | None, str]:
     """Return the snapshot in the local cache, and what it lacks; asks nobody.
 

@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -19,8 +20,6 @@ from tsnb.models.checkpoint import WRAPPERS, fits, own_names, read_weights
 from tsnb.models.tying import embeddings, untie
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -208,7 +207,7 @@ def _folder(name: object) -> Path:
         raise ModelError(f'Expected "tiny-bert", "bert-mini", a folder or a hub id; got {type(name).__name__}.')
     folder = Path(os.path.expanduser(name))  # noqa: PTH111, Path's own raises where ~ has no home
     if os.path.isdir(folder):  # noqa: PTH112, as above, where a folder may not be looked into
-        if not hub.has_weights(folder):
+        if not any(any(folder.glob(pattern)) for pattern in (hub.SAFE, hub.PICKLED)):
             raise ModelError(
                 f"The folder {folder} holds no weights that can be read. Expected *.safetensors or *.bin "
                 "beside config.json."
@@ -237,22 +236,16 @@ def _from_folder(folder: Path, head: str, options: dict[str, Any]) -> PreTrained
         _check_text(folder, config)
     factory = _factory(config, head)
 
-    common = {"config": config, "local_files_only": True, "output_loading_info": True}
-
-    def read(kind: Any, source: Path | None, **weights: Any) -> Any:
-        with _loading(folder):
-            return kind.from_pretrained(source, **common, **weights)
-
+    options = {"config": config, "local_files_only": True, "output_loading_info": True}
     try:
-        model, report = read(factory, folder)
+        with seeded():
+            model, report = factory.from_pretrained(folder, **options)
         fitting = fits(model, report["missing_keys"]) and not any(map(WRAPPERS.search, report["unexpected_keys"]))
-    except ModelError:  # also of transformers 4 where only the head's names fit
+    except Exception:  # noqa: BLE001, also of transformers 4 where only the head's names fit; else it is raised again
         fitting = False
-        with _loading(folder):
-            model = factory.from_config(config)
     if not fitting:
         with _loading(folder):
-            state = read_weights(folder)
+            model, state = factory.from_config(config), read_weights(folder)
         names, own = own_names(folder, state, model), model.state_dict()
         pairs = {name: (weight.shape, own[name].shape) for key, weight in state.items() if (name := names[key]) in own}
         wrong = [
@@ -263,7 +256,9 @@ def _from_folder(folder: Path, head: str, options: dict[str, Any]) -> PreTrained
                 f"The weights in {folder} cannot be loaded: size mismatch in {len(wrong)} of them; {wrong[0]}. Check "
                 "that config.json belongs to them."
             )
-        model, report = read(type(model), None, state_dict={names[key]: weight for key, weight in state.items()})
+        renamed = {names[key]: weight for key, weight in state.items()}
+        with _loading(folder):
+            model, report = type(model).from_pretrained(None, state_dict=renamed, **options)
         if changed := [key for key in state if key != names[key]]:
             longest = max(changed, key=lambda key: len(key) - len(names[key]))
             message = (

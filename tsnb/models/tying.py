@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,8 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tsnb.base.palette import BLUE, ORANGE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import nn
 
     Named = Mapping[str, nn.Parameter]

@@ -7,6 +7,7 @@ and only the current step's hidden state in front of the output layer.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,6 @@ from tsnb.tracing.inputs import checked_tensors, in_forward_order, positive_int
 from tsnb.tracing.trace import trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from transformers import GenerationConfig, MarianMTModel
 
     from tsnb.tracing.traced import Traced

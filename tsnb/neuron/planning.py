@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +12,7 @@ import numpy as np
 
 from tsnb.base.errors import InputError
 from tsnb.base.tables import listed
-from tsnb.lengths.lengths import LengthReport, Lengths, checked, length_report, plan_buckets, presets, token_lengths
+from tsnb.lengths.lengths import checked, length_report, plan_buckets, presets, rounded_up, token_lengths
 from tsnb.models.load import CLASSES, EMBEDDED, MINI, NewWeightsWarning, load
 from tsnb.neuron.detection import Detection, detect_one
 from tsnb.neuron.preflight_checks import checked_task, preflight
@@ -27,10 +26,11 @@ from tsnb.tracing.traced import Traced, checked_module, checked_traced
 if TYPE_CHECKING:
     from torch import nn
 
+    from tsnb.lengths.lengths import LengthReport, Lengths
     from tsnb.neuron.report import Finding, Preflight
 
 SHORT = "who ?"  # fits in any max length
-TEXTS, LIMIT, STEP = 1000, 512, 8
+TEXTS, LIMIT = 1000, 512
 
 
 @dataclass(frozen=True, repr=False)
@@ -202,7 +202,7 @@ def max_lengths(lengths: Lengths | None = None, limit: int | None = LIMIT) -> tu
     (16, 32, 32, 32)
     """
     counts = _generated() if lengths is None else lengths
-    rounded = (STEP * math.ceil(length / STEP) for length in presets(counts).values())
+    rounded = map(rounded_up, presets(counts).values())
     return tuple(min(length, limit or length) for length in rounded)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,6 @@ from tsnb.tracing.probe import check_belongs
 from tsnb.tracing.traced import Traced, check_eval, checked_traced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from torch import nn
 
     Findings = Iterator[Finding]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -10,8 +11,6 @@ from tsnb.tracing.outputs import run
 from tsnb.tracing.samples import sample_inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
     import torch
     from torch import nn
 
@@ -64,7 +63,8 @@ def with_axes(contract: Contract, model: nn.Module, example: Tensors, outputs: l
         if any(tried.values()):
             break
     else:
-        axes = next((each for each in candidates if _has_ids(each)), candidates[-1])
+        of_ids = (each for each in candidates if any("length" in each[name] for name in each if name.endswith("ids")))
+        axes = next(of_ids, candidates[-1])
         batch, length = _batch_and_length(example, axes)
         tried = {}
     tried[batch + 1, length] = sizes(axes, (batch + 1, length)) if batch else None
@@ -82,15 +82,8 @@ def with_axes(contract: Contract, model: nn.Module, example: Tensors, outputs: l
         guess = {(0, batch): "batch", (1, length): "length"}.get((dimension, size), "")
         return guess if guess and not told[guess] else size
 
-    return replace(
-        contract,
-        input_axes=axes,
-        output_axes=tuple(
-            tuple(axis(number, place) for place in range(len(each))) for number, each in enumerate(base)
-        ),
-        batch_size=batch or None,
-        length=length or None,
-    )
+    followed = tuple(tuple(axis(number, place) for place in range(len(each))) for number, each in enumerate(base))
+    return replace(contract, input_axes=axes, output_axes=followed, batch_size=batch or None, length=length or None)
 
 
 def _candidates(inputs: Tensors) -> Iterator[dict[str, tuple[Axis, ...]]]:
@@ -129,7 +122,3 @@ def _batch_and_length(inputs: Tensors, axes: Mapping[str, Sequence[Axis]]) -> Sh
         axis: size for name, tensor in inputs.items() for axis, size in zip(axes[name], tensor.shape, strict=True)
     }
     return sizes.get("batch", 0), sizes.get("length", 0)
-
-
-def _has_ids(axes: Mapping[str, tuple[Axis, ...]]) -> bool:
-    return any(name.endswith("ids") and "length" in each for name, each in axes.items())

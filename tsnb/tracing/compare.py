@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
@@ -12,8 +13,6 @@ from tsnb.tracing.outputs import agree, flatten, largest_difference, run
 from tsnb.tracing.samples import sample_inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     import torch
     from torch import nn
 

@@ -151,9 +151,8 @@ class Contract:
         """
         values = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "known"}
         more = len(self.id2label) - LABELS_SHOWN
-        values["id2label"] = dict([*self.id2label.items()][:LABELS_SHOWN]) | (
-            {"and": f"{more} more"} if more > 0 else {}
-        )
+        values["id2label"] = dict([*self.id2label.items()][:LABELS_SHOWN])
+        values["id2label"] |= {"and": f"{more} more"} if more > 0 else {}
         return [(name, _readable(value)) for name, value in values.items()]
 
     def __str__(self) -> str:

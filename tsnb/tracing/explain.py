@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,6 @@ from tsnb.base.tables import wrapped
 from tsnb.tracing.graphs import innermost
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import torch
 
     from tsnb.tracing.contract import Contract

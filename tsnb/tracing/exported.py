@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,8 +24,6 @@ from tsnb.tracing.recording import masks_without_vmap
 from tsnb.tracing.trace import Recording, recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
     import torch
     from torch import nn
     from torch.export import ExportedProgram

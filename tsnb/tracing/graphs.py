@@ -5,12 +5,11 @@ from __future__ import annotations
 import linecache
 import re
 from collections import Counter
+from collections.abc import Iterator
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import torch
 
 FRAME = re.compile(r"^(?P<file>\S.*?)\((?P<line>\d+)\): (?P<function>\S+)$", re.MULTILINE)

@@ -196,6 +196,20 @@ def positive_int(name: str, value: object) -> int:
     return int(value)  # type: ignore[call-overload, no-any-return]  # is_positive_int says so
 
 
+def rising(name: str, sizes: Any) -> list[int]:
+    """Return positive whole numbers that rise as ints, or raise an InputError that names them.
+
+    >>> rising("lengths", (8, 16))
+    [8, 16]
+    """
+    values = list(sizes) if isinstance(sizes, Iterable) else []
+    if not values or not all(map(is_positive_int, values)) or values != sorted({*values}):
+        raise InputError(
+            f"{name} must be positive whole numbers that rise, such as [8, 16, 32]; got {values or sizes}."
+        )
+    return [int(size) for size in values]
+
+
 def checked_texts(texts: Iterable[Value]) -> Iterable[Value]:
     """Return texts, or raise an InputError where they are one text, or a table instead of its column.
 

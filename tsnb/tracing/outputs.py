@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from itertools import repeat
@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 from tsnb.base.versions import returns_tuples
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     import torch
     from torch import nn
 

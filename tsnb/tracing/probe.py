@@ -5,16 +5,15 @@ Taught in notebook 02.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tsnb.base.errors import InputError, TraceError
 from tsnb.base.tables import TableReport
 from tsnb.tracing.compare import SYMBOLS, TOLERANCE, Verdict, compare
 from tsnb.tracing.explain import ShapeError, dissect
-from tsnb.tracing.inputs import checked_tensors, is_positive_int
+from tsnb.tracing.inputs import checked_tensors, rising
 from tsnb.tracing.outputs import equal
 from tsnb.tracing.traced import check_eval, checked_module, checked_traced
 
@@ -199,8 +198,8 @@ def grid(lengths: Sequence[int], batch_sizes: Sequence[int]) -> list[Shape]:
     >>> grid([8, 16], [1])
     [(1, 8), (1, 16)]
     """
-    rising = _rising("lengths", lengths)
-    return [(batch, length) for batch in _rising("batch_sizes", batch_sizes) for length in rising]
+    columns = rising("lengths", lengths)
+    return [(batch, length) for batch in rising("batch_sizes", batch_sizes) for length in columns]
 
 
 def check_belongs(traced: Traced, model: nn.Module, tolerance: float = TOLERANCE) -> None:
@@ -226,14 +225,3 @@ def check_belongs(traced: Traced, model: nn.Module, tolerance: float = TOLERANCE
             f"The trace was not made from this {type(model).__name__}: weights or results differ. Give the "
             "model that was traced, unchanged since."
         )
-
-
-def _rising(name: str, sizes: Any) -> list[int]:
-    """Return a list of sizes as `int`s, if they are positive and rise."""
-    values = list(sizes) if isinstance(sizes, Iterable) else []
-    rising = all(map(is_positive_int, values)) and all(first < second for first, second in pairwise(values))
-    if not values or not rising:
-        raise InputError(
-            f"{name} must be positive whole numbers that rise, such as [8, 16, 32]; got {values or sizes}."
-        )
-    return [int(size) for size in values]

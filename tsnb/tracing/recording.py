@@ -7,6 +7,7 @@ import re
 import sys
 import warnings
 from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,6 @@ from tsnb.tracing.outputs import traceable
 from tsnb.tracing.traced import TraceWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
     import torch
     from torch import nn
 

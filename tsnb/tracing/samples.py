@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from itertools import chain
 from math import prod
 from typing import TYPE_CHECKING
@@ -9,8 +10,6 @@ from typing import TYPE_CHECKING
 from tsnb.tracing.contract import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
     import torch
     from torch import nn
 

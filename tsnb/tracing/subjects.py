@@ -5,6 +5,7 @@ And a small one that writes. Taught in notebooks 02 and 05.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,6 @@ from tsnb.tracing.trace import trace
 from tsnb.tracing.traced import Traced, quiet_jit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import nn
     from transformers import MarianMTModel
 

@@ -203,9 +203,8 @@ def neighbours(contract: Contract) -> list[Shape]:
     if length is None:
         return [(batch + 1, 0)]
     longest = min(2 * length, contract.max_positions or 2 * length)
-    shapes = {(batch + 1, length), (batch, max(1, length // 2)), (batch, longest)} | (
-        {(1, length)} if contract.ranges else set()
-    )
+    shapes = {(batch + 1, length), (batch, max(1, length // 2)), (batch, longest)}
+    shapes |= {(1, length)} if contract.ranges else set()
     return sorted(shapes - {(batch, length)})
 
 

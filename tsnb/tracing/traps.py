@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import torch
 from torch import nn
 
 from tsnb.models.load import seeded
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 VOCABULARY, HIDDEN = 100, 16
 HIDDEN_SCORE = -1e9

@@ -21,6 +21,7 @@ What takes longer than a moment is the view's `steps`, see `tsnb.widgets.event_l
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,8 +35,6 @@ from tsnb.tracing.inputs import is_positive_int
 from tsnb.widgets.event_loop import handle_on_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from ipywidgets import Widget
 
     from tsnb.widgets.event_loop import Steps

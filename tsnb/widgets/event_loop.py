@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable, Generator
 from inspect import GEN_RUNNING, getgeneratorstate
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
     from ipywidgets import Widget
 
     Work = Generator[object, None, object]

@@ -5,7 +5,7 @@ Taught in notebook 02.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Generator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +17,13 @@ from tsnb.base.errors import InputError
 from tsnb.base.tables import listed
 from tsnb.figures import bucket_plan, length_histogram, svg
 from tsnb.inference.latency import Latency, latency_steps
-from tsnb.lengths.lengths import Geometry, checked, length_report, plan_buckets, presets
+from tsnb.lengths.lengths import Geometry, checked, length_report, plan_buckets, presets, rounded_up
 from tsnb.tracing.inputs import max_positions, positive_int
 from tsnb.tracing.traced import checked_module, checked_traced
 from tsnb.widgets.base import View, WholeNumber, figures, number_control, row
 from tsnb.widgets.event_loop import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from torch import nn
 
     from tsnb.lengths.lengths import Lengths
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
     from tsnb.tracing.traced import Traced
 
 MOST_ROWS, MOST_BUCKETS = 64, 8
-MULTIPLE = 8  # the first max length is rounded up to a multiple of it, which hardware likes
 REST = 0.3  # seconds without another choice until a latency is measured
 
 
@@ -119,8 +116,7 @@ class MaxLengthChooser(View):
         longest = int(self.lengths.max()) if limit is None else positive_int("limit", limit)
         self.top = {"value": longest, "batch_size": MOST_ROWS, "buckets": MOST_BUCKETS}
         if value is None:
-            percentile = float(np.percentile(self.lengths, 95))
-            value = min(MULTIPLE * math.ceil(percentile / MULTIPLE), longest)
+            value = min(rounded_up(np.percentile(self.lengths, 95)), longest)
         self.value, self.batch_size, self.buckets = value, batch_size, buckets
         self.steps = Steps(failed=lambda error: self.set_trait("latency", error))
         self._latencies: dict[Shape, Latency] = {}

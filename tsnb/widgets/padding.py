@@ -5,6 +5,7 @@ Taught in notebook 04.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,14 +15,12 @@ from ipywidgets import HTML, IntSlider
 from tsnb.base.tables import listed
 from tsnb.figures import padding_panels, svg
 from tsnb.lengths.batching import MAX_TOKENS, check_max_tokens
-from tsnb.lengths.lengths import checked, checked_max_length, token_lengths
-from tsnb.lengths.padding import default_length, padding_cost
+from tsnb.lengths.lengths import checked, checked_max_length, rounded_up, token_lengths
+from tsnb.lengths.padding import padding_cost
 from tsnb.tracing.inputs import positive_int
 from tsnb.widgets.base import OneOf, View, WholeNumber, choice_control, figures, number_control, row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from transformers import PreTrainedTokenizerBase
 
     from tsnb.lengths.lengths import Geometry, Lengths
@@ -98,7 +97,7 @@ class PaddingCostView(View):
         max_tokens: int | None = None,
     ) -> None:
         self.lengths, self.geometry = checked(lengths), geometry
-        longest = default_length(self.lengths)
+        longest = rounded_up(self.lengths.max())
         max_length = longest if max_length is None else checked_max_length(max_length)
         first = max(LEAST, 1 << (int(self.lengths.max()) - 1).bit_length())
         max_tokens = max(MAX_TOKENS, first) if max_tokens is None else positive_int("max_tokens", max_tokens)

@@ -5,6 +5,7 @@ Taught in notebook 02.
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,6 @@ from tsnb.widgets.base import LABELS, View, live_region, row
 from tsnb.widgets.event_loop import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
-
     from torch import nn
 
     from tsnb.tracing.contract import Shape

@@ -60,14 +60,6 @@ def test_ids_as_arguments_and_from_standard_input(shell: Shell, bert: Path, trac
     assert answer(shell(bert, IDS[1], "-", lines=f"{IDS[0]}\n{IDS[2]}\n")) == printed
 
 
-def test_all_values_of_a_batch_of_two_rows(shell: Shell, bert: Path) -> None:
-    twice = [f"{argument}; {argument.partition('=')[2]}" for argument in IDS]
-    printed = answer(shell(bert, "--all", *twice))["logits"]
-    assert printed["shape"][:2] == [2, 4]
-    values = torch.tensor(printed["values"]).reshape(printed["shape"])
-    assert (values[0] - values[1]).abs().max() <= 1e-5
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

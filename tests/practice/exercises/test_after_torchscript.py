@@ -8,7 +8,7 @@ from tests.practice.exercises.judging import mistaken
 from tsnb.practice.exercises import after_torchscript
 
 CAUSES = {"A": "example", "B": "model", "C": "declaration"}
-LENGTH = "torch.arange(1, int(hidden.shape[1]) + 1)"
+LENGTH = ("hidden.shape[1] + 1)", "int(hidden.shape[1]) + 1)")
 EXAMPLE = "tensor.repeat(2, 1)"
 
 
@@ -29,11 +29,7 @@ def served_by_jit(path: str, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
 
 ANSWERS: list[tuple[str, Any, str]] = [
     ("loop-exportable", after_torchscript.weighted_by_loop, "still-constant"),
-    (
-        "loop-exportable",
-        mistaken("loop-exportable", ("torch.arange(1, hidden.shape[1] + 1)", LENGTH)),
-        "still-constant",
-    ),
+    ("loop-exportable", mistaken("loop-exportable", LENGTH), "still-constant"),
     ("loop-exportable", mistaken("loop-exportable", (".sum(1)", ".mean(1)")), "other-numbers"),
     ("loop-exportable", by_values, "values"),
     ("loop-exportable", lambda hidden: hidden, "type"),

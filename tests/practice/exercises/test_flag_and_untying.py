@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 
-from tests.practice.exercises.judging import judge
 from tsnb.practice.exercises import flag_and_untying
 
 TIED = {"deepcopy": True, "half": True, "state_dict": False, "new": True}
@@ -36,9 +35,3 @@ ANSWERS: list[tuple[str, Any, str]] = [
 
 def test_the_truth_is_measured() -> None:
     assert flag_and_untying.tied_copies() == TIED
-
-
-def test_values_are_filled_in() -> None:
-    assert "differ by 0.002" in judge("safe-order", ["untie", "train", "save"]).text
-    assert "768,006,144 and 384,003,072 bytes" in judge("untying-price", price(NUMBERS * 4, NUMBERS * 2)).text
-    assert "192,001,536" in judge("untying-price", price(NUMBERS, 1)).text

@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from tests.practice.exercises.judging import judge, mistaken
+from tests.practice.exercises.judging import mistaken
 
 COUNTED = {"longest": 180, "sorted": 111, "padding": 0.56}
 ALL_ONES = mistaken("fill-batch", ("**batch", '**{**batch, "attention_mask": torch.ones_like(batch["input_ids"])}'))
 TURNS = "for _ in range(5):\n        for name in same:"
 APART = "for name in same:\n        for _ in range(5):"
 NO_TURNS = mistaken("mend-race", (TURNS, APART))
-ROW = "[lengths[i] for i in [*batches[-1], index]]"
+ROW, ROWS = "[lengths[i] for i in [*batches[-1], index]]", "(len(batches[-1]) + 1)"
+UNSORTED = ("lengths.__getitem__", "lambda _: 0")
 MEAN = ("min(times)", "sum(times) / 5")
 
 ANSWERS: list[tuple[str, Any, str]] = [
@@ -22,17 +23,9 @@ ANSWERS: list[tuple[str, Any, str]] = [
     ("count-padding", COUNTED | {"sorted": 3 * 30 + 3 * 24}, "arrival"),
     ("count-padding", COUNTED | {"longest": float("nan")}, "wrong"),
     ("plan-batches", mistaken("plan-batches", ("return batches", "return batches[:-1]")), "not-once"),
-    (
-        "plan-batches",
-        mistaken("plan-batches", ("(len(batches[-1]) + 1) * lengths[index]", f"sum({ROW})")),
-        "real-tokens",
-    ),
+    ("plan-batches", mistaken("plan-batches", (f"{ROWS} * lengths[index]", f"sum({ROW})")), "real-tokens"),
     ("plan-batches", lambda lengths, _: [[*range(len(lengths))]], "wrong"),
-    (
-        "plan-batches",
-        mistaken("plan-batches", ("lengths.__getitem__", "lambda _: 0"), ("* lengths[index]", f"* max({ROW})")),
-        "padding",
-    ),
+    ("plan-batches", mistaken("plan-batches", UNSORTED, ("* lengths[index]", f"* max({ROW})")), "padding"),
     ("plan-batches", mistaken("plan-batches", ("* lengths[index]", "* max(lengths)")), "many-batches"),
     ("mend-race", mistaken("mend-race", ("<= 1e-4", "<= 1")), "kept"),
     ("mend-race", mistaken("mend-race", ("if (result", "if not (result"), ("<=", ">")), "kept"),  # nan passes
@@ -42,10 +35,3 @@ ANSWERS: list[tuple[str, Any, str]] = [
     ("mend-race", mistaken("mend-race", MEAN), "mean"),
     ("mend-race", mistaken("mend-race", ("clock()", "perf_counter()")), "wrong"),
 ]
-
-
-def test_values_are_filled_in() -> None:
-    counted = COUNTED | {"sorted": 96, "padding": 0.6}
-    assert "1 of 3 are right; look again at `sorted`, `padding`." in judge("count-padding", counted).text
-    assert "Where was Nora ? [MASK]" in judge("fill-batch", ALL_ONES).text
-    assert "`planned` takes 0." in judge("mend-race", NO_TURNS).text

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tsnb.base.errors import CppError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import torch
 
 

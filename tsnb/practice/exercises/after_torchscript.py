@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,21 +17,11 @@ from tsnb.practice.exercises.base import Outcome, call, compare_guesses, distanc
 from tsnb.practice.exercises.small_models import HIDDEN, Mean, Scaled
 from tsnb.tracing.compare import TOLERANCE
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 PAIR = ("Who was Jim Henson ?", "Jim [MASK] was a puppeteer")
 FREE = {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}
-SHAPES = {
-    (3, 14): "frozen-rows",
-    (1, 9): "frozen-length",
-    (2, 512): "short-range",
-}  # what is wrong where one is refused
-REFUSED = {  # a model, the rows of its example, and what was declared
-    "A": (Mean, 1, FREE),
-    "B": (Scaled, 2, FREE),
-    "C": (Mean, 2, None),
-}
+# what is wrong where a shape is refused; of each refusal a model, the rows of its example, and what was declared
+SHAPES = {(3, 14): "frozen-rows", (1, 9): "frozen-length", (2, 512): "short-range"}
+REFUSED = {"A": (Mean, 1, FREE), "B": (Scaled, 2, FREE), "C": (Mean, 2, None)}
 
 
 def _inputs(rows: int, length: int) -> dict[str, Tensor]:
@@ -93,14 +84,8 @@ def causes() -> dict[str, str]:
 
     def cause(model: type[nn.Module], rows: int, declared: Any) -> str:
         assert not works(model, rows, declared)  # noqa: S101, or there is nothing to ask
-        return next(
-            (
-                name
-                for name, change in {"example": (2, declared), "declaration": (rows, FREE)}.items()
-                if works(model, *change)
-            ),
-            "model",
-        )
+        changes = {"example": (2, declared), "declaration": (rows, FREE)}
+        return next((name for name, change in changes.items() if works(model, *change)), "model")
 
     return {name: cause(*case) for name, case in REFUSED.items()}
 

@@ -14,11 +14,10 @@ from pathlib import Path
 from reprlib import Repr
 from textwrap import shorten
 from traceback import walk_tb
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from torch import Tensor
 
 Kind = Literal["done", "not-yet", "mistake", "wrong", "type", "raises", "stopped"]

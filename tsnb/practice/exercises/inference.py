@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -17,22 +18,18 @@ from tsnb.tiny_bert import corpus
 from tsnb.tracing.compare import TOLERANCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
     Pair = tuple[str, str]
     Filled = tuple[str, float]
 
+WORKED = "yes , Karl [MASK] worked at the school in Rome"
 BATCHES: tuple[tuple[Pair, ...], ...] = (
     (
         ("Who was Jim Henson ?", "Jim [MASK] was a puppeteer"),
         ("Where was Nora Gray born ?", "[MASK] Gray was born in Oslo"),
-        ("Did Karl West work at the school ?", "yes , Karl [MASK] worked at the school in Rome"),
+        ("Did Karl West work at the school ?", WORKED),
     ),
     (
-        (
-            "Did Karl West work at the school ? Karl West was a painter . He was born in Rome .",
-            "yes , Karl [MASK] worked at the school in Rome",
-        ),
+        ("Did Karl West work at the school ? Karl West was a painter . He was born in Rome .", WORKED),
         ("Who was Jim Henson ?", "[MASK] Henson"),
         ("Where was Nora ?", "[MASK]"),
     ),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from math import nan
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +21,6 @@ from tsnb.tiny_bert import corpus
 from tsnb.tracing import traps
 from tsnb.tracing.compare import TOLERANCE
 from tsnb.tracing.inputs import in_forward_order
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 TAKEN = ("input_ids", "attention_mask")
 ROWS, LENGTH = 4, 32

@@ -6,14 +6,11 @@ import os
 import shutil
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tsnb.artifacts.archive import DIGITS, SIGNATURE, append_digest, read
 from tsnb.artifacts.inspect import inspect
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 WEIGHT = "embeddings.LayerNorm.weight"  # every text's numbers depend on it
 HEADER = 30  # bytes before a member's name; the last four are the lengths of name and extra field
