@@ -13,7 +13,7 @@ import numpy as np
 
 from tsnb.base.tables import TableReport, listed
 from tsnb.lengths.batching import MAX_TOKENS, WINDOW, Batch, check_max_tokens, plan_dynamic, plan_static
-from tsnb.lengths.lengths import Geometry, Lengths, checked, checked_max_length, flops, plan_buckets, rounded_up
+from tsnb.lengths.lengths import Geometry, Lengths, checked, checked_max_length, flops, plan_buckets
 from tsnb.tracing.inputs import positive_int
 
 PlanName = Literal["max", "arrival", "buckets", "sorted"]
@@ -136,7 +136,7 @@ def padding_cost(  # noqa: PLR0913, each choice is to be seen in the signature
     lengths
         Tokens of each text in the order of arrival, special tokens included.
     max_length
-        Longer texts are cut to it; by default the longest, rounded up to a multiple of 8.
+        Longer texts are cut to it; by default the longest text.
     batch_size
         Rows of a batch, in arrival order and in a bucket.
     buckets
@@ -157,7 +157,7 @@ def padding_cost(  # noqa: PLR0913, each choice is to be seen in the signature
     --------
     >>> padding_cost([5, 30, 6, 9, 12, 31], batch_size=2, buckets=2, max_tokens=64)
     plan                                               computed  real  padding  no padding = 1
-    padded to 32                                            192    93    51.6%            2.06
+    padded to 31                                            186    93    50.0%            2.00
     batches of 2 in arrival order                           140    93    33.6%            1.51
     2 buckets, batches of 2                                 110    93    15.5%            1.18
     Runner: sorted by length, up to 64 tokens a batch       110    93    15.5%            1.18
@@ -166,7 +166,7 @@ def padding_cost(  # noqa: PLR0913, each choice is to be seen in the signature
     Taught in notebook 04.
     """
     full = checked(lengths)
-    limit = rounded_up(full.max()) if max_length is None else checked_max_length(max_length)
+    limit = int(full.max()) if max_length is None else checked_max_length(max_length)
     size, most = positive_int("batch_size", batch_size), positive_int("max_tokens", max_tokens)
     kept = np.minimum(full, limit)
     cut = tuple(kept.tolist())

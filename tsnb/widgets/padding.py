@@ -15,7 +15,7 @@ from ipywidgets import HTML, IntSlider
 from tsnb.base.tables import listed
 from tsnb.figures import padding_panels, svg
 from tsnb.lengths.batching import MAX_TOKENS, check_max_tokens
-from tsnb.lengths.lengths import checked, checked_max_length, rounded_up, token_lengths
+from tsnb.lengths.lengths import checked, checked_max_length, token_lengths
 from tsnb.lengths.padding import padding_cost
 from tsnb.tracing.inputs import positive_int
 from tsnb.widgets.base import OneOf, View, WholeNumber, choice_control, figures, number_control, row
@@ -52,7 +52,7 @@ class PaddingCostView(View):
     ----------
     max_length
         A trait: longer texts are cut to it, and one plan pads every text to it; at first the
-        longest, rounded up to a multiple of 8.
+        longest text.
     batch_size
         A trait: rows of a batch, in arrival order and in a bucket.
     buckets
@@ -97,7 +97,7 @@ class PaddingCostView(View):
         max_tokens: int | None = None,
     ) -> None:
         self.lengths, self.geometry = checked(lengths), geometry
-        longest = rounded_up(self.lengths.max())
+        longest = int(self.lengths.max())
         max_length = longest if max_length is None else checked_max_length(max_length)
         first = max(LEAST, 1 << (int(self.lengths.max()) - 1).bit_length())
         max_tokens = max(MAX_TOKENS, first) if max_tokens is None else positive_int("max_tokens", max_tokens)
