@@ -3,8 +3,10 @@
 import math
 import re
 import statistics
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -16,11 +18,14 @@ import torch
 import tsnb
 from tsnb import figures
 from tsnb.inference.answers import answers
-from tsnb.inference.benchmark import Benchmark, read_benchmark
+from tsnb.inference.benchmark import REST, Benchmark, read_benchmark
 from tsnb.inference.costs import cost_of_shapes
+from tsnb.inference.engines import run_by
+from tsnb.inference.latency import timed
 from tsnb.lengths.batching import MAX_TOKENS, plan_dynamic
 from tsnb.practice.exercises import inference
 from tsnb.tiny_bert import corpus
+from tsnb.tracing.samples import sample_inputs
 
 Load = Callable[..., Any]
 
@@ -218,6 +223,24 @@ def test_another_engine_gives_the_same_outputs_by_name(masked_lm: Load, tokenize
     for one, another in zip(tsnb.Runner(traced, tokenizer)(texts), other, strict=True):
         assert list(one) == list(another) == ["logits"]
         assert (one["logits"] - another["logits"]).abs().max() <= 1e-4
+
+
+@pytest.mark.claim("engines-disturb-the-next-one")
+def test_a_trace_right_after_onnx_runtime_is_slower_than_after_a_pause(mini: tsnb.Traced) -> None:
+    inputs = sample_inputs(mini.contract, mini.module, (8, 32)).values()
+    seconds: dict[float, list[float]] = {0.0: [], REST: []}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)  # one thread has nobody to wait for
+    try:
+        ours, theirs = run_by(mini), run_by(mini, "onnxruntime")
+        with torch.inference_mode():
+            for pause in (0.0, REST) * 15:
+                theirs(*inputs)
+                time.sleep(pause)
+                seconds[pause].append(timed(partial(ours, *inputs)))
+    finally:
+        torch.set_num_threads(threads)
+    assert statistics.median(seconds[0.0][3:]) > 1.1 * statistics.median(seconds[REST][3:])
 
 
 @pytest.mark.claim("the-plan-gains-more-than-the-engine")

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 BASELINE = "trace-padded"
 NUMBERS = ("median s", "spread s", "build s", "× usual", "real / computed", "of the limit", "difference", "answers")
 MIN_TEXTS = 8
+REST = 0.1  # seconds before a turn: threads of the one before wait for work, and take the cores meanwhile
 FEW, BRIEF = 20, 0.05  # texts, and seconds of a pass, below which a time says little
 ROW = ("label", "computed", "difference", "exact", "build", "answers")  # columns, as is each of RUN
 RUN = ("texts", "real", "flops", "peak", "planning", "threads", "processor", "instructions", "stopped", "versions")
@@ -301,7 +302,8 @@ def benchmark(  # noqa: C901, PLR0913, PLR0915, each is a thing that a reader ma
 
     Each backend first goes through all texts once. Its results must equal those of the model, one text at a time, to
     1e-4 or four roundings of their dtype, or it is left out. Then come the rounds: in each, every backend takes its
-    turn, and the one that begins changes from round to round. Stopped between them, it reports what it has.
+    turn, after a rest, and the one that begins changes from round to round. Stopped between them, it reports what it
+    has.
 
     Parameters
     ----------
@@ -403,7 +405,8 @@ def benchmark(  # noqa: C901, PLR0913, PLR0915, each is a thing that a reader ma
         taken = {row.name: row.first for row in first}
         try:
             for number, name in enumerate(turns):
-                tell(name, sum(taken[later] for later in turns[number:]))
+                tell(name, sum(taken[later] + REST for later in turns[number:]))
+                sleep(REST)
                 seconds[name].append(timed(partial(runs[name], texts)))
                 taken[name] = median(seconds[name])
         except KeyboardInterrupt:
