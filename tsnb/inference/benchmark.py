@@ -235,11 +235,13 @@ class Benchmark(TableReport):
         surely = "more than" if gap > spread else "which is within"
         exact = min((row for row in self.rows if row.exact), key=lambda row: row.median, default=first)
         sentence = (
-            f"Quickest here: {first.label}, {second.median / first.median:.2f} × as fast as the next, {second.label} "
+            f"Quickest here: “{first.label}”, {second.median / first.median:.2f} × as fast as the next, “{second.label}” "
             f"({gap:.2f} s, {surely} the spread of {spread:.2f} s)."
         )
         if exact is not first:
-            sentence += f" With the model's own numbers: {exact.label}, {exact.median / first.median:.2f} × its time."
+            sentence += (
+                f" With the model's own numbers: “{exact.label}”, {exact.median / first.median:.2f} × its time."
+            )
         backend = BACKENDS.get(first.name)
         if backend:
             needs = [f"{name}{_size(name)}" for name in backend.packages] or ["no package but torch"]
