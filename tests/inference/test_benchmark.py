@@ -206,10 +206,7 @@ LABELS = {"runner": "Ours", "onnxruntime": "Theirs", "runner-int8": "Rounded"}
 @pytest.mark.parametrize(
     ("seconds", "sentence"),
     [
-        (
-            {"runner": (4.0, 4.1), "onnxruntime": (2.0, 2.1)},
-            "“Theirs”, 1.98 × as fast as the next, “Ours” (2.00 s, more",
-        ),
+        ({"runner": (4.0, 4.1), "onnxruntime": (2.0, 2.1)}, "“Theirs”, 1.98 × as fast as the next, “Ours” (2.00 s, m"),
         ({"runner": (2.0, 2.6), "onnxruntime": (2.0, 2.5)}, "the next, “Ours” (0.05 s, which is within the spread of"),
         ({"runner": (4.0,), "runner-int8": (2.0,)}, "With the model's own numbers: “Ours”, 2.00 × its time."),
         ({"runner": (4.0,), "onnxruntime": (9.0,)}, "To ship it: the trace's .pt file, no package but torch; it was"),

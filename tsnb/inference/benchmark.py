@@ -235,8 +235,8 @@ class Benchmark(TableReport):
         surely = "more than" if gap > spread else "which is within"
         exact = min((row for row in self.rows if row.exact), key=lambda row: row.median, default=first)
         sentence = (
-            f"Quickest here: “{first.label}”, {second.median / first.median:.2f} × as fast as the next, “{second.label}” "
-            f"({gap:.2f} s, {surely} the spread of {spread:.2f} s)."
+            f"Quickest here: “{first.label}”, {second.median / first.median:.2f} × as fast as the next, "
+            f"“{second.label}” ({gap:.2f} s, {surely} the spread of {spread:.2f} s)."
         )
         if exact is not first:
             sentence += (
