@@ -19,6 +19,7 @@ from .cli.doctor import doctor as doctor
 from .inference import costs as costs
 from .inference.benchmark import Benchmark as Benchmark
 from .inference.benchmark import benchmark as benchmark
+from .inference.benchmark import read_benchmark as read_benchmark
 from .inference.runner import Runner as Runner
 from .lengths.lengths import length_report as length_report
 from .lengths.lengths import plan_buckets as plan_buckets

@@ -1,7 +1,7 @@
 """Inference: texts in, results out, without computing more padding than need be, and what that costs here.
 
-The Runner, freezing, the benchmark with its backends, costs and latencies. Taught in notebook 04; the chooser
-of notebook 02 measures with `latency`. Begin reading in `runner`, then `benchmark`.
+The Runner, engines and fewer bits, freezing, the benchmark with its backends, costs and latencies. Taught in notebook
+04; the chooser of notebook 02 measures with `latency`. Begin reading in `runner`, then `engines` and `benchmark`.
 """
 
 import lazy_loader

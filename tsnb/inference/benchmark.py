@@ -159,17 +159,11 @@ class Benchmark(TableReport):
         What holds for the whole run stands in each line, so that `read_benchmark` gives the report again.
         """
         run = {name: getattr(self, name) for name in RUN}
-        lines = [
-            {
-                "backend": row.name,
-                "round": number,
-                "seconds": seconds,
-                **{name: getattr(row, name) for name in ROW},
-                **run,
-            }
-            for row in self.rows
-            for number, seconds in enumerate((row.first, *row.seconds))
-        ]
+        lines: list[dict[str, Any]] = []
+        for row in self.rows:
+            line = {"backend": row.name, "round": 0, "seconds": row.first}
+            line |= {name: getattr(row, name) for name in ROW} | run
+            lines += [line, *(line | {"round": 1 + n, "seconds": taken} for n, taken in enumerate(row.seconds))]
         text = io.StringIO()
         writer = csv.DictWriter(text, lines[0], lineterminator="\n")
         writer.writeheader()
