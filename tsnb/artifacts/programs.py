@@ -29,22 +29,26 @@ def write_program(program: Program, path: Path, extra: Mapping[str, str | bytes]
     """Write a program and extra files, by name; a digest may be appended then."""
     import torch
 
-    content, file, root, before = program.content, BytesIO(), "model", b""
-    if program.format == "export":
-        torch.export.save(program.content, file)
-        content, file = file.getvalue(), BytesIO()
-    with ZipFile(file, "w") as new:
-        if program.format != "onnx":
-            with ZipFile(BytesIO(content)) as old:
-                root = old.namelist()[0].partition("/")[0]
-                for item in old.infolist():
-                    if not item.filename.startswith(f"{root}/{EXTRA}"):
-                        new.writestr(item, old.read(item))
-        for name, text in extra.items():
-            new.writestr(f"{root}/{EXTRA}{name}", text)
+    files = {f"{EXTRA}{name}": text for name, text in extra.items()}
     if program.format == "onnx":
-        before = content + _field(file.tell() + len(SIGNATURE) + DIGITS)
-    path.write_bytes(before + file.getvalue())
+        file = BytesIO()
+        with ZipFile(file, "w") as new:
+            for name, text in files.items():
+                new.writestr(f"model/{name}", text)
+        path.write_bytes(program.content + _field(file.tell() + len(SIGNATURE) + DIGITS) + file.getvalue())
+        return
+    if program.format == "export":
+        with path.open("wb") as written:
+            torch.export.save(program.content, written)
+    else:  # what was loaded from a file has that file's contract inside
+        with ZipFile(BytesIO(program.content)) as old, ZipFile(path, "w") as new:
+            for item in old.infolist():
+                if not item.filename.partition("/")[2].startswith(EXTRA):
+                    new.writestr(item, old.read(item))
+    with ZipFile(path, "a") as new:
+        root = new.namelist()[0].partition("/")[0]
+        for name, text in files.items():
+            new.writestr(f"{root}/{name}", text)
 
 
 def read_program(archive: Archive, names: tuple[str, ...], device: str | torch.device | None) -> Program:
