@@ -73,6 +73,17 @@ def test_what_the_tracer_warns_of_freezes_what_no_shape_changes(tokenizer: Any) 
             assert _difference(traced(**other)["logits"], model(**other)[0]) <= 1e-4
 
 
+@pytest.mark.claim("dummy-inputs-without-a-text")
+def test_without_a_text_the_inputs_are_the_question_and_its_answer(source: Source, tokenizer: Any) -> None:
+    model, names = tsnb.load("tiny-bert")[0], {"tokenizer": tokenizer}
+    exec(source("02", "inputs-encode"), names)
+    encoded: Any = names["encoded"]
+    inputs = tsnb.dummy_inputs(tokenizer, model, max_length=24)
+    assert set(inputs) == set(encoded)
+    assert all(torch.equal(inputs[name][:, :14], encoded[name]) for name in encoded)
+    assert inputs["attention_mask"].sum() == encoded["input_ids"].shape[1] == 14
+
+
 @pytest.mark.claim("snippet-segments-become-the-mask")
 def test_by_position_the_segments_are_the_attention_mask(bert: Any, inputs: Inputs) -> None:
     tokens, segments = inputs["input_ids"], inputs["token_type_ids"]
@@ -218,7 +229,7 @@ class _Random(torch.nn.Module):
         return input_ids + torch.rand(())
 
 
-@pytest.mark.claim("ten-plain-lines-say-what-probe-says")
+@pytest.mark.claim("plain-lines-say-what-probe-says")
 @pytest.mark.parametrize(
     ("name", "lengths"), [("bert", [8, 24, 513]), ("int-mask", [3, 7, 9]), ("position-loop", [5, 7, 9])]
 )

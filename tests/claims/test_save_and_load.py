@@ -2,8 +2,10 @@
 
 import inspect
 import io
+import json
 import pickle
 import re
+import shlex
 import subprocess
 import sys
 import warnings
@@ -291,7 +293,7 @@ def test_building_the_loader_takes_about_a_gigabyte(peak_of_the_build: float) ->
 
 
 @pytest.mark.claim("cpp-takes-ids-by-name")
-def test_the_loader_takes_names_in_any_order(loader: Path, by_tsnb: Saved, inputs: Inputs) -> None:
+def test_the_loader_takes_names_in_any_order(loader: Path, by_tsnb: Saved, inputs: Inputs, source: Source) -> None:
     ids = {name: " ".join(map(str, tensor[0].tolist())) for name, tensor in inputs.items()}
     arguments = [f"{name}={numbers}" for name, numbers in ids.items()]
     printed = [
@@ -299,6 +301,11 @@ def test_the_loader_takes_names_in_any_order(loader: Path, by_tsnb: Saved, input
         for order in (arguments, arguments[::-1])
     ]
     assert printed[0] == printed[1] != ""
+    [line] = re.findall(r"^build/.+", source("03", "cpp-intro"), flags=re.MULTILINE)
+    program, _, *ids_of_a_text = shlex.split(line)
+    assert Path(program).name == loader.stem
+    done = subprocess.run([loader, by_tsnb[1], *ids_of_a_text], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["logits"]["shape"][:2] == [1, 3]
 
 
 @pytest.mark.claim("cpp-equals-python")
