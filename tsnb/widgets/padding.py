@@ -72,7 +72,7 @@ class PaddingCostView(View):
     --------
     >>> view = PaddingCostView([5, 30, 6, 9, 12, 31], batch_size=2, buckets=2, max_tokens=64)
     >>> view.report.edges, view.report.computed
-    ((12, 31), {'max': 192, 'arrival': 140, 'buckets': 110, 'sorted': 110})
+    ((12, 31), {'max': 186, 'arrival': 140, 'buckets': 110, 'sorted': 110})
     >>> view.buckets = 3
     >>> view.report.edges
     (6, 12, 31)
