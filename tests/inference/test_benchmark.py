@@ -155,6 +155,7 @@ def test_a_model_whose_sizes_are_unknown_has_no_limit(encoder: Encoder, monkeypa
         ({"backends": []}, "No backend that was named"),
         ({"rounds": 1.5}, "rounds must be a whole number"),
         ({"max_tokens": 4}, "Text 0 has"),
+        ({"minutes": 0}, "minutes must be a number above 0; got 0"),
         ({"texts": []}, "no texts"),
     ],
 )

@@ -351,6 +351,8 @@ def benchmark(  # noqa: C901, PLR0913, PLR0915, each is a thing that a reader ma
 
     names, rounds, texts = _known(backends), positive_int("rounds", rounds), list(checked_texts(texts))
     batch_size, max_tokens = positive_int("batch_size", batch_size), positive_int("max_tokens", max_tokens)
+    if minutes is not None and not minutes > 0:
+        raise InputError(f"minutes must be a number above 0; got {minutes}.")
     lengths = token_lengths(tokenizer, texts, progress=False)
     traced = _dynamic_trace(model, tokenizer, texts, lengths)
     config = BenchmarkConfig(model, tokenizer, traced, int(lengths.max()), batch_size, max_tokens)
