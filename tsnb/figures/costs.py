@@ -29,7 +29,7 @@ def benchmark_bars(report: Benchmark) -> Figure:
 
     Taught in notebook 04.
     """
-    figure, axes = new_figure(8.0, 1.1 + 0.42 * len(report.rows))
+    figure, axes = new_figure(8.0, 1.3 + 0.42 * len(report.rows))
     for place, row in enumerate(report.rows):
         real = row.median * report.real / row.computed
         axes.barh(place, real, color=BLUE if row.exact else GREY, height=0.62)
@@ -38,10 +38,12 @@ def benchmark_bars(report: Benchmark) -> Figure:
         axes.plot([min(row.seconds), max(row.seconds)], [place, place], color=INK, lw=1)
         change = f", {row.answers.changed} of {row.answers.questions:,} answers change" if row.answers else ""
         axes.annotate(f"{row.median:.2f} s{change}", end, (8, 0), textcoords="offset points", va="center", color=INK)
-    note = "blue: the model's numbers · grey: others · hatched: padding · thin line: quickest to slowest round"
+    note = "hatched: padding · thin line: quickest to slowest round"
     if not np.isnan(report.limit):
         axes.axvline(report.limit, color=ORANGE, ls="--")
         note += f" · dashed: the limit, {report.limit:.2f} s"
+    if not all(row.exact for row in report.rows):
+        note += "\nblue: the model's numbers · grey: others"
     axes.set_yticks(range(len(report.rows)), [row.label for row in report.rows])
     axes.invert_yaxis()
     axes.set(xlabel=f"seconds for {report.texts:,} texts", xmargin=0.12)
