@@ -7,7 +7,7 @@ import io
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tsnb.base.machine import return_memory
 from tsnb.inference.runner import FULL, Runner
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tsnb.inference.engines import Engine
     from tsnb.inference.freezing import Bits
     from tsnb.tracing.inputs import Text
+    from tsnb.tracing.traced import Traced
 
     Places = list[tuple[int, int]]
 
@@ -60,11 +61,9 @@ def answers(backend: Engine = "torch", bits: Bits = 32) -> Answers:
 
     Taught in notebook 04.
     """
-    rows, before = _questions(), _places("torch", FULL)
+    before, (_, tokenizer, ids, rows) = _places("torch", FULL), _task()
     after = before if (backend, bits) == ("torch", FULL) else _places(backend, bits)
     changed = sum(one != other for one, other in zip(before, after, strict=True))
-    _, tokenizer = load("tiny-bert", head="question-answering")
-    ids = [tokenizer(question, text)["input_ids"] for question, text, _ in rows]
 
     def right(places: Places) -> int:
         words = (tokenizer.decode(row[start : end + 1]) for row, (start, end) in zip(ids, places, strict=True))
@@ -74,20 +73,24 @@ def answers(backend: Engine = "torch", bits: Bits = 32) -> Answers:
 
 
 @cache
-def _questions() -> list[list[str]]:
-    text = (files("tsnb.tiny_bert") / "questions.csv").read_text(encoding="utf-8")
-    return [*csv.reader(io.StringIO(text))][1:]
+def _task() -> tuple[Traced, Any, list[list[int]], list[list[str]]]:
+    """Return the trace, its tokenizer, and each question's token ids, and its words, text and answer."""
+    content = (files("tsnb.tiny_bert") / "questions.csv").read_text(encoding="utf-8")
+    rows = [*csv.reader(io.StringIO(content))][1:]
+    model, tokenizer = load("tiny-bert", head="question-answering")
+    ids = [tokenizer(question, text)["input_ids"] for question, text, _ in rows]
+    longest = max(map(len, ids))
+    traced = trace(model, dummy_inputs(tokenizer, model, max_length=longest, batch_size=ROWS))
+    one = replace(traced.contract, verified=((ROWS, longest),))  # of many shapes oneDNN would keep a kernel each
+    return replace(traced, contract=one), tokenizer, ids, rows
 
 
 @cache
 def _places(backend: Engine, bits: Bits) -> Places:
     """Return the first and the last piece of each answer."""
-    model, tokenizer = load("tiny-bert", head="question-answering")
-    pairs: list[Text] = [(question, text) for question, text, _ in _questions()]
-    longest = max(len(tokenizer(*pair)["input_ids"]) for pair in pairs)
-    traced = trace(model, dummy_inputs(tokenizer, model, max_length=longest, batch_size=ROWS))
-    one = replace(traced.contract, verified=((ROWS, longest),))  # of many shapes oneDNN would keep a kernel each
-    runner = Runner(replace(traced, contract=one), tokenizer, backend=backend, bits=bits)
+    traced, tokenizer, _, questions = _task()
+    pairs: list[Text] = [(question, text) for question, text, _ in questions]
+    runner = Runner(traced, tokenizer, backend=backend, bits=bits)
     chunks = (pairs[start : start + CHUNK] for start in range(0, len(pairs), CHUNK))
     rows = (row for chunk in chunks for row in runner(chunk))
     places = [(int(row["start_logits"].argmax()), int(row["end_logits"].argmax())) for row in rows]

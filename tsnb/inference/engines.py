@@ -102,8 +102,8 @@ def _torch(traced: Traced, bits: Bits) -> Call:
     is_trace = isinstance(module, torch.jit.ScriptModule)
     if bits != 32 and not is_trace:
         raise InputError("torch has fewer bits for a trace only: record the model with tsnb.trace.")
-    frozen = bits == 32 and (not is_trace or traced.contract.fixed_shape or not list(module.parameters()))
-    call: Call = module if frozen else freeze(module, bits)
+    stays = bits == 32 and (not is_trace or traced.contract.fixed_shape or not list(module.parameters()))
+    call: Call = module if stays else freeze(module, bits)
     return call
 
 

@@ -77,13 +77,14 @@ def replace_linear(frozen: Any, node: Any, name: str, bits: Bits) -> Any:
     dtype, weight, shift = torch.bfloat16 if bits == 16 else torch.float32, weight.toIValue(), bias.toIValue()
     if weight is None or (weight.dtype, weight.device.type) != (torch.float32, "cpu"):
         return None
-    packed, kind = torch.ops.mkldnn._reorder_linear_weight(weight.to(dtype)), torch._C.TensorType.get()
     if bits == 8:
         scales = (weight.abs().amax(1).double() / 127).clamp(min=1e-12)
         with no_warnings():  # the function is to move to another package
             rounded = torch.quantize_per_channel(weight, scales, torch.zeros(len(weight)).long(), 0, torch.qint8)
         packed = torch.ops.quantized.linear_prepack(rounded, shift)
         kind = packed._type()
+    else:
+        packed, kind = torch.ops.mkldnn._reorder_linear_weight(weight.to(dtype)), torch._C.TensorType.get()
     frozen._c._register_attribute(name, kind, packed)
     with graph.insert_point_guard(node):
         layer = graph.insertNode(graph.create("prim::GetAttr", [next(graph.inputs())]).s_("name", name)).output()

@@ -203,10 +203,14 @@ class Runner:
     def _sample(self) -> list[torch.Tensor]:
         """Run a text in the shortest trace, padding beside it."""
         rows, length = min(self.traces, key=lambda shape: shape[1])
-        text, most = " ".join([SAMPLE] * length), max(1, length * 3 // 4)
-        tokens = self.tokenizer([text], truncation=True, max_length=most, verbose=False)
-        [(_, result)] = self._run(Batch((0,), rows, length), tokens, [len(tokens["input_ids"][0])])
+        tokens, lengths = self._sample_tokens(max(1, length * 3 // 4))
+        [(_, result)] = self._run(Batch((0,), rows, length), tokens, lengths)
         return list(result.values())
+
+    def _sample_tokens(self, most: int) -> tuple[Any, list[int]]:
+        """Return a text that fills so many tokens, and how many it has."""
+        tokens = self.tokenizer([" ".join([SAMPLE] * most)], truncation=True, max_length=most, verbose=False)
+        return tokens, [len(row) for row in tokens["input_ids"]]
 
     def _check_padding(self) -> None:
         """Raise an InputError where padding beside a text changes its numbers.
@@ -224,8 +228,7 @@ class Runner:
         real, padded = verified[:2] if self.dynamic else (shapes[0][1] - (shapes[0][1] + 3) // 4, shapes[0][1])
         if not real:
             return  # one token has no room for padding
-        tokens = self.tokenizer([" ".join([SAMPLE] * real)], truncation=True, max_length=real, verbose=False)
-        [length] = map(len, tokens["input_ids"])
+        tokens, [length] = self._sample_tokens(real)
         tokenwise = [name for name, axes in zip(some.output_names, some.output_axes, strict=True) if "length" in axes]
 
         def run(shape: Shape, side: str, filler: int | None = None) -> Result:
